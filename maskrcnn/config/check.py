@@ -1,0 +1,175 @@
+"""Checks a composed configuration against the signatures of what it names, before anything is built or read.
+
+Every node with a `_target_` is a call: its keys must be keyword parameters of the target, its values must fit their
+annotations, and the target must be on the allow-list. One pass covers command line, YAML files, experiments, partial
+nodes and free lists alike, which schemas registered with Hydra would not (they see neither free lists nor third parties).
+"""
+
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+# Packages whose classes a configuration may name. Anything else needs `plugins=[package]` on the command line.
+ALLOWED = (
+    "maskrcnn.",
+    "torch.optim.",
+    "albumentations.",
+    "pytorch_lightning.trainer.",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
+    "pytorch_lightning.profilers.",
+)
+# Public names that are shorter than the module they lie in.
+ALIASES = {"pytorch_lightning.Trainer": "pytorch_lightning.trainer.Trainer"}
+SPECIAL = {"_target_", "_partial_"}
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest valid names, or all of them where none is near and they are few."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Known: {', '.join(known)}." if known and len(known) <= 20 else ""
+
+
+def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., Any]:
+    """Imports what a `_target_` names, if the allow-list or a plugin covers it.
+
+    The object's own module must lie in an allowed package, not only the path to it: `maskrcnn.x.os.system` is refused.
+
+    Raises:
+        ValueError: the target is not allowed, does not exist, or cannot be called.
+    """
+    if not isinstance(target, str) or "." not in target:
+        raise ValueError(f"{key}._target_ is {target!r}; it must be the full name of a class, such as maskrcnn.modeling.fpn.FPN")
+    allowed = ALLOWED + tuple(f"{plugin}." for plugin in plugins)
+    refusal = (
+        f"{key}._target_ is {target!r}, which is not among the packages that a configuration may call "
+        f"({', '.join(prefix[:-1] for prefix in allowed)}). If the code is yours, add plugins=[{target.split('.')[0]}] "
+        "to the command line."
+    )
+    path = ALIASES.get(target, target)
+    if not path.startswith(allowed):
+        raise ValueError(refusal)
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{key}._target_ is {target!r}, but there is no module {error.name!r}") from error
+    if not hasattr(module, name):
+        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise ValueError(f"{key}._target_: {module_name} has no {name!r}. {suggest(name, public)}")
+    found = getattr(module, name)
+    if not callable(found):
+        raise ValueError(f"{key}._target_: {target} is not a class or function")
+    ours = target.startswith("maskrcnn.") or target.startswith(tuple(f"{plugin}." for plugin in plugins))
+    if not f"{found.__module__}.".startswith(allowed) or not (inspect.isclass(found) or (ours and inspect.isfunction(found))):
+        raise ValueError(refusal)
+    return found
+
+
+def _describe(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").replace("collections.abc.", "").replace("NoneType", "null")
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a plain value (of YAML) is of an annotated type; a node with a `_target_` fits any class."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any or annotation is inspect.Parameter.empty:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if annotation in (None, type(None)):
+        return value is None
+    if annotation is bool or annotation is str:
+        return isinstance(value, annotation)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    container = origin or annotation
+    if container is list:
+        return isinstance(value, list) and all(_fits(v, arguments[0]) for v in value if arguments)
+    if container is tuple:
+        if not isinstance(value, list):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_fits(v, arguments[0]) for v in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if container is dict:
+        return isinstance(value, dict) and all(_fits(v, arguments[1]) for v in value.values() if arguments)
+    return isinstance(value, dict) and "_target_" in value
+
+
+def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -> None:
+    """Checks that a mapping could be the keyword arguments of one of our own callables.
+
+    Args:
+        function: whose keyword-only parameters are the configuration's; positional ones are wired by the caller.
+        values: plain values, nodes as mappings.
+        key: where the mapping lies, for messages; empty at the top.
+
+    Raises:
+        ValueError: an unknown or wired key, a missing one, or a value that does not fit its annotation.
+    """
+    where = f"{key}." if key else ""
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    for name, value in values.items():
+        if name in SPECIAL:
+            continue
+        if name not in parameters:
+            raise ValueError(f"unknown key '{where}{name}'. {suggest(name, parameters)}".rstrip())
+        if value == "???":
+            raise ValueError(f"'{where}{name}' must be given: {where}{name}=...")
+        annotation = hints.get(name, Any)
+        if not _fits(value, annotation):
+            raise ValueError(f"'{where}{name}' is {value!r}, but must be {_describe(annotation)}")
+    for name, parameter in parameters.items():
+        if name not in values and parameter.default is parameter.empty:
+            raise ValueError(f"'{where}{name}' is missing")
+
+
+def _check_third_party(function: Callable[..., Any], values: dict[str, Any], key: str) -> None:
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name, value in values.items():
+        if name not in SPECIAL and name not in parameters:
+            raise ValueError(f"unknown key '{key}.{name}': {values['_target_']} does not take it. {suggest(name, parameters)}".rstrip())
+        if value == "???":
+            raise ValueError(f"'{key}.{name}' must be given: {key}.{name}=...")
+
+
+def check_nodes(value: Any, key: str, plugins: list[str]) -> None:
+    """Checks every node with a `_target_` within a plain value, however deep.
+
+    Raises:
+        ValueError: as `resolve_target` and `check_call`; the message starts with the key.
+    """
+    if isinstance(value, dict):
+        if "_target_" in value:
+            unknown = [name for name in value if name.startswith("_") and name not in SPECIAL]
+            if unknown:
+                raise ValueError(f"'{key}.{unknown[0]}' is not supported; of Hydra's special keys only {', '.join(sorted(SPECIAL))} are")
+            target = resolve_target(value["_target_"], key, plugins)
+            if target.__module__.startswith(("torch.", "albumentations.", "pytorch_lightning.")):
+                _check_third_party(target, value, key)
+            else:
+                check_call(target, value, key)
+        for name, child in value.items():
+            check_nodes(child, f"{key}.{name}" if key else str(name), plugins)
+    elif isinstance(value, list):
+        for i, child in enumerate(value):
+            check_nodes(child, f"{key}[{i}]", plugins)

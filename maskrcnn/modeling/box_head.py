@@ -1,0 +1,178 @@
+"""The box head: what a region is, and where exactly (arXiv 1506.01497; arXiv 1612.03144, section 4.2)."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.modeling.layers import NormName, conv_block, make_norm, normal_init
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
+from maskrcnn.ops.nms import nms
+from maskrcnn.ops.sampling import gather_slots
+from maskrcnn.structures import BoxDetections, Loss, Proposals, RoISamples, Targets
+
+
+class Trunk(Protocol):
+    """Layers from pooled features [N, C, size, size] to a vector [N, out_features] for the predictors."""
+
+    out_features: int
+
+    def __call__(self, pooled: Tensor) -> Tensor: ...
+
+
+class FCTrunk(nn.Sequential):
+    """Fully connected layers with ReLU, two of 1,024 in the paper.
+
+    Args:
+        in_channels, size: of the pooled features, wired.
+        features: outputs of each layer.
+    """
+
+    def __init__(self, in_channels: int, size: int, *, features: list[int]) -> None:
+        layers: list[nn.Module] = [nn.Flatten()]
+        inputs = in_channels * size * size
+        for outputs in features:
+            linear = nn.Linear(inputs, outputs)
+            nn.init.kaiming_uniform_(linear.weight, a=1)
+            nn.init.zeros_(linear.bias)
+            layers += [linear, nn.ReLU(inplace=True)]
+            inputs = outputs
+        super().__init__(*layers)
+        self.out_features = inputs
+
+
+class ConvFCTrunk(nn.Sequential):
+    """Convolutions, then fully connected layers: "4conv1fc" of arXiv 1803.08494.
+
+    Args:
+        in_channels, size: of the pooled features, wired.
+        channels: outputs of each 3x3 convolution; features: of each fully connected layer.
+        norm: after each convolution, null for none; norm_eps: its epsilon.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        size: int,
+        *,
+        channels: list[int],
+        features: list[int],
+        norm: NormName | None,
+        norm_eps: float,
+    ) -> None:
+        make = None if norm is None else make_norm(norm, norm_eps)
+        inputs = [in_channels, *channels]
+        convs = [conv_block(a, b, make) for a, b in zip(inputs, inputs[1:])]
+        fc = FCTrunk(inputs[-1], size, features=features)
+        super().__init__(*convs, fc)
+        self.out_features = fc.out_features
+
+
+class BoxPrediction(NamedTuple):
+    """What the box head says of N regions."""
+
+    logits: Tensor  # [N, K + 1], the background last
+    deltas: Tensor  # [N, K, 4], or [N, 1, 4] where classes share them
+
+
+class BoxHead(nn.Module):
+    """Classifies regions and refines their boxes, with its loss and its choice of detections.
+
+    Args:
+        in_channels: of the pooled features; num_classes: K. Both wired.
+        trunk: makes the layers between pooling and predictors from (in_channels, pool_size).
+        pool_size: side of the pooled grid; 7 in the paper.
+        class_agnostic: one box refinement for all classes.
+        delta_weights: of dx, dy, dw, dh; 10, 10, 5, 5 in Fast R-CNN, which bring the deltas to unit variance.
+        box_loss: smooth_l1 or giou; smooth_l1_beta: where smooth L1 turns from quadratic to linear, 0 for L1.
+        score_threshold: detections score more than this.
+        min_size: detections with a shorter side, in pixels, are dropped.
+        nms_threshold: highest IoU of two detections of one class.
+        pre_nms: best (region, class) pairs of an image that enter NMS.
+        max_detections: best detections kept of an image.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        trunk: Callable[[int, int], Trunk],
+        pool_size: int,
+        class_agnostic: bool,
+        delta_weights: tuple[float, float, float, float],
+        box_loss: Literal["smooth_l1", "giou"],
+        smooth_l1_beta: float,
+        score_threshold: float,
+        min_size: float,
+        nms_threshold: float,
+        pre_nms: int,
+        max_detections: int,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.pool_size, self.class_agnostic = num_classes, pool_size, class_agnostic
+        self.trunk = trunk(in_channels, pool_size)
+        self.logits = nn.Linear(self.trunk.out_features, num_classes + 1)
+        self.deltas = nn.Linear(self.trunk.out_features, 4 if class_agnostic else num_classes * 4)
+        normal_init(self.logits, 0.01)
+        normal_init(self.deltas, 0.001)
+        dx, dy, dw, dh = delta_weights
+        self.delta_weights = (dx, dy, dw, dh)
+        self.box_loss, self.smooth_l1_beta = box_loss, smooth_l1_beta
+        self.score_threshold, self.min_size, self.nms_threshold = score_threshold, min_size, nms_threshold
+        self.pre_nms, self.max_detections = pre_nms, max_detections
+
+    def forward(self, pooled: Tensor) -> BoxPrediction:
+        """Classes and deltas of pooled regions [N, C, pool_size, pool_size]."""
+        hidden = self.trunk(pooled)
+        return BoxPrediction(self.logits(hidden).float(), self.deltas(hidden).float().unflatten(1, (-1, 4)))
+
+    def loss(self, prediction: BoxPrediction, samples: RoISamples, targets: Targets) -> tuple[Loss, Loss]:
+        """Cross-entropy and box loss of the sampled regions, N = B * S; both count the regions."""
+        foreground, valid = samples.foreground.flatten(), samples.valid.flatten()
+        labels, references = samples.labels.flatten(), samples.boxes.flatten(0, 1)
+        count = valid.sum()
+        class_loss = F.cross_entropy(prediction.logits, labels, reduction="none")
+        objects = gather_slots(targets.boxes, samples.matches).flatten(0, 1)
+        own = labels.clamp(max=prediction.deltas.shape[1] - 1)[:, None, None].expand(-1, 1, 4)
+        deltas = prediction.deltas.gather(1, own).squeeze(1)
+        if self.box_loss == "giou":
+            box_loss = giou_loss(deltas, references, objects, self.delta_weights)
+        else:
+            wanted = encode_boxes(objects, references, self.delta_weights)
+            box_loss = smooth_l1(deltas, wanted, self.smooth_l1_beta)
+        return masked_loss(class_loss, valid, count), masked_loss(box_loss, foreground, count)
+
+    def detect(self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor) -> BoxDetections:
+        """Chooses detections: score threshold, per-class NMS, the best of each image.
+
+        Args:
+            prediction: of the proposals, N = B * P; image_sizes: [B, 2] height and width of the content, to clip at.
+
+        Returns:
+            `BoxDetections` with min(max_detections, candidates) slots, best first.
+        """
+        batch, regions = proposals.valid.shape
+        classes = self.num_classes
+        scores = prediction.logits.softmax(dim=-1)[:, :classes].reshape(batch, regions * classes)
+        candidate = proposals.valid.repeat_interleave(classes, dim=1) & (scores > self.score_threshold)
+        ranked, index = torch.where(candidate, scores, -1).topk(min(self.pre_nms, scores.shape[1]), dim=1)
+        region, label = index // classes, index % classes
+        deltas = prediction.deltas.view(batch, -1, 4)
+        own = region if self.class_agnostic else index
+        boxes = decode_boxes(gather_slots(deltas, own), gather_slots(proposals.boxes, region), self.delta_weights)
+        boxes = clip_boxes(boxes, image_sizes)
+        valid = (ranked > 0) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= self.min_size)
+        keep = nms(boxes, valid, self.nms_threshold, groups=label)
+        best, index = torch.where(keep, ranked, -1).topk(min(self.max_detections, keep.shape[1]), dim=1)
+        kept = keep.gather(1, index)
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        return BoxDetections(
+            boxes=torch.where(kept[..., None], gather_slots(boxes, index), unit),
+            scores=torch.where(kept, best, 0),
+            labels=torch.where(kept, label.gather(1, index), 0),
+            valid=kept,
+        )

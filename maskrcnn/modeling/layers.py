@@ -1,0 +1,68 @@
+"""Layers that several parts share: normalisation by name, and convolutions with their initialisation."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NormName = Literal["frozen", "batch", "group"]
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch norm whose statistics and affine are constants, as for fine-tuning with few images a device.
+
+    Same keys as `nn.BatchNorm2d`, so that its weights load.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        shift = self.bias - self.running_mean * scale
+        return x * scale.view(-1, 1, 1).to(x.dtype) + shift.view(-1, 1, 1).to(x.dtype)
+
+
+def make_norm(name: NormName, eps: float) -> Callable[[int], nn.Module]:
+    """A constructor of normalisation layers from their number of channels.
+
+    Raises:
+        ValueError: the name is none of frozen, batch, group.
+    """
+    if name == "frozen":
+        return lambda channels: FrozenBatchNorm2d(channels, eps)
+    if name == "batch":
+        return lambda channels: nn.BatchNorm2d(channels, eps=eps)
+    if name == "group":  # 32 groups (arXiv 1803.08494), fewer where a small model has fewer channels.
+        return lambda channels: nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+    raise ValueError(f"norm is {name!r}; choose frozen, batch or group")
+
+
+def conv_block(in_channels: int, out_channels: int, norm: Callable[[int], nn.Module] | None) -> nn.Sequential:
+    """3x3 convolution, normalisation if any, ReLU; He initialisation (arXiv 1502.01852)."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=norm is None)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    layers: list[nn.Module] = [conv]
+    if norm is not None:
+        layers.append(norm(out_channels))
+    return nn.Sequential(*layers, nn.ReLU(inplace=True))
+
+
+def normal_init(layer: nn.Linear | nn.Conv2d, std: float) -> None:
+    """Normal weights of the given standard deviation, zero bias: how the predictors of Faster R-CNN start."""
+    nn.init.normal_(layer.weight, std=std)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,140 @@
+"""ResNet and ResNeXt (arXiv 1512.03385, 1611.05431); keys and stride placement as torchvision's, whose weights load."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+
+from maskrcnn.modeling.layers import NormName, make_norm
+
+Norm = Callable[[int], nn.Module]
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return conv
+
+
+def _shortcut(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module | None:
+    if stride == 1 and inputs == outputs:
+        return None
+    return nn.Sequential(_conv(inputs, outputs, 1, stride), norm(outputs))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut: ResNet-18 and -34."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, norm: Norm) -> None:
+        super().__init__()
+        if groups != 1:
+            raise ValueError("groups needs block=bottleneck: a basic block has no grouped convolution")
+        self.conv1, self.bn1 = _conv(inputs, width, 3, stride), norm(width)
+        self.conv2, self.bn2 = _conv(width, width, 3), norm(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, width, stride, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(x)) + identity)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 with the stride, 1x1, and a shortcut: ResNet-50 and deeper, ResNeXt."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, norm: Norm) -> None:
+        super().__init__()
+        inner = width * width_per_group // 64 * groups
+        outputs = width * self.expansion
+        self.conv1, self.bn1 = _conv(inputs, inner, 1), norm(inner)
+        self.conv2, self.bn2 = _conv(inner, inner, 3, stride, groups), norm(inner)
+        self.conv3, self.bn3 = _conv(inner, outputs, 1), norm(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, outputs, stride, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        return self.relu(self.bn3(self.conv3(x)) + identity)
+
+
+BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+class ResNet(nn.Module):
+    """The backbone: feature maps C2..C5 at strides 4, 8, 16, 32.
+
+    Args:
+        block: basic (18, 34) or bottleneck (50, 101, 152, ResNeXt).
+        layers: blocks in each of the four stages, e.g. [3, 4, 6, 3] for ResNet-50.
+        width: channels of the stem and of the first stage before expansion; 64 in the paper.
+        groups, width_per_group: of the 3x3 convolutions in bottlenecks; 1 and 64 for ResNet, 32 and 4 for ResNeXt-32x4d.
+        norm: frozen (constants, for pretrained weights), batch, or group.
+        norm_eps: epsilon of the normalisation.
+        frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.
+
+    Raises:
+        ValueError: an unknown block or norm, or a number of stages that is not four.
+    """
+
+    strides = (4, 8, 16, 32)
+
+    def __init__(
+        self,
+        *,
+        block: Literal["basic", "bottleneck"],
+        layers: list[int],
+        width: int,
+        groups: int,
+        width_per_group: int,
+        norm: NormName,
+        norm_eps: float,
+        frozen_stages: int,
+    ) -> None:
+        super().__init__()
+        if block not in BLOCKS or len(layers) != 4:
+            raise ValueError(f"block must be basic or bottleneck, layers four numbers; got {block!r} and {layers}")
+        make = make_norm(norm, norm_eps)
+        kind = BLOCKS[block]
+        self.conv1, self.bn1 = _conv(3, width, 7, stride=2), make(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        inputs = width
+        for stage, blocks in enumerate(layers):
+            stage_width = width * 2**stage
+            stage_blocks = []
+            for i in range(blocks):
+                stride = 2 if stage > 0 and i == 0 else 1
+                stage_blocks.append(kind(inputs, stage_width, stride, groups, width_per_group, make))
+                inputs = stage_width * kind.expansion
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*stage_blocks))
+        self.channels = tuple(width * 2**stage * kind.expansion for stage in range(4))
+        self.freeze(frozen_stages)
+
+    def freeze(self, stages: int) -> None:
+        """Stops the gradient of the first parts: 1 the stem, 2 also C2, and so on to 5.
+
+        Raises:
+            ValueError: stages is not in 0..5.
+        """
+        if not 0 <= stages <= 5:
+            raise ValueError(f"frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
+        parts = [[self.conv1, self.bn1], *([self.get_submodule(f"layer{i}")] for i in range(1, 5))]
+        for part in parts[:stages]:
+            for module in part:
+                module.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps normalised images [B, 3, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        features = []
+        for stage in range(1, 5):
+            x = self.get_submodule(f"layer{stage}")(x)
+            features.append(x)
+        return tuple(features)

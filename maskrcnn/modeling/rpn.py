@@ -1,0 +1,147 @@
+"""Region proposal network (arXiv 1506.01497, section 3; on a pyramid: arXiv 1612.03144, section 4.1)."""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn.modeling.layers import conv_block, normal_init
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
+from maskrcnn.ops.matching import match_boxes
+from maskrcnn.ops.nms import nms
+from maskrcnn.ops.sampling import gather_slots, hash_noise, subsample
+from maskrcnn.structures import Loss, Proposals, Targets
+
+DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+NOISE_STREAM = 1
+
+
+class RPNOutput(NamedTuple):
+    """What the RPN says of each anchor, level by level; A_l anchors on level l."""
+
+    objectness: tuple[Tensor, ...]  # [B, A_l] logits
+    deltas: tuple[Tensor, ...]  # [B, A_l, 4]
+    anchors: tuple[Tensor, ...]  # [A_l, 4]
+
+
+class RPN(nn.Module):
+    """Scores and refines anchors, learns from a sample of them, and proposes regions.
+
+    Args:
+        channels: of the feature maps; anchors_per_cell: of the anchors. Both wired.
+        convs: 3x3 convolutions before the two predictors; 1 in the paper.
+        positive_iou, negative_iou: an anchor is positive from this IoU on with an object, negative below that with all.
+        batch_per_image: anchors sampled an image for the loss; positive_fraction: at most this share is positive.
+        box_loss: smooth_l1 or giou; smooth_l1_beta: where smooth L1 turns from quadratic to linear, 0 for L1.
+        train_pre_nms, test_pre_nms: best anchors kept on each level before NMS.
+        train_post_nms, test_post_nms: best proposals kept of an image after it.
+        nms_threshold: highest IoU of two proposals of one level.
+        min_size: proposals with a shorter side, in pixels, are dropped.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        anchors_per_cell: int,
+        *,
+        convs: int,
+        positive_iou: float,
+        negative_iou: float,
+        batch_per_image: int,
+        positive_fraction: float,
+        box_loss: Literal["smooth_l1", "giou"],
+        smooth_l1_beta: float,
+        train_pre_nms: int,
+        train_post_nms: int,
+        test_pre_nms: int,
+        test_post_nms: int,
+        nms_threshold: float,
+        min_size: float,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(*(conv_block(channels, channels, None) for _ in range(convs)))
+        self.objectness = nn.Conv2d(channels, anchors_per_cell, 1)
+        self.deltas = nn.Conv2d(channels, anchors_per_cell * 4, 1)
+        for block in self.conv:
+            normal_init(block[0], 0.01)
+        normal_init(self.objectness, 0.01)
+        normal_init(self.deltas, 0.01)
+        self.positive_iou, self.negative_iou = positive_iou, negative_iou
+        self.batch_per_image, self.positive_fraction = batch_per_image, positive_fraction
+        self.box_loss, self.smooth_l1_beta = box_loss, smooth_l1_beta
+        self.limits = {True: (train_pre_nms, train_post_nms), False: (test_pre_nms, test_post_nms)}
+        self.nms_threshold, self.min_size = nms_threshold, min_size
+
+    def forward(self, features: tuple[Tensor, ...], anchors: tuple[Tensor, ...]) -> RPNOutput:
+        """Scores and deltas of every anchor: features [B, C, H_l, W_l] and anchors [A_l, 4] of each level."""
+        objectness, deltas = [], []
+        for level in features:
+            hidden = self.conv(level)
+            objectness.append(self.objectness(hidden).permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.deltas(hidden).permute(0, 2, 3, 1).reshape(level.shape[0], -1, 4))
+        return RPNOutput(tuple(objectness), tuple(deltas), anchors)
+
+    def loss(self, output: RPNOutput, targets: Targets, keys: Tensor) -> tuple[Loss, Loss]:
+        """Objectness and box loss over a random sample of anchors; both count the sampled anchors.
+
+        Args:
+            output: of `forward`; targets: ground truth, valid slots of positive size; keys: [B], the noise's source.
+        """
+        anchors = torch.cat(output.anchors)
+        objectness = torch.cat(output.objectness, dim=1).float()
+        deltas = torch.cat(output.deltas, dim=1).float()
+        with torch.no_grad():
+            matches = match_boxes(
+                anchors, targets.boxes, targets.valid, low=self.negative_iou, high=self.positive_iou, low_quality=True
+            )
+            noise = hash_noise(keys, anchors.shape[0], NOISE_STREAM)
+            sample = subsample(
+                matches.positive, matches.negative, noise, self.batch_per_image, self.positive_fraction
+            )
+            objects = gather_slots(targets.boxes, matches.index.gather(1, sample.index))
+            references = anchors[sample.index]
+            # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.
+            wanted = encode_boxes(objects, references, DELTA_WEIGHTS)
+            count = sample.valid.sum()
+        scores = objectness.gather(1, sample.index)
+        score_loss = F.binary_cross_entropy_with_logits(scores, sample.positive.to(scores.dtype), reduction="none")
+        predicted = gather_slots(deltas, sample.index)
+        if self.box_loss == "giou":
+            box_loss = giou_loss(predicted, references, objects, DELTA_WEIGHTS)
+        else:
+            box_loss = smooth_l1(predicted, wanted, self.smooth_l1_beta)
+        return masked_loss(score_loss, sample.valid, count), masked_loss(box_loss, sample.positive, count)
+
+    @torch.no_grad()
+    def propose(self, output: RPNOutput, image_sizes: Tensor, training: bool) -> Proposals:
+        """Turns the best anchors into regions: top-k and NMS on each level, then the best of all levels.
+
+        Args:
+            output: of `forward`; image_sizes: [B, 2] height and width of the content, to clip at.
+            training: use the training numbers of proposals.
+
+        Returns:
+            `Proposals` with min(post_nms, candidates) slots, best first.
+        """
+        pre_nms, post_nms = self.limits[training]
+        most = min(pre_nms, max(level.shape[1] for level in output.objectness))
+        boxes, scores = [], []
+        for level_scores, level_deltas, anchors in zip(*output):
+            k = min(pre_nms, level_scores.shape[1])
+            best, index = level_scores.float().topk(k, dim=1)
+            decoded = decode_boxes(gather_slots(level_deltas.float(), index), anchors[index], DELTA_WEIGHTS)
+            scores.append(F.pad(best, (0, most - k), value=-torch.inf))
+            boxes.append(F.pad(decoded, (0, 0, 0, most - k)))
+        levels, batch = len(boxes), image_sizes.shape[0]
+        box = clip_boxes(torch.cat(boxes, dim=1), image_sizes).view(batch, levels, most, 4)
+        score = torch.stack(scores, dim=1)
+        valid = ((box[..., 2:] - box[..., :2]).amin(dim=-1) >= self.min_size) & (score > -torch.inf)
+        keep = nms(box, valid, self.nms_threshold)
+        ranked = torch.where(keep, score, -torch.inf).flatten(1)
+        best, index = ranked.topk(min(post_nms, ranked.shape[1]), dim=1)
+        kept = keep.flatten(1).gather(1, index)
+        box = gather_slots(box.flatten(1, 2), index)
+        unit = box.new_tensor([0.0, 0.0, 1.0, 1.0])
+        return Proposals(torch.where(kept[..., None], box, unit), torch.where(kept, best, 0), kept)

@@ -1,0 +1,46 @@
+"""Greedy non-maximum suppression as a fixed point: exact, batched, without data-dependent shapes."""
+
+import torch
+from torch import Tensor
+
+from maskrcnn.ops.boxes import iou
+
+
+def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = None) -> Tensor:
+    """Which boxes greedy non-maximum suppression keeps.
+
+    A box is kept if no kept box before it overlaps it by more than the threshold. Iterating this sentence from "all
+    are kept" ends in its only fixed point, the greedy result ("Cluster-NMS", arXiv 2005.03572); it takes as many
+    rounds as the longest chain of suppressions, 4 to 14 on proposals, some 200 on a blank picture.
+
+    Args:
+        boxes: [..., N, 4], best first.
+        valid: [..., N] bool; invalid boxes are not kept and suppress nothing.
+        threshold: highest IoU that two kept boxes may have.
+        groups: [..., N] integers; only boxes of the same group suppress each other. None: one group.
+
+    Returns:
+        [..., N] bool.
+    """
+    suppresses = iou(boxes.unsqueeze(-2), boxes.unsqueeze(-3)) > threshold
+    if groups is not None:
+        suppresses = suppresses & (groups.unsqueeze(-1) == groups.unsqueeze(-2))
+    # As float, so that a round is one matrix product: half the time of a boolean reduction on a CPU.
+    weights = suppresses.triu(1).to(torch.float32)
+
+    def refine(keep: Tensor) -> Tensor:
+        return valid & (torch.matmul(keep.to(torch.float32).unsqueeze(-2), weights).squeeze(-2) == 0)
+
+    def changed(keep: Tensor, before: Tensor) -> Tensor:
+        return (keep != before).any()
+
+    def step(keep: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        return refine(keep), keep.clone()
+
+    keep, before = refine(valid), valid.clone()
+    if torch.compiler.is_compiling():
+        return torch.while_loop(changed, step, (keep, before))[0]
+    # torch.while_loop compiles itself for each new shape when it is called eagerly (3.6 s): the same loop in Python.
+    while changed(keep, before):
+        keep, before = step(keep, before)
+    return keep

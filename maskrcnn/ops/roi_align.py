@@ -1,0 +1,97 @@
+"""RoIAlign over a whole feature pyramid as one gather-and-sum (arXiv 1703.06870, section 3).
+
+All levels lie in one table of rows; each output bin is a bag of 4 x sampling^2 rows with bilinear weights, summed by
+`embedding_bag`. The taps are never materialised, and the backward is deterministic.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class FeatureTable(NamedTuple):
+    """A feature pyramid as one table: level after level, image after image, row after row."""
+
+    rows: Tensor  # [sum over levels of B * H * W, C]
+    sizes: tuple[tuple[int, int], ...]  # (H, W) of each level
+    strides: tuple[int, ...]  # pixels of the canvas that a cell of each level covers
+    images: int  # B
+
+
+def feature_table(features: tuple[Tensor, ...], strides: tuple[int, ...]) -> FeatureTable:
+    """Lays feature maps [B, C, H, W], one a level, into one table."""
+    rows = torch.cat([level.permute(0, 2, 3, 1).flatten(0, 2) for level in features])
+    sizes = tuple((level.shape[2], level.shape[3]) for level in features)
+    return FeatureTable(rows, sizes, strides, features[0].shape[0])
+
+
+def _axis_taps(start: Tensor, bin_size: Tensor, bins: int, sampling: int, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Taps along one axis: index [N, bins, 2 * samples] int64 and weight likewise, the mean over a bin's samples."""
+    if sampling > 0:
+        counts, most = torch.full_like(start, sampling), sampling
+    else:  # Adaptive: one sample a cell. Only eagerly, for parity: the number of samples depends on the data.
+        counts = bin_size.ceil().clamp(min=0)
+        most = max(int(counts.max().item()), 1)
+    sample = torch.arange(most, device=start.device, dtype=start.dtype)
+    share = counts.clamp(min=1)[:, None]  # A region without extent has no adaptive sample and pools to 0.
+    offset = (sample + 0.5) / share * bin_size[:, None]  # [N, samples]
+    bin_start = start[:, None] + torch.arange(bins, device=start.device, dtype=start.dtype) * bin_size[:, None]
+    position = bin_start[:, :, None] + offset[:, None, :]  # [N, bins, samples], in cells
+    last = (limit - 1)[:, None, None]
+    weight = ((position >= -1) & (position <= limit[:, None, None])) / share[:, None]
+    weight = torch.where((sample < counts[:, None])[:, None, :], weight, 0)
+    position = torch.minimum(position.clamp(min=0), last)
+    low = position.floor()
+    fraction = position - low
+    index = torch.stack((low, torch.minimum(low + 1, last)), dim=-1).flatten(-2)
+    weights = torch.stack((weight * (1 - fraction), weight * fraction), dim=-1).flatten(-2)
+    return index.to(torch.int64), weights
+
+
+def roi_align(
+    table: FeatureTable, images: Tensor, boxes: Tensor, levels: Tensor, size: tuple[int, int], sampling: int, aligned: bool
+) -> Tensor:
+    """Pools each region into a grid by averaging bilinear samples; regions get gradients only through the features.
+
+    Args:
+        table: the features.
+        images: [N] int64, the image of each region; levels: [N] int64, the level to read.
+        boxes: [N, 4] in pixels of the canvas.
+        size: bins of the output as (height, width).
+        sampling: samples along each axis of a bin; 0 means one a feature cell (data-dependent, eager only).
+        aligned: True puts the centre of the first cell at 0.5 cells (Detectron2), False at 0 with regions of at least
+            one cell (torchvision's default, Detectron).
+
+    Returns:
+        [N, C, height, width]. Same values as torchvision.ops.roi_align.
+    """
+    height, width = size
+    dtype = table.rows.dtype if table.rows.dtype == torch.float64 else torch.float32
+    offsets, first = [], 0
+    for h, w in table.sizes:
+        offsets.append(first)
+        first += table.images * h * w
+    geometry = torch.tensor(
+        [(o, h, w, s) for o, (h, w), s in zip(offsets, table.sizes, table.strides)], device=boxes.device
+    )[levels]
+    offset, rows, columns, stride = geometry.unbind(-1)
+    scaled = boxes.to(dtype) / stride[:, None].to(dtype) - (0.5 if aligned else 0.0)
+    extent = scaled[:, 2:] - scaled[:, :2]
+    if not aligned:
+        extent = extent.clamp(min=1.0)
+    y, y_weight = _axis_taps(scaled[:, 1], extent[:, 1] / height, height, sampling, rows.to(dtype))
+    x, x_weight = _axis_taps(scaled[:, 0], extent[:, 0] / width, width, sampling, columns.to(dtype))
+    row_start = (offset + images * rows * columns)[:, None, None] + y * columns[:, None, None]
+    # [N, height, 1, taps, 1] with [N, 1, width, 1, taps]
+    index = row_start[:, :, None, :, None] + x[:, None, :, None, :]
+    weight = y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]
+    taps = index.shape[-2] * index.shape[-1]
+    pooled = F.embedding_bag(
+        index.reshape(-1, taps),
+        table.rows,
+        mode="sum",
+        per_sample_weights=weight.reshape(-1, taps).to(table.rows.dtype),
+    )
+    return pooled.view(boxes.shape[0], height, width, -1).permute(0, 3, 1, 2)

@@ -1,0 +1,70 @@
+"""Pictures beside each other: ground truth and prediction, and sheets of many such pairs."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from maskrcnn.visualize.instances import Instances, draw_instances
+from maskrcnn.visualize.text import BLACK, WHITE, put_text, text_size
+
+_GAP = 8  # pixels between pictures
+
+
+def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    """A picture under a black bar with its caption in white."""
+    bar = np.full((text_size(caption, 1)[1], *picture.shape[1:]), BLACK, np.uint8)
+    put_text(bar, caption, 0, 0, BLACK, 1)
+    return np.concatenate([bar, picture])
+
+
+def side_by_side(
+    picture: np.ndarray, ground_truth: Instances, prediction: Instances, classes: list[str]
+) -> np.ndarray:
+    """Draws the truth on the left and what was predicted on the right, with captions.
+
+    Args:
+        picture: [h, w, 3] u8 RGB.
+        ground_truth, prediction: objects in the frame of `picture`.
+        classes: name of each label.
+
+    Returns:
+        A picture u8 RGB of the two, each enlarged as `draw_instances` does.
+    """
+    left = _captioned(draw_instances(picture, ground_truth, classes), "ground truth")
+    right = _captioned(draw_instances(picture, prediction, classes), "prediction")
+    gap = np.full((left.shape[0], _GAP, 3), WHITE, np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
+
+
+def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
+    """Lays pictures out row by row on white, each in the top left corner of a cell as large as the largest picture.
+
+    Args:
+        pictures: at least one, u8 RGB of any sizes.
+        columns: pictures in a row.
+    """
+    height = max(picture.shape[0] for picture in pictures) + _GAP
+    width = max(picture.shape[1] for picture in pictures) + _GAP
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * height - _GAP, min(columns, len(pictures)) * width - _GAP, 3), WHITE, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * height, i % columns * width
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def save_png(path: Path, picture: np.ndarray) -> None:
+    """Writes a picture [H, W, 3] u8 RGB.
+
+    Raises:
+        ValueError: the path doesn't end in .png, or nothing can be written there.
+    """
+    if path.suffix != ".png":
+        raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
+    # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
+    encoded = cv2.imencode(".png", picture[:, :, ::-1])[1]
+    try:
+        path.write_bytes(encoded.tobytes())
+    except OSError as error:
+        raise ValueError(f"{path}: the picture could not be written ({error.strerror}); check the folder") from error

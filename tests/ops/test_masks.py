@@ -1,0 +1,39 @@
+import torch
+
+from maskrcnn.ops.masks import crop_masks
+
+
+def test_own_box_is_averaged_exactly() -> None:
+    # 8 x 8 cells to 4 x 4 with two samples an axis: each sample is a cell's centre, each result the mean of 2 x 2 cells.
+    masks = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[0.0, 0, 8, 8], [10, 20, 26, 52], [-3, -3, 1, 1]])
+    out = crop_masks(masks, boxes, boxes, 4, 2)
+    torch.testing.assert_close(out, masks.view(3, 4, 2, 4, 2).mean(dim=(2, 4)))
+
+
+def test_by_eye() -> None:
+    # A full 2 x 2 px square seen from a region twice as large around it: 1 inside, 0 outside, cells of 1 px.
+    out = crop_masks(torch.ones(1, 112, 112), torch.tensor([[1.0, 1, 3, 3]]), torch.tensor([[0.0, 0, 4, 4]]), 4, 2)
+    expected = torch.zeros(4, 4)
+    expected[1:3, 1:3] = 1
+    torch.testing.assert_close(out[0], expected)
+
+
+def test_equals_sampling_point_by_point() -> None:
+    generator = torch.Generator().manual_seed(1)
+    mask = torch.rand(6, 6, generator=generator)
+    box, region = torch.tensor([2.0, 3, 9, 12]), torch.tensor([4.0, 1, 11, 7])
+    out = crop_masks(mask[None], box[None], region[None], 5, 3)[0]
+
+    def value(x: float, y: float) -> float:
+        u, v = (x - 2) / 7 * 6 - 0.5, (y - 3) / 9 * 6 - 0.5
+        return sum(
+            mask[r, c].item() * max(0, 1 - abs(u - c)) * max(0, 1 - abs(v - r)) for r in range(6) for c in range(6)
+        )
+
+    for i in range(5):
+        for j in range(5):
+            samples = [
+                value(4 + (j + (a + 0.5) / 3) * 7 / 5, 1 + (i + (b + 0.5) / 3) * 6 / 5) for a in range(3) for b in range(3)
+            ]
+            assert abs(out[i, j].item() - sum(samples) / 9) < 1e-5

@@ -1,0 +1,40 @@
+import torch
+from torch import Tensor
+
+from maskrcnn.ops import matching
+from maskrcnn.ops.boxes import iou
+from maskrcnn.ops.matching import Matches, match_boxes, match_iou
+
+
+def as_torchvision(matches: Matches) -> Tensor:
+    """Index of the object, -1 for a negative, -2 for an ignored candidate."""
+    return torch.where(matches.positive, matches.index, torch.where(matches.negative, -1, -2))
+
+
+def test_matches_torchvision(golden: dict[str, Tensor]) -> None:
+    overlap = golden["match_iou"].T  # candidates first
+    with_low_quality = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0))
+    assert as_torchvision(with_low_quality).tolist() == golden["match_lowq_.3_.7"].tolist()
+    assert as_torchvision(match_iou(overlap, 0.5, 0.5)).tolist() == golden["match_.5_.5"].tolist()
+
+
+def test_an_object_that_no_candidate_touches_makes_none_positive() -> None:
+    # torchvision would make every candidate positive here: all tie for the object's best IoU, which is 0.
+    overlap = torch.tensor([[0.0, 0.2], [0.0, 0.1]])
+    assert match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0)).positive.tolist() == [True, False]
+
+
+def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.rand(300, 2, generator=generator) * 50
+    candidates = torch.cat((corners, corners + torch.rand(300, 2, generator=generator) * 30 + 1), dim=1)
+    boxes = candidates[torch.randint(0, 300, (2, 6), generator=generator)] + 1
+    valid = torch.tensor([[True, True, True, False, False, False], [False] * 6])
+    whole = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    monkeypatch.setattr(matching, "CHUNK", 37)
+    parts = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts))
+    overlap = iou(candidates[:, None], boxes[0, None, :3])
+    alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0))
+    assert torch.equal(whole.positive[0], alone.positive) and torch.equal(whole.index[0][alone.positive], alone.index[alone.positive])
+    assert whole.negative[1].all() and not whole.positive[1].any()
