@@ -8,10 +8,10 @@ from numpy.random import Generator
 
 CLASSES = ("circle", "square", "triangle", "star")
 HEIGHT, WIDTH = 192, 256
-EXTENT = (12.0, 120.0)  # longer side of a shape's box, in pixels
+EXTENT = (12.0, 118.0)  # longer side of a shape's box, in pixels
 MOST_OBJECTS = 8
 EMPTY_SHARE = 0.10  # pictures without objects
-OVERLAP_SHARE = 0.55  # pictures where the last shape must hide 15 % or more of another
+OVERLAP_SHARE = 0.40  # pictures where the last shape must hide 15 % or more of another
 CROWD_SHARE = 0.04  # pictures with a crowd region
 CROWD_EXTENT = (12.0, 15.0)
 CROWD_MEMBERS = 16
@@ -58,6 +58,10 @@ def _fill(points: np.ndarray) -> np.ndarray:
     return mask.view(bool)
 
 
+def _area(mask: np.ndarray) -> int:
+    return int(np.count_nonzero(mask))  # of a bool array ten times as fast as its sum
+
+
 def _place(rng: Generator, label: int, extent: tuple[float, float], centre: np.ndarray | None, spread: float) -> np.ndarray:
     """A random shape as a mask, wholly in the picture: anywhere, or around a centre (x, y)."""
     size = np.exp(rng.uniform(np.log(extent[0]), np.log(extent[1])))  # as many small ones as large ones
@@ -95,21 +99,21 @@ def _arrange(rng: Generator, taken: np.ndarray) -> tuple[list[int], list[np.ndar
                 centre = np.array([columns.mean(), rows.mean()])
                 spread = 0.8 * np.sqrt(len(rows)) + 6
             mask = _place(rng, label, EXTENT, centre, spread)
-            if (mask & taken).any() or mask.sum() < LEAST_VISIBLE:
+            if (mask & taken).any() or _area(mask) < LEAST_VISIBLE:
                 continue
             after = [seen & ~mask for seen in visible]
-            lost = [(seen.sum() - rest.sum()) / area for seen, rest, area in zip(visible, after, areas, strict=True)]
+            lost = [1 - _area(rest) / _area(seen) for seen, rest in zip(visible, after, strict=True)]
             if deliberate and not any(HIDDEN[0] <= share <= HIDDEN[1] for share in lost):
                 continue
             if all(
-                share == 0 or (rest.sum() >= max(LEAST_VISIBLE, (1 - MOST_HIDDEN) * area) and not _has_hole(rest))
+                share == 0 or (_area(rest) >= max(LEAST_VISIBLE, (1 - MOST_HIDDEN) * area) and not _has_hole(rest))
                 for share, rest, area in zip(lost, after, areas, strict=True)
             ):
                 labels.append(label)
                 visible = [*after, mask]
-                areas.append(int(mask.sum()))
+                areas.append(_area(mask))
                 break
-    return labels, visible, [1 - mask.sum() / area for mask, area in zip(visible, areas, strict=True)]
+    return labels, visible, [1 - _area(mask) / area for mask, area in zip(visible, areas, strict=True)]
 
 
 def _crowd(rng: Generator) -> tuple[int, np.ndarray, list[np.ndarray]]:
@@ -120,10 +124,29 @@ def _crowd(rng: Generator) -> tuple[int, np.ndarray, list[np.ndarray]]:
     return label, np.logical_or.reduce(members), members
 
 
-def _texture(rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise [HEIGHT, WIDTH] float32, about -1..1, with some `cells` bumps along the height."""
-    coarse = rng.uniform(-1, 1, size=(cells, cells * WIDTH // HEIGHT)).astype(np.float32)
-    return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+def _relief(rng: Generator) -> np.ndarray:
+    """Smooth noise [HEIGHT, WIDTH] float32 of two scales, about -1..1."""
+    coarse, fine = (rng.uniform(-1, 1, size=size).astype(np.float32) for size in ((5, 7), (24, 32)))
+    mixed = 0.6 * cv2.resize(coarse, (32, 24), interpolation=cv2.INTER_CUBIC) + 0.4 * fine
+    return cv2.resize(mixed, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+
+
+def _paint(rng: Generator, masks: list[np.ndarray]) -> np.ndarray:
+    """A picture [HEIGHT, WIDTH, 3] uint8 of masks in different hues on a ground without much colour."""
+    owner = np.zeros((HEIGHT, WIDTH), np.uint8)  # 0 = ground
+    for k, mask in enumerate(masks, start=1):
+        owner[mask] = k
+    # The golden section keeps the hues of masks that are near in the list far apart.
+    hues = (rng.random() + 0.618034 * np.arange(len(masks))) % 1 * 360
+    hsv = np.stack([hues, rng.uniform(0.65, 1, len(masks)), rng.uniform(0.6, 1, len(masks))], axis=1)
+    ground = rng.uniform(70, 170) + rng.uniform(-12, 12, size=(1, 3))
+    colours = [cv2.cvtColor(hsv[None, [k]].astype(np.float32), cv2.COLOR_HSV2RGB)[0] * 255 for k in range(len(masks))]
+    palette = np.concatenate([ground, *colours]).astype(np.float32) * np.float32(rng.uniform(0.75, 1.15))
+    strength = np.full(len(masks) + 1, 0.2, np.float32)
+    strength[0] = 0.4
+    image = palette[owner] * (1 + strength[owner] * _relief(rng))[..., None]
+    image += rng.integers(-6, 7, size=(HEIGHT, WIDTH, 1), dtype=np.int8)
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def draw_scene(rng: Generator) -> Scene:
@@ -132,25 +155,12 @@ def draw_scene(rng: Generator) -> Scene:
     Args:
         rng: the only source of randomness.
     """
-    tone = rng.uniform(70, 170) + rng.uniform(-12, 12, size=3)
-    relief = 22 * _texture(rng, 5) + 12 * _texture(rng, 24)
-    image = relief[..., None] + tone.astype(np.float32)
     if rng.random() < EMPTY_SHARE:
-        labels, visible, occlusions, crowd, members = [], [], [], None, []
-    else:
-        crowd, members = None, []
-        taken = np.zeros((HEIGHT, WIDTH), bool)
-        if rng.random() < CROWD_SHARE:
-            label, taken, members = _crowd(rng)
-            crowd = (label, taken)
-        labels, visible, occlusions = _arrange(rng, taken)
-    shade = 1 + 0.12 * _texture(rng, 8)
-    hue = rng.random()
-    for mask in [*members, *visible]:
-        hue = (hue + 0.618034) % 1  # the golden section keeps the hues of neighbours in the list far apart
-        hsv = np.array([[[hue * 360, rng.uniform(0.65, 1), rng.uniform(0.6, 1)]]], np.float32)
-        colour = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0] * 255
-        image[mask] = shade[mask][:, None] * colour
-    image *= rng.uniform(0.75, 1.15)
-    image += rng.integers(-6, 7, size=(HEIGHT, WIDTH, 1), dtype=np.int8)
-    return Scene(np.clip(image, 0, 255).astype(np.uint8), labels, visible, occlusions, crowd)
+        return Scene(_paint(rng, []), [], [], [], None)
+    taken = np.zeros((HEIGHT, WIDTH), bool)
+    crowd, members = None, []
+    if rng.random() < CROWD_SHARE:
+        label, taken, members = _crowd(rng)
+        crowd = (label, taken)
+    labels, visible, occlusions = _arrange(rng, taken)
+    return Scene(_paint(rng, [*members, *visible]), labels, visible, occlusions, crowd)

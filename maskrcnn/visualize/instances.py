@@ -17,9 +17,11 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (0, 114, 178),
 )
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the latter two exclusive
+
 FILL = 0.4  # opacity of a mask
 _READABLE = 600  # pixels; the longer side that a picture is brought to at least, so that text has room
-_LARGE = 1200  # pixels of the longer side for each step of line and text size, so that both survive being viewed smaller
+_LARGE = 1200  # pixels; lines and texts grow by 1 for each of these on the longer side, to survive being viewed smaller
 
 
 class Instances(NamedTuple):
@@ -42,7 +44,10 @@ def enlarge(picture: np.ndarray, zoom: int) -> np.ndarray:
 
 
 def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]) -> np.ndarray:
-    """Draws objects, each in its own colour, the first ones on top. A text that would cover another is left out.
+    """Draws objects, each in its own colour, the first ones on top.
+
+    A text is left out where it would cover another text, or where it is larger than its object and would cover the box
+    of any: in a crowd the objects matter more than their names.
 
     Args:
         picture: [h, w, 3] u8 RGB; not changed.
@@ -55,26 +60,37 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
     zoom = zoom_of(*picture.shape[:2])
     canvas = np.ascontiguousarray(enlarge(picture, zoom))
     scale = 1 + max(canvas.shape[:2]) // _LARGE
-    order = range(len(instances.boxes))
-    for i in reversed(order):
-        colour = PALETTE[i % len(PALETTE)]
+    colours = [PALETTE[i % len(PALETTE)] for i in range(len(instances.boxes))]
+    rectangles = [_rectangle(box, zoom, canvas.shape) for box in instances.boxes]
+    for i in reversed(range(len(rectangles))):
         if instances.masks is not None:
-            _draw_mask(canvas, enlarge(instances.masks[i], zoom), colour, scale)
-        x1, y1, x2, y2 = _corners(instances.boxes[i], zoom)
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, scale)
-    taken: list[tuple[int, int, int, int]] = []
-    for i in order:
+            _draw_mask(canvas, enlarge(instances.masks[i], zoom), colours[i], scale)
+        _draw_box(canvas, rectangles[i], colours[i], scale)
+    texts: list[Rectangle] = []
+    for i, box in enumerate(rectangles):
         text = classes[int(instances.labels[i])]
         if instances.scores is not None:
             text += f" {instances.scores[i]:.2f}"
-        _draw_label(canvas, text, _corners(instances.boxes[i], zoom), PALETTE[i % len(PALETTE)], scale, taken)
+        text = shorten(text, canvas.shape[1], scale)
+        place = _place(text_size(text, scale), box, texts, rectangles, canvas.shape)
+        if place is not None:
+            put_text(canvas, text, place[0], place[1], colours[i], scale)
+            texts.append(place)
     return canvas
 
 
-def _corners(box: np.ndarray, zoom: int) -> tuple[int, int, int, int]:
-    """First and last column and row that a box covers: its far edges belong to the next pixel."""
+def _rectangle(box: np.ndarray, zoom: int, shape: tuple[int, ...]) -> Rectangle:
+    """The pixels of the enlarged picture that a box covers, at least one each way."""
     x1, y1, x2, y2 = (round(float(edge) * zoom) for edge in box)
-    return x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)
+    left, top = min(max(x1, 0), shape[1] - 1), min(max(y1, 0), shape[0] - 1)
+    return left, top, max(min(x2, shape[1]), left + 1), max(min(y2, shape[0]), top + 1)
+
+
+def _draw_box(canvas: np.ndarray, box: Rectangle, colour: Colour, scale: int) -> None:
+    """Paints a frame `scale` pixels wide inside the box."""
+    left, top, right, bottom = box
+    inside = canvas[top:bottom, left:right]
+    inside[:scale], inside[-scale:], inside[:, :scale], inside[:, -scale:] = (colour,) * 4
 
 
 def _draw_mask(canvas: np.ndarray, mask: np.ndarray, colour: Colour, scale: int) -> None:
@@ -85,25 +101,20 @@ def _draw_mask(canvas: np.ndarray, mask: np.ndarray, colour: Colour, scale: int)
     canvas[mask & (core == 0)] = colour
 
 
-def _draw_label(
-    canvas: np.ndarray,
-    text: str,
-    corners: tuple[int, int, int, int],
-    colour: Colour,
-    scale: int,
-    taken: list[tuple[int, int, int, int]],
-) -> None:
-    """Writes above the box, else below it, else inside it; nowhere if a text in `taken` is in the way each time."""
-    rows, columns = canvas.shape[:2]
-    text = shorten(text, columns, scale)
-    width, height = text_size(text, scale)
-    x1, y1, _, y2 = corners
-    left = max(min(x1, columns - width), 0)
-    for top in (y1 - height, y2 + 1, y1):
-        free = all(
-            left + width <= x or x + w <= left or top + height <= y or y + h <= top for x, y, w, h in taken
-        )
-        if 0 <= top <= rows - height and free:
-            put_text(canvas, text, left, top, colour, scale)
-            taken.append((left, top, width, height))
-            return
+def _place(
+    size: tuple[int, int], box: Rectangle, texts: list[Rectangle], boxes: list[Rectangle], shape: tuple[int, ...]
+) -> Rectangle | None:
+    """Where a text of this width and height goes: above its box, else below, else inside; None if nowhere is room."""
+    width, height = size
+    larger = width * height > (box[2] - box[0]) * (box[3] - box[1])
+    obstacles = texts + boxes if larger else texts
+    left = max(min(box[0], shape[1] - width), 0)
+    for top in (box[1] - height, box[3], box[1]):
+        place = (left, top, left + width, top + height)
+        if top >= 0 and place[3] <= shape[0] and not any(_overlap(place, obstacle) for obstacle in obstacles):
+            return place
+    return None
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

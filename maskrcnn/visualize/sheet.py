@@ -6,21 +6,20 @@ import cv2
 import numpy as np
 
 from maskrcnn.visualize.instances import Instances, draw_instances
-from maskrcnn.visualize.text import BLACK, WHITE, put_text, text_size
+from maskrcnn.visualize.text import BLACK, WHITE, put_text, shorten, text_size
 
-_GAP = 8  # pixels between pictures
+_GAP = 8  # pixels between the two pictures of a pair
+_SHEET_GAP = 32  # pixels between the pictures of a sheet
 
 
 def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
     """A picture under a black bar with its caption in white."""
     bar = np.full((text_size(caption, 1)[1], *picture.shape[1:]), BLACK, np.uint8)
-    put_text(bar, caption, 0, 0, BLACK, 1)
+    put_text(bar, shorten(caption, picture.shape[1], 1), 0, 0, BLACK, 1)
     return np.concatenate([bar, picture])
 
 
-def side_by_side(
-    picture: np.ndarray, ground_truth: Instances, prediction: Instances, classes: list[str]
-) -> np.ndarray:
+def side_by_side(picture: np.ndarray, ground_truth: Instances, prediction: Instances, classes: list[str]) -> np.ndarray:
     """Draws the truth on the left and what was predicted on the right, with captions.
 
     Args:
@@ -44,10 +43,10 @@ def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
         pictures: at least one, u8 RGB of any sizes.
         columns: pictures in a row.
     """
-    height = max(picture.shape[0] for picture in pictures) + _GAP
-    width = max(picture.shape[1] for picture in pictures) + _GAP
+    height = max(picture.shape[0] for picture in pictures) + _SHEET_GAP
+    width = max(picture.shape[1] for picture in pictures) + _SHEET_GAP
     rows = -(-len(pictures) // columns)
-    sheet = np.full((rows * height - _GAP, min(columns, len(pictures)) * width - _GAP, 3), WHITE, np.uint8)
+    sheet = np.full((rows * height - _SHEET_GAP, min(columns, len(pictures)) * width - _SHEET_GAP, 3), WHITE, np.uint8)
     for i, picture in enumerate(pictures):
         top, left = i // columns * height, i % columns * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -60,7 +59,7 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     Raises:
         ValueError: the path doesn't end in .png, or nothing can be written there.
     """
-    if path.suffix != ".png":
+    if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
     # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
     encoded = cv2.imencode(".png", picture[:, :, ::-1])[1]

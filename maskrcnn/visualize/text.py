@@ -39,8 +39,8 @@ def put_text(picture: np.ndarray, text: str, left: int, top: int, background: Co
     width, height = text_size(text, scale)
     _, descent = cv2.getTextSize("Ag", _FONT, _SCALE * scale, scale)
     picture[top : top + height, left : left + width] = background
-    # Rec. 601 luma; 140 leaves white text to the blue and black text to the other colours of the palette.
+    # Rec. 601 luma; at 100 each colour of the palette gets the text of the higher WCAG contrast, at least 5 to 1.
     luma = 0.299 * background[0] + 0.587 * background[1] + 0.114 * background[2]
-    colour = BLACK if luma > 140 else WHITE
+    colour = BLACK if luma > 100 else WHITE
     baseline = (left + _MARGIN * scale, top + height - _MARGIN * scale - descent)
     cv2.putText(picture, text, baseline, _FONT, _SCALE * scale, colour, scale, cv2.LINE_AA)

@@ -1,0 +1,71 @@
+"""Checkpoints: what they hold, and how they are read without running any code of theirs."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FORMAT = 1
+
+
+def content(config: dict[str, Any], classes: list[str], category_ids: list[int | str]) -> dict[str, Any]:
+    """What a checkpoint holds besides Lightning's state: plain values only, so that `weights_only` loads it.
+
+    Args:
+        config: the resolved configuration, with preprocessing and conventions; classes, category_ids: by label.
+    """
+    return {"format": FORMAT, "config": config, "classes": list(classes), "category_ids": list(category_ids)}
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A checkpoint of this project, on the CPU.
+
+    Raises:
+        ValueError: the file is missing, cut short, of another kind, or holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"checkpoint={path} is a folder; name the file in it, such as {path / 'checkpoints' / 'best.ckpt'}")
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} holds more than tensors and plain values and was not opened: it could run code ({error})") from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is not a checkpoint, or it is cut short: {error}") from error
+    if not isinstance(checkpoint, dict) or "maskrcnn" not in checkpoint:
+        raise ValueError(f"{path} is not a checkpoint of this project; to start from foreign weights use weights={path}")
+    if checkpoint["maskrcnn"]["format"] != FORMAT:
+        raise ValueError(f"{path} has format {checkpoint['maskrcnn']['format']}, this version reads {FORMAT}")
+    return checkpoint
+
+
+def model_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The model's weights in a checkpoint, by the model's own keys."""
+    return {key.removeprefix("model."): value for key, value in checkpoint["state_dict"].items() if key.startswith("model.")}
+
+
+def load_state(model: torch.nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
+    """Loads weights, all of them.
+
+    Raises:
+        ValueError: keys or shapes differ; the message names the first few.
+    """
+    own = model.state_dict()
+    differences = [f"{key} is missing" for key in own if key not in state]
+    differences += [f"{key} is not in the model" for key in state if key not in own]
+    differences += [
+        f"{key} is {tuple(state[key].shape)}, the model's is {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    if differences:
+        raise ValueError(
+            f"{path} is a checkpoint of another architecture: {'; '.join(differences[:4])}"
+            + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
+            + ". Use the configuration that it was trained with."
+        )
+    model.load_state_dict(state)

@@ -1,0 +1,27 @@
+"""Inference outside the static graph: masks are drawn only for as many slots as detections need."""
+
+import torch
+from torch import Tensor
+
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.structures import BoxDetections, Detections
+
+# Mask slots an image; a batch takes the smallest that holds its fullest image. A mask costs 1 GFLOP with the paper's head.
+BUCKETS = (8, 32, 100, 200, 500)
+
+
+def detect(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
+    """`MaskRCNN.detect` with empty trailing slots cut off before the mask head: the same instances, sooner.
+
+    Args:
+        model: in evaluation mode.
+        images: [B, 3, H, W]; image_sizes: [B, 2] height and width of the content.
+    """
+    with torch.inference_mode():
+        features = model.extract(model.normalise(images, image_sizes))
+        table = model.pooler.table(features)
+        proposals = model.rpn.propose(model.score_anchors(features), image_sizes, training=False)
+        boxes = model.classify(table, proposals, image_sizes)
+        fullest = int(boxes.valid.sum(dim=1).max().item())
+        slots = next((bucket for bucket in BUCKETS if bucket >= fullest), boxes.valid.shape[1])
+        return model.segment(table, BoxDetections(*(field[:, :slots] for field in boxes)))

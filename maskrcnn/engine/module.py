@@ -1,0 +1,66 @@
+"""The LightningModule: it wires model, optimiser and schedule into Lightning's loop, and does nothing else."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from maskrcnn.engine.detector import detect
+from maskrcnn.engine.optimizer import Optimizer, Schedule
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.structures import Batch, Detections, Losses
+
+
+def mean_losses(losses: Losses) -> dict[str, Tensor]:
+    """Each loss divided by its count, by name; 0 where nothing was counted."""
+    return {name: loss.sum / loss.count.clamp(min=1) for name, loss in losses._asdict().items()}
+
+
+class MaskRCNNModule(pl.LightningModule):
+    """Trains a `MaskRCNN`.
+
+    Args:
+        model: the detector.
+        optimizer, schedule: how it learns.
+        loss_weights: a factor for each loss, by name.
+        total_steps: optimiser steps of the run, that the schedule spans.
+        images_per_step: over all devices and accumulated batches, for the learning rate's scaling.
+        content: what a checkpoint says of the run besides weights: configuration, classes, preprocessing.
+    """
+
+    def __init__(
+        self,
+        model: MaskRCNN,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        loss_weights: dict[str, float],
+        total_steps: int,
+        images_per_step: int,
+        content: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.optimizer, self.schedule, self.loss_weights = optimizer, schedule, loss_weights
+        self.total_steps, self.images_per_step, self.content = total_steps, images_per_step, content
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        losses = mean_losses(self.model(batch))
+        total = torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
+        # Cloned, because the next replay of a captured graph overwrites what it returned.
+        logged = {f"train/{name}": loss.detach().clone() for name, loss in losses.items()}
+        self.log_dict({"train/loss": total.detach().clone(), **logged}, batch_size=len(batch.images))
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Detections:
+        return detect(self.model, batch.images, batch.image_sizes)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer.build(self.model, self.images_per_step)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule.factor(step, self.total_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["maskrcnn"] = self.content
