@@ -18,10 +18,11 @@ def outline_polygons(mask: np.ndarray) -> list[list[int]]:
     """
     # With every pixel as 2 x 2, the contour passes through one quarter of a pixel for each of its corners that lies on
     # the outline: quarters 2c and 2c + 1 belong to the corners c and c + 1.
-    height, width = mask.shape
-    doubled = cv2.resize(mask.view(np.uint8), (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    window = mask.view(np.uint8)[y : y + height, x : x + width]
+    doubled = window.repeat(2, axis=0).repeat(2, axis=1)
     contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [_corners_only((contour[:, 0] + 1) // 2).ravel().tolist() for contour in contours]
+    return [(_corners_only((contour[:, 0] + 1) // 2) + (x, y)).ravel().tolist() for contour in contours]
 
 
 def _corners_only(points: np.ndarray) -> np.ndarray:

@@ -76,7 +76,9 @@ def _place(rng: Generator, label: int, extent: tuple[float, float], centre: np.n
 
 def _has_hole(mask: np.ndarray) -> bool:
     """Whether the region surrounds something; COCO's polygons cannot say so."""
-    contours, hierarchy = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    window = mask.view(np.uint8)[y : y + height, x : x + width]
+    contours, hierarchy = cv2.findContours(window, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     return len(contours) > 0 and bool((hierarchy[0, :, 3] >= 0).any())
 
 
@@ -144,9 +146,11 @@ def _paint(rng: Generator, masks: list[np.ndarray]) -> np.ndarray:
     palette = np.concatenate([ground, *colours]).astype(np.float32) * np.float32(rng.uniform(0.75, 1.15))
     strength = np.full(len(masks) + 1, 0.2, np.float32)
     strength[0] = 0.4
-    image = palette[owner] * (1 + strength[owner] * _relief(rng))[..., None]
+    light = 1 + strength[owner] * _relief(rng)
+    image = palette.take(owner, axis=0)
+    image *= light[..., None]
     image += rng.integers(-6, 7, size=(HEIGHT, WIDTH, 1), dtype=np.int8)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
 def draw_scene(rng: Generator) -> Scene:

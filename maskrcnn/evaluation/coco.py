@@ -130,8 +130,8 @@ class CocoEvaluator:
         the area of their boxes, which moves them between small, medium and large.
         """
         annotations: list[dict[str, Any]] = []
-        for image in sorted(self.predictions):
-            for result in self.predictions[image]:
+        for results in self.predictions.values():
+            for result in results:
                 area = result["bbox"][2] * result["bbox"][3]
                 if iou_type == "segm":
                     area = float(coco_mask.area(result["segmentation"]))

@@ -31,7 +31,7 @@ def encode_crop(crop: Crop, size: tuple[int, int]) -> Rle:
         joins = np.flatnonzero(np.diff(bounds) == 0)
         bounds = np.delete(bounds, np.concatenate([joins, joins + 1]))
     counts = np.diff(bounds, prepend=0, append=height * width)
-    if len(counts) > 1 and counts[-1] == 0:  # The mask holds the last pixel.
+    if counts[-1] == 0:  # The mask holds the last pixel.
         counts = counts[:-1]
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return Rle(size=[height, width], counts=rle["counts"].decode("ascii"))

@@ -19,7 +19,7 @@ class Anchors(nn.Module):
         if not scales or not ratios or min(*scales, *ratios) <= 0:
             raise ValueError(f"anchors need scales and ratios above 0; got scales={scales}, ratios={ratios}")
         self.strides = strides
-        self.per_cell = len(scales) * len(ratios)
+        self.per_cell, self.rounded = len(scales) * len(ratios), rounded
         size = torch.tensor([[stride * scale for scale in scales] for stride in strides])[:, None, :]
         height_ratio = torch.tensor(ratios).sqrt()[None, :, None]
         half_width = (size / height_ratio).flatten(1) / 2  # ratio by ratio, within it size by size

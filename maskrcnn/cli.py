@@ -1,0 +1,106 @@
+"""The command line: composes and checks a configuration, then runs what it describes."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import CONF, check, explain, to_plain
+
+PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) -> None:
+    """Writes what a run was made of: `config.yaml`, resolved, and `environment.json` with overrides, versions, git state."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
+    status = _git("status", "--porcelain")
+    environment = {
+        "overrides": overrides,
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changed_files": None if status is None else len(status.splitlines()),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "versions": {package: metadata.version(package) for package in PACKAGES},
+    }
+    (directory / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+
+
+def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
+    if "HYDRA_FULL_ERROR" in os.environ:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us.
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        message = explain(error, config_name, [a for a in sys.argv[1:] if "=" in a])
+        sys.exit(f"error: {message}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
+
+
+def _train(config: DictConfig) -> float:
+    # Imported late: an error in the configuration's composition shows before torch is loaded.
+    from maskrcnn.engine.train import train
+
+    hydra_config = HydraConfig.get()
+    config.run_dir = hydra_config.runtime.output_dir
+    plain = to_plain(config)
+    check(plain, train)
+    write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
+    parts = build(plain, plain["plugins"])
+    return train(plain, **parts).get("segm/AP", float("nan"))
+
+
+def _evaluate(config: DictConfig) -> None:
+    from maskrcnn.engine.evaluate import evaluate
+
+    plain = to_plain(config)
+    check(plain, evaluate)
+    evaluate(**build(plain, plain["plugins"]))
+
+
+def _predict(config: DictConfig) -> None:
+    from maskrcnn.engine.predict import predict
+
+    plain = to_plain(config)
+    check(plain, predict)
+    predict(**build(plain, plain["plugins"]))
+
+
+def train() -> None:
+    """`python train.py`: trains; see `--help`."""
+    _run("train", _train)
+
+
+def evaluate() -> None:
+    """`python evaluate.py checkpoint=...`: scores a checkpoint on its validation pictures."""
+    _run("evaluate", _evaluate)
+
+
+def predict() -> None:
+    """`python predict.py checkpoint=... source=...`: finds instances in pictures."""
+    _run("predict", _predict)

@@ -1,0 +1,87 @@
+"""The only step from ragged to rectangular: samples of any size become a batch of fixed shape."""
+
+import numpy as np
+import torch
+
+from maskrcnn.data.transforms import Sample
+from maskrcnn.structures import MASK_CROP, Batch, Targets
+
+STRIDE = 32  # of the coarsest feature map that is merged with a finer one
+
+
+class Collate:
+    """Pads samples to a canvas and to a number of object slots.
+
+    Few different shapes mean few compilations. Padding is zero.
+
+    Args:
+        canvases: heights and widths to choose from, multiples of 32; a batch gets the smallest that holds all of its
+            pictures. None at all: the batch's largest height and width, rounded up to multiples of 32.
+        object_slots: numbers of slots to choose from; a batch gets the smallest that holds the objects of all of its
+            pictures. Of a picture with more objects than the largest number, the largest by area stay.
+
+    Raises:
+        ValueError: a size or number is not usable.
+    """
+
+    def __init__(self, canvases: list[tuple[int, int]], object_slots: list[int]) -> None:
+        if any(side < 1 or side % STRIDE for canvas in canvases for side in canvas):
+            raise ValueError(f"data.canvases is {canvases}; heights and widths must be positive multiples of {STRIDE}")
+        if not object_slots or min(object_slots) < 1:
+            raise ValueError(f"data.object_slots is {object_slots}; give one or more numbers from 1 on")
+        self.canvases = sorted(((height, width) for height, width in canvases), key=lambda size: size[0] * size[1])
+        self.object_slots = sorted(object_slots)
+
+    def __call__(self, samples: list[Sample]) -> Batch:
+        """Makes a batch.
+
+        Raises:
+            ValueError: no canvas holds the pictures.
+        """
+        height, width = self._canvas(samples)
+        most = max(len(sample.labels) for sample in samples)
+        slots = next((number for number in self.object_slots if number >= most), self.object_slots[-1])
+        count = len(samples)
+        images = torch.zeros(count, 3, height, width, dtype=torch.uint8)
+        boxes = torch.zeros(count, slots, 4)
+        labels = torch.zeros(count, slots, dtype=torch.int64)
+        masks = torch.zeros(count, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8)
+        valid = torch.zeros(count, slots, dtype=torch.bool)
+        for i, sample in enumerate(samples):
+            h, w = sample.image.shape[:2]
+            images[i, :, :h, :w] = torch.from_numpy(sample.image).permute(2, 0, 1)
+            kept = _largest(sample.boxes, slots)
+            boxes[i, : len(kept)] = torch.from_numpy(sample.boxes[kept])
+            labels[i, : len(kept)] = torch.from_numpy(sample.labels[kept])
+            masks[i, : len(kept)] = torch.from_numpy(sample.masks[kept])
+            valid[i, : len(kept)] = True
+        return Batch(
+            images=images,
+            image_sizes=torch.tensor([sample.image.shape[:2] for sample in samples]),
+            original_sizes=torch.tensor([sample.original_size for sample in samples]),
+            indices=torch.tensor([sample.index for sample in samples]),
+            keys=torch.tensor([sample.key for sample in samples]),
+            targets=Targets(boxes, labels, masks, valid),
+            dropped=torch.tensor([max(len(sample.labels) - slots, 0) for sample in samples]),
+        )
+
+    def _canvas(self, samples: list[Sample]) -> tuple[int, int]:
+        height = max(sample.image.shape[0] for sample in samples)
+        width = max(sample.image.shape[1] for sample in samples)
+        if not self.canvases:
+            return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+        for canvas in self.canvases:
+            if canvas[0] >= height and canvas[1] >= width:
+                return canvas
+        raise ValueError(
+            f"no canvas holds a batch of pictures up to {height} pixels high and {width} wide: add one of that size to "
+            f"data.canvases, which is {[list(canvas) for canvas in self.canvases]}, or lower data.resize"
+        )
+
+
+def _largest(boxes: np.ndarray, slots: int) -> np.ndarray:
+    """Positions of the objects that fit into the slots: all, or the largest by area, in their own order."""
+    if len(boxes) <= slots:
+        return np.arange(len(boxes))
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return np.sort(np.argsort(-areas, kind="stable")[:slots])

@@ -1,0 +1,39 @@
+"""Annotated pictures as training samples."""
+
+import cv2
+from torch.utils.data import Dataset
+
+from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.resize import Resize
+from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
+
+
+class InstanceDataset(Dataset[Sample]):
+    """Samples addressed by (epoch, index): each is a function of (seed, epoch, index), whichever worker makes it.
+
+    Args:
+        annotations: the data set.
+        seed: of the run, from 0 on.
+        resize: the size of the samples.
+        augmentation: None for validation.
+    """
+
+    def __init__(
+        self, annotations: CocoAnnotations, seed: int, resize: Resize, augmentation: Augmentation | None
+    ) -> None:
+        self.annotations = annotations
+        self.seed = seed
+        self.resize = resize
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.annotations.records)
+
+    def __getitem__(self, address: tuple[int, int]) -> Sample:
+        # Set here because it holds for a process, and this runs in every one: processes are the parallelism.
+        cv2.setNumThreads(0)
+        epoch, index = address
+        record = self.annotations.records[index]
+        image = read_picture(record.path, (record.height, record.width))
+        return make_sample(image, record, index, sample_seed(self.seed, epoch, index), self.resize, self.augmentation)

@@ -1,0 +1,74 @@
+"""The three forms of a mask in COCO's files, all turned into compressed run lengths."""
+
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.rle import read_runs
+
+FARTHEST = 1e6  # pixels; pycocotools walks along a polygon's edges, so one that leads to infinity would never end
+
+
+class Defect(ValueError):
+    """A mask that cannot be read; the text is what kind of defect it is."""
+
+
+def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
+    """Turns a `segmentation` of COCO's format into compressed run lengths.
+
+    Args:
+        segmentation: polygons (list of lists of x, y in continuous pixels), or {"size", "counts"} with plain or
+            compressed run lengths.
+        height, width: of the picture.
+
+    Returns:
+        The compressed run lengths, and how many polygons were left out because they had fewer than three points or were
+        not lists of finite numbers.
+
+    Raises:
+        Defect: nothing is left of the mask.
+    """
+    if isinstance(segmentation, dict):
+        return _compress_runs(segmentation, height, width), 0
+    if not isinstance(segmentation, list):
+        raise Defect("a segmentation that is neither polygons nor run lengths")
+    if not segmentation or segmentation == [[]]:
+        raise Defect("an empty segmentation")
+    polygons = [polygon for polygon in segmentation if _is_polygon(polygon)]
+    if not polygons:
+        raise Defect("no polygon of three or more points")
+    rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    if coco_mask.area(rle) == 0:
+        raise Defect("a mask without a pixel inside the picture")
+    return rle["counts"], len(segmentation) - len(polygons)
+
+
+def _is_polygon(polygon: Any) -> bool:
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        return False
+    try:
+        return max(polygon) < FARTHEST and min(polygon) > -FARTHEST and sum(polygon) == sum(polygon)  # NaN != NaN
+    except TypeError:  # not numbers
+        return False
+
+
+def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
+    counts = segmentation.get("counts")
+    if segmentation.get("size") != [height, width]:
+        raise Defect("run lengths of another size than the picture")
+    if counts is None or len(counts) == 0:
+        raise Defect("an empty segmentation")
+    try:
+        if isinstance(counts, list):
+            counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
+        elif isinstance(counts, str):
+            counts = counts.encode("ascii")
+        runs = read_runs(counts)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Defect("run lengths that do not decode") from error
+    if runs.sum() != height * width:
+        raise Defect("run lengths that do not decode")
+    if runs[1::2].sum() == 0:
+        raise Defect("a mask without a pixel inside the picture")
+    return bytes(counts)

@@ -1,0 +1,55 @@
+"""Logs COCO's mean average precision after each validation."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.results import coco_results
+from maskrcnn.ops.paste import Convention
+from maskrcnn.structures import Batch, Detections
+
+
+class MeanAP(pl.Callback):
+    """Collects the detections of a validation, scores them, and logs the 12 numbers of boxes and of masks.
+
+    Args:
+        max_detections: how many detections a class in a picture may have; the model's own cap.
+        paste: how masks are put into the picture, see `maskrcnn.ops.paste`.
+    """
+
+    evaluator: CocoEvaluator
+
+    def __init__(self, *, max_detections: int, paste: Convention) -> None:
+        self.max_detections, self.paste = max_detections, paste
+        self.seconds = 0.0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        data: Any = getattr(trainer, "datamodule")
+        self.evaluator = CocoEvaluator(
+            data.val_annotations.ground_truth(), list(data.classes), max_detections=self.max_detections
+        )
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.evaluator.reset()
+        self.seconds = time.perf_counter()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        detections: Detections = outputs
+        self.evaluator.update(
+            coco_results(detections, batch.image_sizes, batch.original_sizes, batch.indices, paste=self.paste)
+        )
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = self.evaluator.compute()
+        pl_module.log_dict(scores)
+        self.seconds = time.perf_counter() - self.seconds

@@ -1,0 +1,74 @@
+"""Saves pictures of ground truth beside prediction after each validation."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from maskrcnn.evaluation.results import Result, coco_results
+from maskrcnn.evaluation.rle import decode
+from maskrcnn.ops.paste import Convention
+from maskrcnn.structures import Batch
+from maskrcnn.visualize.instances import Instances
+from maskrcnn.visualize.sheet import contact_sheet, save_png, side_by_side
+
+
+def to_instances(results: list[Result]) -> Instances:
+    """COCO results of one picture as arrays to draw."""
+    boxes = np.array([result["bbox"] for result in results], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return Instances(
+        boxes=boxes,
+        labels=np.array([result["category_id"] for result in results], np.int64),
+        scores=np.array([result["score"] for result in results], np.float64),
+        masks=[decode(result["segmentation"]) for result in results],
+    )
+
+
+class Pictures(pl.Callback):
+    """Draws the same few validation pictures each time, evenly spread over the data set, into one sheet.
+
+    Args:
+        directory: where `step_NNNNNN.png` is written.
+        count: pictures on the sheet.
+        score_threshold: detections that score less are not drawn.
+        paste: how masks are put into the picture.
+    """
+
+    def __init__(self, *, directory: str, count: int, score_threshold: float, paste: Convention) -> None:
+        self.directory, self.count = Path(directory), count
+        self.score_threshold, self.paste = score_threshold, paste
+        self.results: dict[int, list[Result]] = {}
+
+    def _chosen(self, total: int) -> set[int]:
+        return {round(i * (total - 1) / max(self.count - 1, 1)) for i in range(min(self.count, total))}
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        data: Any = getattr(trainer, "datamodule")
+        chosen = self._chosen(len(data.val_annotations.records))
+        if chosen.isdisjoint(batch.indices.tolist()):
+            return
+        found = coco_results(outputs, batch.image_sizes, batch.original_sizes, batch.indices, paste=self.paste)
+        self.results.update({index: results for index, results in found.items() if index in chosen})
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.results or not trainer.is_global_zero:
+            return
+        data: Any = getattr(trainer, "datamodule")
+        pairs = []
+        for index, results in sorted(self.results.items()):
+            truth = to_instances([{**o, "score": 1.0} for o in data.val_annotations.objects(index)])._replace(scores=None)
+            shown = to_instances([r for r in results if r["score"] >= self.score_threshold])
+            pairs.append(side_by_side(data.val_annotations.read(index), truth, shown, list(data.classes)))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))
+        self.results = {}

@@ -1,0 +1,29 @@
+"""Scores as a table in the terminal."""
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+ROWS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def print_scores(console: Console, scores: dict[str, float], per_class: dict[str, dict[str, float]]) -> None:
+    """Prints AP of boxes and masks, and of each class.
+
+    Args:
+        scores: by "bbox/AP", "segm/AP", ...; per_class: by class, then by the same names.
+    """
+    table = Table("", "box", "mask", title="average precision")
+    for row in ROWS:
+        table.add_row(row, *(_number(scores[f"{kind}/{row}"]) for kind in ("bbox", "segm")))
+    table.add_section()
+    for name, values in per_class.items():
+        table.add_row(name, *(_number(values[f"{kind}/AP"]) for kind in ("bbox", "segm")))
+    console.print(table)
+    if scores["segm/AP"] == 0:
+        console.print("Nothing was found. Train longer, or look at the losses: one that does not fall says what is wrong.")

@@ -1,0 +1,132 @@
+"""One training run: from built parts to checkpoints, metrics and pictures."""
+
+import math
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from rich.console import Console
+
+from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine import checkpoint
+from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
+from maskrcnn.engine.report import print_scores
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.modeling.weights import load_weights
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds what draws initial weights; sampling and augmentation are functions of (seed, epoch, index) anyway."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def total_steps(trainer: pl.Trainer, batches: int) -> int:
+    """Optimiser steps of the whole run, of `batches` batches an epoch; from the configuration alone, so that asking
+    does not build the loaders before a resumed run has restored them.
+    """
+    limit = trainer.limit_train_batches
+    batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+    steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 0)
+    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+
+
+def train(
+    config: dict[str, Any],
+    *,
+    seed: int,
+    run_dir: str,
+    plugins: list[str],
+    data: CocoDataModule,
+    model: Callable[[int], MaskRCNN],
+    weights: str | None,
+    resume: str | None,
+    compile: bool,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    loss_weights: dict[str, float],
+    trainer: Callable[..., pl.Trainer],
+    callbacks: dict[str, pl.Callback | None],
+    logger: dict[str, Logger | None],
+) -> dict[str, float]:
+    """Trains a model; its keyword parameters are the top level of the configuration.
+
+    Args:
+        config: the resolved configuration, kept in checkpoints.
+        seed: of initial weights, order, augmentation and sampling.
+        run_dir: where everything is written.
+        plugins: packages besides ours that the configuration may name.
+        data: the data set; model: makes the detector from the number of classes.
+        weights: file or known name to start from; resume: folder of a run to go on with.
+        compile: make one graph of the training step with torch.compile.
+        optimizer, schedule, loss_weights: how it learns.
+        trainer: makes Lightning's Trainer from callbacks, logger and folder.
+        callbacks, logger: by name; null leaves one out.
+
+    Returns:
+        The last validation's numbers.
+
+    Raises:
+        ValueError: data, weights or configuration do not fit; the message says what to change.
+    """
+    console = Console()
+    data.prepare_data()
+    data.setup("fit")
+    seed_everything(seed)
+    detector = model(len(data.classes))
+    if weights is not None:
+        for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
+            console.print(note, highlight=False)
+    if compile:
+        detector.compile(fullgraph=True)
+    chosen = [callback for callback in callbacks.values() if callback is not None]
+    engine = trainer(
+        callbacks=chosen,
+        logger=[one for one in logger.values() if one is not None],
+        default_root_dir=run_dir,
+        enable_progress_bar=sys.stdout.isatty(),
+    )
+    images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
+    steps = total_steps(engine, data.train_batches(engine.world_size))
+    if steps < 1:
+        raise ValueError(
+            f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
+            f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
+        )
+    console.print(
+        f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
+        f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
+        f"{optimizer.scaled_lr(images_per_step):.4g} ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, "
+        f"{'scaled' if optimizer.scale_lr else 'not scaled'}); writing to {run_dir}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
+    module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
+    last = None if resume is None else _last_checkpoint(Path(resume))
+    engine.fit(module, datamodule=data, ckpt_path=last)
+    scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
+    mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
+    if mean_ap is not None and "segm/AP" in scores:
+        print_scores(console, scores, mean_ap.evaluator.per_class())
+    written = [Path(run_dir) / name for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures")]
+    for path in written:
+        if path.exists():
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    return scores
+
+
+def _last_checkpoint(run: Path) -> Path:
+    path = run / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise ValueError(f"resume={run}: there is no {path}; name the folder of a run that has finished an epoch")
+    return path

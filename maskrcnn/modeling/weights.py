@@ -1,0 +1,204 @@
+"""Weights from elsewhere: torchvision's Mask R-CNN (V1) and ImageNet ResNets, by file or by name, and own checkpoints.
+
+A layout carries conventions that weights alone do not show. Loading compares them with the model and stops with the
+overrides to use, for a model that disagrees runs without an error and is merely worse.
+"""
+
+import pickle
+import re
+import urllib.error
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from maskrcnn.modeling.layers import FrozenBatchNorm2d
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+
+
+class Published(NamedTuple):
+    """Where weights were published, and the epsilon that their batch norms were made with."""
+
+    url: str  # the file's name ends in the start of its SHA-256, which the download is checked against
+    norm_eps: float
+
+
+_PYTORCH = "https://download.pytorch.org/models/"
+PUBLISHED = {
+    "resnet18_imagenet": Published(f"{_PYTORCH}resnet18-f37072fd.pth", 1e-5),
+    "resnet34_imagenet": Published(f"{_PYTORCH}resnet34-b627a593.pth", 1e-5),
+    "resnet50_imagenet": Published(f"{_PYTORCH}resnet50-0676ba61.pth", 1e-5),
+    "resnet50_imagenet_v2": Published(f"{_PYTORCH}resnet50-11ad3fa6.pth", 1e-5),
+    "resnet101_imagenet": Published(f"{_PYTORCH}resnet101-63fe2227.pth", 1e-5),
+    "resnet101_imagenet_v2": Published(f"{_PYTORCH}resnet101-cd907fc2.pth", 1e-5),
+    "resnet152_imagenet": Published(f"{_PYTORCH}resnet152-394f9c45.pth", 1e-5),
+    "resnext50_32x4d_imagenet": Published(f"{_PYTORCH}resnext50_32x4d-7cdf4587.pth", 1e-5),
+    "resnext101_32x8d_imagenet": Published(f"{_PYTORCH}resnext101_32x8d-8ba56ff5.pth", 1e-5),
+    # torchvision evaluates this file with epsilon 0, although it was trained with 1e-5.
+    "maskrcnn_resnet50_fpn_coco": Published(f"{_PYTORCH}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 0.0),
+}
+
+# torchvision's keys, new and old, to ours.
+_RENAMES = [
+    (r"backbone\.body\.(.+)", r"backbone.\1"),
+    (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(weight|bias)", r"neck.lateral.\1.0.\2"),
+    (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(weight|bias)", r"neck.output.\1.0.\2"),
+    (r"rpn\.head\.conv\.(?:0\.0\.)?(weight|bias)", r"rpn.conv.0.0.\1"),
+    (r"rpn\.head\.cls_logits\.(.+)", r"rpn.objectness.\1"),
+    (r"rpn\.head\.bbox_pred\.(.+)", r"rpn.deltas.\1"),
+    (r"roi_heads\.box_head\.fc6\.(.+)", r"box_head.trunk.1.\1"),
+    (r"roi_heads\.box_head\.fc7\.(.+)", r"box_head.trunk.3.\1"),
+    (r"roi_heads\.box_predictor\.cls_score\.(.+)", r"box_head.logits.\1"),
+    (r"roi_heads\.box_predictor\.bbox_pred\.(.+)", r"box_head.deltas.\1"),
+    (r"roi_heads\.mask_head\.(\d)\.0\.(.+)", r"mask_head.convs.\1.0.\2"),
+    (r"roi_heads\.mask_predictor\.conv5_mask\.(.+)", r"mask_head.upsample.\1"),
+    (r"roi_heads\.mask_predictor\.mask_fcn_logits\.(.+)", r"mask_head.logits.\1"),
+]
+PREDICTORS = ("box_head.logits.", "box_head.deltas.", "mask_head.logits.")
+# COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
+COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
+
+
+def _rename(key: str) -> str:
+    old_mask = re.fullmatch(r"roi_heads\.mask_head\.mask_fcn(\d)\.(.+)", key)
+    if old_mask:  # the old names count from 1
+        return f"mask_head.convs.{int(old_mask[1]) - 1}.0.{old_mask[2]}"
+    for pattern, ours in _RENAMES:
+        if re.fullmatch(pattern, key):
+            return re.sub(pattern, ours, key)
+    raise ValueError(f"{key} is not a key of torchvision's Mask R-CNN V1")
+
+
+def from_torchvision(state: dict[str, Tensor], category_ids: list[int | str]) -> dict[str, Tensor]:
+    """Torchvision's Mask R-CNN weights under our keys and in our order of classes.
+
+    Args:
+        state: torchvision's, V1, with new or old names; class 0 is the background.
+        category_ids: of the data's classes, to pick the rows where the file's 90 are COCO's raw ids.
+
+    Raises:
+        ValueError: the file is of torchvision's V2 model, or of another one.
+    """
+    if any(re.match(r"backbone\.fpn\.inner_blocks\.0\.1\.|rpn\.head\.conv\.1\.|roi_heads\.box_head\.5\.", key) for key in state):
+        raise ValueError(
+            "these are weights of torchvision's maskrcnn_resnet50_fpn_v2, whose neck, RPN and heads are built "
+            "differently; only V1 (maskrcnn_resnet50_fpn) is read"
+        )
+    converted = {_rename(key): value for key, value in state.items()}
+    foreground = converted["box_head.logits.bias"].shape[0] - 1
+    rows = [i - 1 for i in COCO_IDS] if foreground == 90 and list(category_ids) == COCO_IDS else list(range(foreground))
+    for leaf in ("weight", "bias"):
+        logits = converted[f"box_head.logits.{leaf}"]
+        converted[f"box_head.logits.{leaf}"] = torch.cat((logits[1:][rows], logits[:1]))
+        deltas = converted[f"box_head.deltas.{leaf}"]
+        converted[f"box_head.deltas.{leaf}"] = deltas.unflatten(0, (-1, 4))[1:][rows].flatten(0, 1)
+        converted[f"mask_head.logits.{leaf}"] = converted[f"mask_head.logits.{leaf}"][1:][rows]
+    return converted
+
+
+def fetch(name: str) -> Path:
+    """Downloads published weights into torch's cache, once, checked against the hash in their name.
+
+    Raises:
+        ValueError: there is no network; the message says which file to put where. Or the hash is wrong.
+    """
+    url = PUBLISHED[name].url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
+    except (urllib.error.URLError, OSError) as error:
+        raise ValueError(f"weights={name}: {url} cannot be reached ({error}). Put the file at {path}, or use weights=<file>") from error
+    except RuntimeError as error:
+        raise ValueError(f"weights={name}: what {url} sent is not the published file ({error})") from error
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A file of weights, read without running any code of its own.
+
+    Raises:
+        ValueError: it is missing, broken, or holds more than tensors and plain values.
+    """
+    if not path.is_file():
+        raise ValueError(f"weights={path}: there is no such file, nor a known name; known are {', '.join(PUBLISHED)}")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"weights={path} holds more than tensors and was not opened: it could run code ({error})") from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"weights={path} is not a file of weights, or it is cut short: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ValueError(f"weights={path} holds a {type(loaded).__name__}, not a mapping of names to tensors")
+    return loaded
+
+
+def _disagreements(model: MaskRCNN, detector: bool, norm_eps: float | None) -> list[str]:
+    """Overrides that bring the model to the conventions of a torchvision file."""
+    overrides = []
+    if detector:
+        if model.pooler.aligned:
+            overrides.append("model.pooler.aligned=false")
+        if model.pooler.sampling != 2:
+            overrides.append("model.pooler.sampling=2")
+        if not model.anchors.rounded:
+            overrides.append("model.anchors.rounded=true")
+    norm = getattr(model.backbone, "bn1", None)
+    if norm_eps is not None and isinstance(norm, (FrozenBatchNorm2d, torch.nn.BatchNorm2d)) and norm.eps != norm_eps:
+        overrides.append(f"model.backbone.norm_eps={norm_eps}")
+    return overrides
+
+
+def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -> list[str]:
+    """Starts a model from weights of elsewhere or of an own checkpoint; the number of classes may differ.
+
+    Args:
+        model: to be changed in place.
+        weights: a file, or a name of `PUBLISHED`.
+        category_ids: of the data's classes, by label.
+
+    Returns:
+        What to tell the user: what was loaded, and what starts anew.
+
+    Raises:
+        ValueError: no such file or name, another architecture, or conventions that disagree.
+    """
+    published = PUBLISHED.get(weights)
+    state = read(fetch(weights) if published else Path(weights))
+    detector = any(key.startswith("backbone.body.") for key in state)
+    if "maskrcnn" in state:
+        found = {k.removeprefix("model."): v for k, v in state["state_dict"].items() if k.startswith("model.")}
+    elif detector:
+        found = from_torchvision(state, category_ids)
+    elif "layer1.0.conv1.weight" in state:
+        found = {f"backbone.{key}": value for key, value in state.items() if not key.startswith("fc.")}
+    else:
+        raise ValueError(
+            f"weights={weights}: neither torchvision's Mask R-CNN (backbone.body...), nor a ResNet (layer1...), nor a "
+            f"checkpoint of this project; it has keys like {', '.join(list(state)[:3])}"
+        )
+    if "maskrcnn" not in state:
+        overrides = _disagreements(model, detector, published.norm_eps if published else None)
+        if overrides:
+            raise ValueError(f"weights={weights} were trained with other conventions than this configuration: add {' '.join(overrides)}")
+    own = model.state_dict()
+    anew = sorted(k for k in found if k.startswith(PREDICTORS) and k in own and own[k].shape != found[k].shape)
+    found = {k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))}
+    whole = [k for k in own if k not in anew and not k.endswith("num_batches_tracked")]
+    if not any(not k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
+        whole = [k for k in whole if k.startswith("backbone.")]
+    wrong = [f"{k} is missing" for k in whole if k not in found]
+    wrong += [f"{k} has no place in the model" for k in found if k not in own]
+    wrong += [f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}" for k, v in found.items() if k in own and own[k].shape != v.shape]
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(f"weights={weights} are of another architecture: {'; '.join(wrong[:3])}{more}")
+    model.load_state_dict(found, strict=False)
+    notes = [f"loaded {len(found)} tensors from {weights}"]
+    if anew:
+        names = sorted({key.rpartition(".")[0] for key in anew})
+        notes.append(f"{', '.join(names)} start anew: the file is for another number of classes")
+    return notes
