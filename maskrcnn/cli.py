@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.build import build
-from maskrcnn.config.compose import CONF, check, explain, to_plain
+from maskrcnn.config.compose import CONF, check, explain, portable, to_plain
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
 
@@ -72,7 +72,7 @@ def _train(config: DictConfig) -> float:
     check(plain, train)
     write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
     parts = build(plain, plain["plugins"])
-    return train(plain, **parts).get("segm/AP", float("nan"))
+    return train(portable(config), **parts).get("segm/AP", float("nan"))
 
 
 def _evaluate(config: DictConfig) -> None:

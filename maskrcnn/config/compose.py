@@ -45,6 +45,21 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
+def portable(config: DictConfig) -> dict[str, Any]:
+    """The configuration for a checkpoint: interpolations between its own keys stay, so that an override carries on;
+    those that ask this machine (`now`, `oc.env`) are resolved.
+    """
+
+    def walk(raw: Any, resolved: Any) -> Any:
+        if isinstance(raw, dict):
+            return {key: walk(value, resolved[key]) for key, value in raw.items()}
+        if isinstance(raw, list):
+            return [walk(a, b) for a, b in zip(raw, resolved)]
+        return resolved if isinstance(raw, str) and "${" in raw and ":" in raw else raw
+
+    return walk(OmegaConf.to_container(config, resolve=False), to_plain(config))
+
+
 def check(plain: dict[str, Any], root: Callable[..., Any]) -> None:
     """Checks a whole configuration: its top level against a function's parameters, every node against its target.
 

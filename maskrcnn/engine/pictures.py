@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
+from maskrcnn.data.coco import Record
+from maskrcnn.data.pictures import read_picture
 from maskrcnn.evaluation.results import Result, coco_results
-from maskrcnn.evaluation.rle import decode
+from maskrcnn.evaluation.rle import Rle, decode
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch
 from maskrcnn.visualize.instances import Instances
@@ -24,6 +26,16 @@ def to_instances(results: list[Result]) -> Instances:
         scores=np.array([result["score"] for result in results], np.float64),
         masks=[decode(result["segmentation"]) for result in results],
     )
+
+
+def truth_of(record: Record) -> Instances:
+    """The annotated objects of a picture as arrays to draw."""
+    objects = record.objects
+    boxes = objects.boxes.copy()
+    boxes[:, 2:] += boxes[:, :2]
+    size = [record.height, record.width]
+    masks = [decode(Rle(size=size, counts=mask.decode("ascii"))) for mask in objects.masks]
+    return Instances(boxes, objects.labels, None, masks)
 
 
 class Pictures(pl.Callback):
@@ -66,9 +78,10 @@ class Pictures(pl.Callback):
         data: Any = getattr(trainer, "datamodule")
         pairs = []
         for index, results in sorted(self.results.items()):
-            truth = to_instances([{**o, "score": 1.0} for o in data.val_annotations.objects(index)])._replace(scores=None)
+            record = data.val_annotations.records[index]
             shown = to_instances([r for r in results if r["score"] >= self.score_threshold])
-            pairs.append(side_by_side(data.val_annotations.read(index), truth, shown, list(data.classes)))
+            picture = read_picture(record.path, (record.height, record.width))
+            pairs.append(side_by_side(picture, truth_of(record), shown, list(data.classes)))
         self.directory.mkdir(parents=True, exist_ok=True)
         save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))
         self.results = {}

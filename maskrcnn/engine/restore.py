@@ -1,0 +1,70 @@
+"""From a checkpoint back to a model: the configuration in it is checked like one from a command line."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import OmegaConf
+
+from maskrcnn.config.build import build
+from maskrcnn.config.check import suggest
+from maskrcnn.config.compose import check, keys
+from maskrcnn.engine import checkpoint
+from maskrcnn.engine.train import train
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+
+
+class Restored(NamedTuple):
+    """A trained model and what it was made of."""
+
+    model: MaskRCNN  # in evaluation mode, on the CPU
+    config: dict[str, Any]  # resolved and checked
+    classes: list[str]
+    category_ids: list[int | str]
+
+
+def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """Changes values of a checkpoint's configuration and resolves it.
+
+    Raises:
+        ValueError: an override without "=", of a key that is not there, or an interpolation that would run a resolver.
+    """
+    if _calls_resolver(config):
+        raise ValueError("the checkpoint's configuration holds an interpolation with a resolver; it was not opened")
+    known = keys(config)
+    changed = OmegaConf.create(config)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or key not in known:
+            raise ValueError(f"override={override}: unknown key '{key}'. {suggest(key, known)}".rstrip())
+        OmegaConf.update(changed, key, yaml.safe_load(value))
+    plain = OmegaConf.to_container(changed, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _calls_resolver(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_calls_resolver, value.values()))
+    if isinstance(value, list):
+        return any(map(_calls_resolver, value))
+    return isinstance(value, str) and "${" in value and ":" in value.partition("${")[2]
+
+
+def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Restored:
+    """Reads a checkpoint and builds its model. No code of the file runs: weights load as plain tensors, and its
+    configuration may name only what the allow-list covers, plus the plugins given here.
+
+    Args:
+        path: of the checkpoint; overrides: changes to its configuration, as "key=value"; plugins: packages of the user.
+
+    Raises:
+        ValueError: the file, an override or a target is refused; the message says why.
+    """
+    loaded = checkpoint.read(path)
+    content = loaded["maskrcnn"]
+    config = override_config({**content["config"], "plugins": plugins}, overrides)
+    check(config, train)
+    model = build(config["model"], plugins, "model")(len(content["classes"]))
+    checkpoint.load_state(model, checkpoint.model_state(loaded), path)
+    return Restored(model.eval(), config, content["classes"], content["category_ids"])
