@@ -1,5 +1,6 @@
 """The data path as Lightning takes it."""
 
+import warnings
 from pathlib import Path
 
 import albumentations
@@ -102,7 +103,10 @@ class CocoDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled and augmented. A last batch that is not full is left out, unless it is the only one."""
         dataset = InstanceDataset(self.train_annotations, self.seed, self.resize, self.augmentation)
-        sampler = EpochSampler(len(dataset), self.seed if self.shuffle else None, *self._rank())
+        rank, world_size = self._rank()
+        epoch, batch = self._position(world_size)
+        seed = self.seed if self.shuffle else None
+        sampler = EpochSampler(len(dataset), seed, rank, world_size, epoch, batch * self.batch_size)
         return self._loader(dataset, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
 
     def train_batches(self, world_size: int) -> int:
@@ -112,7 +116,7 @@ class CocoDataModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """All pictures in order."""
         dataset = InstanceDataset(self.val_annotations, self.seed, self.resize, None)
-        sampler = EpochSampler(len(dataset), None, *self._rank())
+        sampler = EpochSampler(len(dataset), None, *self._rank(), epoch=0, start=0)
         return self._loader(dataset, sampler, self.val_batch_size, drop_last=False)
 
     def test_dataloader(self) -> DataLoader[Batch]:
@@ -121,6 +125,21 @@ class CocoDataModule(LightningDataModule):
 
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _position(self, world_size: int) -> tuple[int, int]:
+        """Epoch and batch that training begins with: not the first of the first when a run is resumed.
+
+        Lightning would tell the sampler its epoch, but only after the workers have begun to fetch, and goes on in the
+        middle of an epoch with the epoch's first batches.
+        """
+        if not self.trainer:
+            return 0, 0
+        limit, batches = self.trainer.limit_train_batches, self.train_batches(world_size)
+        batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        if done % max(batches, 1):  # Lightning cannot know that this loader goes on where it was
+            warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
+        return divmod(done, max(batches, 1))
 
     def _loader(
         self, dataset: InstanceDataset, sampler: EpochSampler, batch_size: int, drop_last: bool

@@ -12,28 +12,33 @@ class EpochSampler(Sampler[tuple[int, int]]):
     Args:
         size: pictures in the data set.
         seed: of the run, from 0 on. None keeps the pictures in order and the epoch at 0, for validation.
-        rank, world_size: of the process. Training ranks get equally many pictures, for which up to `world_size` - 1 are
-            left out, others each epoch; in validation every picture comes exactly once.
+        rank, world_size: of the process. With a seed, ranks get equally many pictures, for which up to `world_size` - 1
+            are left out, others each epoch; without one every picture comes exactly once.
+        epoch, start: where to go on: in its first pass, the sampler begins with sample `start` of that epoch.
     """
 
-    def __init__(self, size: int, seed: int | None, rank: int, world_size: int) -> None:
+    def __init__(self, size: int, seed: int | None, rank: int, world_size: int, epoch: int, start: int) -> None:
         self.size = size
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
+        self.epoch = epoch
+        self.start = start
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
+        start, self.start = self.start, 0
+        epoch = 0 if self.seed is None else self.epoch
+        yield from ((epoch, int(index)) for index in self._order(epoch)[start:])
+
+    def _order(self, epoch: int) -> np.ndarray:
         if self.seed is None:
-            yield from ((0, index) for index in range(self.rank, self.size, self.world_size))
-            return
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        order = order[: self.size // self.world_size * self.world_size]
-        yield from ((self.epoch, int(index)) for index in order[self.rank :: self.world_size])
+            return np.arange(self.rank, self.size, self.world_size)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
+        return order[: len(self) * self.world_size][self.rank :: self.world_size]
 
     def __len__(self) -> int:
         if self.seed is None:

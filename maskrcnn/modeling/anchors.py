@@ -12,13 +12,23 @@ class Anchors(nn.Module):
         scales: sides of square anchors in strides of their level; [8] gives 32, 64, ... 512 px on P2..P6.
         ratios: height over width, at equal area.
         rounded: round the anchors of a cell to whole pixels, as torchvision does (Detectron2 does not).
+        measured_strides: place anchors at multiples of canvas // cells, as torchvision does; it differs from the level's
+            stride where the canvas is no multiple of that: P6 has 58 px instead of 64 on a canvas of 352.
     """
 
-    def __init__(self, strides: tuple[int, ...], *, scales: list[float], ratios: list[float], rounded: bool) -> None:
+    def __init__(
+        self,
+        strides: tuple[int, ...],
+        *,
+        scales: list[float],
+        ratios: list[float],
+        rounded: bool,
+        measured_strides: bool,
+    ) -> None:
         super().__init__()
         if not scales or not ratios or min(*scales, *ratios) <= 0:
             raise ValueError(f"anchors need scales and ratios above 0; got scales={scales}, ratios={ratios}")
-        self.strides = strides
+        self.strides, self.measured_strides = strides, measured_strides
         self.per_cell, self.rounded = len(scales) * len(ratios), rounded
         size = torch.tensor([[stride * scale for scale in scales] for stride in strides])[:, None, :]
         height_ratio = torch.tensor(ratios).sqrt()[None, :, None]
@@ -34,10 +44,13 @@ class Anchors(nn.Module):
 
         Centres lie at multiples of the stride: the corner of a cell, as in Detectron2 and torchvision.
         """
+        height, width = (side * self.strides[0] for side in features[0].shape[-2:])
         levels = []
         for level, stride, cells in zip(features, self.strides, self.cells):
-            y = torch.arange(level.shape[-2], device=cells.device, dtype=cells.dtype) * stride
-            x = torch.arange(level.shape[-1], device=cells.device, dtype=cells.dtype) * stride
+            rows, columns = level.shape[-2:]
+            step_y, step_x = (height // rows, width // columns) if self.measured_strides else (stride, stride)
+            y = torch.arange(rows, device=cells.device, dtype=cells.dtype) * step_y
+            x = torch.arange(columns, device=cells.device, dtype=cells.dtype) * step_x
             shift_y, shift_x = torch.meshgrid(y, x, indexing="ij")
             shifts = torch.stack((shift_x, shift_y, shift_x, shift_y), dim=-1).reshape(-1, 1, 4)
             levels.append((shifts + cells).reshape(-1, 4))

@@ -146,6 +146,8 @@ def _disagreements(model: MaskRCNN, detector: bool, norm_eps: float | None) -> l
             overrides.append("model.pooler.sampling=2")
         if not model.anchors.rounded:
             overrides.append("model.anchors.rounded=true")
+        if not model.anchors.measured_strides:
+            overrides.append("model.anchors.measured_strides=true")
     norm = getattr(model.backbone, "bn1", None)
     if norm_eps is not None and isinstance(norm, (FrozenBatchNorm2d, torch.nn.BatchNorm2d)) and norm.eps != norm_eps:
         overrides.append(f"model.backbone.norm_eps={norm_eps}")
