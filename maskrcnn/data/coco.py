@@ -1,7 +1,8 @@
 """Reads COCO instance annotations and checks them.
 
-What makes the file unusable raises: no COCO file at all, pictures that are missing, doubled ids of pictures or categories,
-annotations of unknown pictures or categories, annotations without a mask. What spoils a single annotation doesn't:
+What makes the file unusable raises: no COCO file at all, pictures that are missing, doubled ids of pictures or
+categories, annotations of unknown pictures or categories, annotations without a mask. What spoils a single annotation
+does not:
 - an annotation whose mask cannot be read, or has no pixel in the picture, is left out;
 - single polygons of fewer than three points are left out of their annotation;
 - a box that is missing, or has no area, is taken from the mask; so is a missing area;
@@ -61,7 +62,8 @@ class CocoAnnotations:
             A COCO dictionary: an image's id is its position in `records`, a category's is its label, annotations count
             from 1; every `segmentation` is a compressed RLE.
         """
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for index, record in enumerate(self.records):
             images.append({"id": index, "file_name": record.path.name, "height": record.height, "width": record.width})
             for iscrowd, instances in enumerate((record.objects, record.crowds)):
@@ -114,13 +116,13 @@ def _few(values: list[Any]) -> str:
     return ", ".join(map(str, values[:5])) + (f", ... ({len(values)} in all)" if len(values) > 5 else "")
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(f"no annotation file {file}: check data.root and the paths under data.source")
     try:
         dataset = json.loads(file.read_bytes())
     except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{file} is not JSON, or broken: {error}. If it was copied or downloaded, do that again") from error
+        raise ValueError(f"{file} is not JSON, or broken ({error}): copy or download it again") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(dataset, dict) or not isinstance(dataset.get(key), list):
             raise ValueError(
@@ -166,10 +168,10 @@ def _images(dataset: dict[str, Any], file: Path) -> dict[int | str, dict[str, An
             )
     types = {type(image["id"]) for image in images}
     if types not in ({int}, {str}):
-        odd = [repr(image["id"]) for image in images if type(image["id"]) is not type(images[0]["id"])]
+        examples = {type(image["id"]).__name__: image["id"] for image in images}
         raise ValueError(
-            f"{file}: image ids must be all integers or all strings, but they are "
-            f"{' and '.join(sorted(t.__name__ for t in types))}, such as {images[0]['id']!r}{', ' if odd else ''}{_few(odd)}"
+            f"{file}: image ids must be all integers or all strings, but some are "
+            f"{' and others '.join(f'{name} ({id_!r})' for name, id_ in sorted(examples.items()))}"
         )
     twice = [id_ for id_, count in Counter(image["id"] for image in images).items() if count > 1]
     if twice:
@@ -240,14 +242,14 @@ def _check_references(
         odd = [a for a in annotations if not isinstance(a.get(key), int | str) or a[key] not in known]
         if odd:
             raise ValueError(
-                f"{file}: annotations {_few([a.get('id') for a in odd])} have an {key} that {listed!r} does not list: "
+                f"{file}: the {key} of annotations {_few([a.get('id') for a in odd])} is not in {listed!r}: "
                 f"{_few(sorted({repr(a.get(key)) for a in odd}))}. The ids there are like {next(iter(known))!r}"
             )
     bare = [a.get("id") for a in annotations if a.get("segmentation") is None]
     if bare:
         raise ValueError(
-            f"{file}: {len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {_few(bare)}). Mask R-CNN "
-            "learns from masks: add polygons or run lengths, or remove these annotations"
+            f"{file}: {len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {_few(bare)}). "
+            "Mask R-CNN learns from masks: add polygons or run lengths, or remove these annotations"
         )
 
 

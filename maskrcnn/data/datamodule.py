@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import albumentations
 import torch
@@ -14,8 +15,7 @@ from maskrcnn.data.dataset import InstanceDataset
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.sampler import EpochSampler
 from maskrcnn.data.source import Source
-from maskrcnn.data.transforms import Augmentation
-from maskrcnn.structures import Batch
+from maskrcnn.data.transforms import Augmentation, Sample
 
 
 class CocoDataModule(LightningDataModule):
@@ -62,7 +62,7 @@ class CocoDataModule(LightningDataModule):
         if seed < 0:
             raise ValueError(f"seed is {seed}; it must be 0 or more")
         if min(batch_size, val_batch_size) < 1:
-            raise ValueError(f"data.batch_size is {batch_size} and val_batch_size {val_batch_size}; both must be at least 1")
+            raise ValueError(f"data.batch_size is {batch_size}, val_batch_size {val_batch_size}; give 1 or more")
         self.root = Path(root)
         self.source = source
         self.resize = resize
@@ -88,19 +88,13 @@ class CocoDataModule(LightningDataModule):
             return
         train, val = (read_annotations(split) for split in self.source.splits(self.root))
         if not any(len(record.objects.labels) for record in train.records):
-            raise ValueError(f"{train.file} has no usable annotation of a single object: there is nothing to learn from")
+            raise ValueError(f"{train.file} has no usable annotation of a single object; there is nothing to learn")
         if train.classes != val.classes:
-            lacking = [f"{a.file} lacks {sorted(set(b.classes) - set(a.classes))}" for a, b in ((train, val), (val, train))]
-            if set(train.classes) == set(val.classes):
-                lacking = [f"{part.file} has the order {list(part.classes)}" for part in (train, val)]
-            raise ValueError(
-                f"training and validation differ in their classes: {'; '.join(lacking)}. Write the same 'categories' "
-                "with the same ids into both files"
-            )
+            raise ValueError(_difference(train, val))
         self.train_annotations, self.val_annotations = train, val
         self.classes = train.classes
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled and augmented. A last batch that is not full is left out, unless it is the only one."""
         dataset = InstanceDataset(self.train_annotations, self.seed, self.resize, self.augmentation)
         rank, world_size = self._rank()
@@ -113,13 +107,13 @@ class CocoDataModule(LightningDataModule):
         """Batches that one rank trains on in an epoch, known without making a loader."""
         return max(len(self.train_annotations.records) // world_size // self.batch_size, 1)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Sample]:
         """All pictures in order."""
         dataset = InstanceDataset(self.val_annotations, self.seed, self.resize, None)
         sampler = EpochSampler(len(dataset), None, *self._rank(), epoch=0, start=0)
         return self._loader(dataset, sampler, self.val_batch_size, drop_last=False)
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Sample]:
         """The validation part: COCO's test annotations are not public."""
         return self.val_dataloader()
 
@@ -136,14 +130,15 @@ class CocoDataModule(LightningDataModule):
             return 0, 0
         limit, batches = self.trainer.limit_train_batches, self.train_batches(world_size)
         batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
+        done = int(progress.total.processed)  # over all epochs, and without one that an error interrupted
         if done % max(batches, 1):  # Lightning cannot know that this loader goes on where it was
-            warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
+            warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
         return divmod(done, max(batches, 1))
 
     def _loader(
         self, dataset: InstanceDataset, sampler: EpochSampler, batch_size: int, drop_last: bool
-    ) -> DataLoader[Batch]:
+    ) -> DataLoader[Sample]:
         return DataLoader(
             dataset,
             batch_size=batch_size,
@@ -152,8 +147,23 @@ class CocoDataModule(LightningDataModule):
             collate_fn=self.collate,
             pin_memory=torch.cuda.is_available(),
             drop_last=drop_last,
-            # Without its own generator, a loader takes a number from the global one each epoch, and a run that is resumed
-            # there would go on differently.
+            # Without its own generator, a loader takes a number from the global one each epoch, and a run that is
+            # resumed there would go on differently.
             generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=self.workers > 0,
         )
+
+
+def _difference(train: CocoAnnotations, val: CocoAnnotations) -> str:
+    """What differs in the classes of the two parts, and what to do."""
+    facts = [
+        f"{one.file} lacks {', '.join(sorted(set(other.classes) - set(one.classes)))}"
+        for one, other in ((train, val), (val, train))
+        if set(other.classes) - set(one.classes)
+    ]
+    if not facts:
+        facts = [f"{part.file} has the order {', '.join(part.classes)}" for part in (train, val)]
+    return (
+        f"training and validation differ in their classes: {'; '.join(facts)}. "
+        "Write the same 'categories' with the same ids into both files"
+    )

@@ -1,4 +1,4 @@
-"""Instance masks as layers of ids: masks that do not overlap share a layer, so warping costs by the picture, not the mask.
+"""Instance masks as layers of ids: masks that do not overlap share a layer, so a warp costs the same for any number.
 
 A picture of 375 nuclei is two layers instead of 375 masks. Only warps that move whole pixels (nearest neighbour) may be
 applied to ids.

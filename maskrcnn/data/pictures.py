@@ -1,4 +1,4 @@
-"""Reads picture files: any of 8 or 16 bits, grey, colour or with transparency, turned as their EXIF entry says."""
+"""Reads picture files: any of 8 or 16 bits, grey, colour or transparent, turned as their EXIF entry says."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 PNG = b"\x89PNG\r\n\x1a\n"
-PALETTE, GREY_ALPHA, COLOUR_ALPHA = 3, 4, 6  # PNG's colour types that can hold transparency
+MAYBE_TRANSPARENT = (b"\3", b"\4", b"\6")  # of PNG's colour types: palette, grey and colour with alpha
 
 
 def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
@@ -14,12 +14,12 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
 
     Args:
         path: of the file.
-        size: height and width that the annotations were made for. Annotation tools differ in whether they follow the EXIF
-            entry on how the camera was held, so the orientation that has this size is taken. None, or a size that both
-            have, follows the EXIF entry.
+        size: height and width that the annotations were made for. Annotation tools differ in whether they follow the
+            EXIF entry on how the camera was held, so the orientation that has this size is taken. None, or a size that
+            both have, follows the EXIF entry.
 
     Returns:
-        [h, w, 3] uint8 RGB. Transparent parts are black; 16 bits are divided down to 8.
+        [h, w, 3] uint8 RGB. Transparent parts of a PNG are black; 16 bits are divided down to 8.
 
     Raises:
         ValueError: the file cannot be read as a picture, or has another size; the message names it.
@@ -31,22 +31,24 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         if raw.shape[:2] != tuple(size):
             raise ValueError(
                 f"{path} is {image.shape[0]} pixels high and {image.shape[1]} wide, but its annotations are for "
-                f"{size[0]} x {size[1]}: correct 'height' and 'width' in the annotation file (and the coordinates, if they "
-                "belong to the other size), or put the original picture back"
+                f"{size[0]} x {size[1]}: correct 'height' and 'width' in the annotation file (and the coordinates, if "
+                "they belong to the other size), or put the original picture back"
             )
         image = raw
     return image
 
 
 def _decode(data: bytes, path: Path, flags: int) -> np.ndarray:
-    if data[:8] == PNG and data[25] in (PALETTE, GREY_ALPHA, COLOUR_ALPHA):
+    if data[:8] == PNG and data[25:26] in MAYBE_TRANSPARENT:
         flags = cv2.IMREAD_UNCHANGED  # the only way to see the transparency
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:
-        raise ValueError(f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or remove it from the annotations")
+        raise ValueError(
+            f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or remove it from the annotations"
+        )
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 = 255 * 257
     if image.dtype != np.uint8:

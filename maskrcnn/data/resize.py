@@ -37,10 +37,11 @@ class Resize:
 
     def __call__(self, image: np.ndarray, shortest: int) -> np.ndarray:
         """Resizes a picture [h, w, 3] uint8; a pixel keeps its place in continuous coordinates."""
-        size = self.size(*image.shape[:2], shortest)
-        if size == image.shape[:2]:
+        height, width = image.shape[:2]
+        size = self.size(height, width, shortest)
+        if size == (height, width):
             return image
-        shrinks = size[0] < image.shape[0]
+        shrinks = size[0] < height
         return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 

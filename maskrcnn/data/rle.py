@@ -10,8 +10,8 @@ def read_runs(counts: bytes) -> np.ndarray:
     """Run lengths from their compressed form (the format is pycocotools' `rleFrString`).
 
     Args:
-        counts: characters from 48 on with 6 bits each: five of a number, lowest first, and whether more follow. From the
-            fourth number on, each is the difference to the one two before.
+        counts: characters from 48 on with 6 bits each: five of a number, lowest first, and whether more follow. From
+            the fourth number on, each is the difference to the one two before.
 
     Returns:
         [n] int64 lengths of runs column by column, in turns of zeros and of ones, zeros first.

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.rle import read_runs
@@ -54,16 +53,16 @@ def _is_polygon(polygon: Any) -> bool:
 
 
 def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
-    counts = segmentation.get("counts")
+    counts: Any = segmentation.get("counts")
     if segmentation.get("size") != [height, width]:
         raise Defect("run lengths of another size than the picture")
-    if counts is None or len(counts) == 0:
+    if counts in (None, [], ""):
         raise Defect("an empty segmentation")
     try:
         if isinstance(counts, list):
             counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
-        elif isinstance(counts, str):
-            counts = counts.encode("ascii")
+        else:
+            counts = bytes(counts, "ascii")
         runs = read_runs(counts)
     except (ValueError, TypeError, OverflowError) as error:
         raise Defect("run lengths that do not decode") from error
@@ -71,4 +70,4 @@ def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> byt
         raise Defect("run lengths that do not decode")
     if runs[1::2].sum() == 0:
         raise Defect("a mask without a pixel inside the picture")
-    return bytes(counts)
+    return counts

@@ -46,7 +46,7 @@ def _outline(rng: Generator, label: int, extent: float) -> np.ndarray:
     """The shape's vertices [n, 2], turned at random, in a box from the origin on whose longer side is `extent`."""
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = _corners(label) @ turn
+    points: np.ndarray = _corners(label) @ turn
     points -= points.min(axis=0)
     return points * (extent / points.max())
 
@@ -62,7 +62,9 @@ def _area(mask: np.ndarray) -> int:
     return int(np.count_nonzero(mask))  # of a bool array ten times as fast as its sum
 
 
-def _place(rng: Generator, label: int, extent: tuple[float, float], centre: np.ndarray | None, spread: float) -> np.ndarray:
+def _place(
+    rng: Generator, label: int, extent: tuple[float, float], centre: np.ndarray | None, spread: float
+) -> np.ndarray:
     """A random shape as a mask, wholly in the picture: anywhere, or around a centre (x, y)."""
     size = np.exp(rng.uniform(np.log(extent[0]), np.log(extent[1])))  # as many small ones as large ones
     points = _outline(rng, label, size)
@@ -162,7 +164,8 @@ def draw_scene(rng: Generator) -> Scene:
     if rng.random() < EMPTY_SHARE:
         return Scene(_paint(rng, []), [], [], [], None)
     taken = np.zeros((HEIGHT, WIDTH), bool)
-    crowd, members = None, []
+    crowd = None
+    members: list[np.ndarray] = []
     if rng.random() < CROWD_SHARE:
         label, taken, members = _crowd(rng)
         crowd = (label, taken)

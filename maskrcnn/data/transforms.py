@@ -5,7 +5,7 @@ touches the picture only, and there is no mask that could be half a pixel beside
 """
 
 import random
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import albumentations
 import cv2
@@ -17,7 +17,8 @@ from maskrcnn.data.resize import Resize
 from maskrcnn.structures import MASK_CROP
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sample:
     """One picture and its objects, ready to be put into a batch."""
 
     image: np.ndarray  # [h, w, 3] uint8 RGB
@@ -38,17 +39,27 @@ class Augmentation:
     """
 
     def __init__(self, transforms: list[albumentations.BasicTransform]) -> None:
-        # Neither seed= nor set_random_seed(): both give every transform the same stream, so that horizontal and vertical
-        # flips, say, always come together (albumentations 2.0.8, issue 2473).
+        # Neither seed= nor set_random_seed(): both give every transform the same stream, so that, say, horizontal and
+        # vertical flips always come together (albumentations 2.0.8, issue 2473).
         self.compose = albumentations.Compose(transforms) if transforms else None
 
     def __call__(self, image: np.ndarray, layers: Layers, rng: np.random.Generator) -> tuple[np.ndarray, Layers]:
-        """Augments a picture [h, w, 3] uint8 and its layers of masks with the randomness of `rng` alone."""
+        """Augments a picture [h, w, 3] uint8 and its layers of masks with the randomness of `rng` alone.
+
+        Raises:
+            ValueError: the picture is no longer [h, w, 3] uint8.
+        """
         if self.compose is None:
             return image, layers
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
         result = self.compose(image=image, masks=layers.images)
-        return result["image"], Layers(result["masks"], layers.places)
+        image = result["image"]
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(
+                f"data.transforms turned a picture into {image.dtype} of shape {tuple(image.shape)}; it must stay "
+                "[h, w, 3] uint8: remove what normalises or converts, the model does that"
+            )
+        return image, Layers(result["masks"], layers.places)
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> np.random.SeedSequence:
@@ -86,7 +97,7 @@ def make_sample(
     scale = np.array([resized.shape[1] / image.shape[1], resized.shape[0] / image.shape[0]] * 2)
     masks = [crop_mask(layers, extent) for extent in extents]
     return Sample(
-        image=resized,
+        image=np.ascontiguousarray(resized),  # a quarter turn is a view with negative strides, which torch refuses
         boxes=(np.array([extent[3:] for extent in extents]).reshape(-1, 4) * scale).astype(np.float32),
         labels=record.objects.labels[[extent.instance for extent in extents]],
         masks=np.stack(masks) if masks else np.zeros((0, MASK_CROP, MASK_CROP), np.uint8),

@@ -1,0 +1,150 @@
+"""The numbers behind the design: mask slots, rounds of NMS, one backward of the whole graph, one export.
+
+    python benchmarks/spike.py [quick]
+
+Prints one table and writes benchmarks/spike.json. ResNet-50-FPN, 2 pictures of 600 x 800 (canvas 608 x 800), 8 objects
+each, frozen norms, no weights. `quick` uses 2 of 160 x 224.
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.engine.module import mean_losses
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.ops.boxes import iou
+from maskrcnn.structures import MASK_CROP, Batch, Detections, Targets
+
+PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null"]
+
+
+def make_model(*overrides: str) -> MaskRCNN:
+    torch.manual_seed(0)
+    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(80)
+
+
+def make_batch(height: int, width: int, objects: int = 8) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    canvas = (-(-height // 32) * 32, -(-width // 32) * 32)
+    corners = torch.rand(2, objects, 2, generator=generator) * torch.tensor([width * 0.6, height * 0.6])
+    boxes = torch.cat((corners, corners + 20 + torch.rand(2, objects, 2, generator=generator) * height * 0.35), dim=-1)
+    targets = Targets(
+        boxes,
+        torch.randint(0, 80, (2, objects), generator=generator),
+        torch.full((2, objects, MASK_CROP, MASK_CROP), 255, dtype=torch.uint8),
+        torch.ones(2, objects, dtype=torch.bool),
+    )
+    images = torch.randint(0, 256, (2, 3, *canvas), generator=generator, dtype=torch.uint8)
+    sizes = torch.tensor([[height, width]] * 2)
+    index = torch.arange(2)
+    return Batch(images, sizes, sizes, index, index + 1, targets, torch.zeros_like(index))
+
+
+def median_seconds(work: Callable[[], object], times: int) -> float:
+    work()
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def train_step(model: MaskRCNN, batch: Batch, forward: Callable[[Batch], object] | None = None) -> None:
+    model.zero_grad()
+    torch.stack(list(mean_losses((forward or model)(batch)).values())).sum().backward()
+
+
+def rounds(boxes: Tensor, threshold: float) -> int:
+    """Iterations of the fixed point of `maskrcnn.ops.nms` for boxes [N, 4], best first."""
+    weights = (iou(boxes[:, None], boxes[None]) > threshold).triu(1).float()
+    keep, before, count = torch.ones(len(boxes), dtype=torch.bool), None, 0
+    while before is None or not torch.equal(keep, before):
+        keep, before, count = (keep.float() @ weights) == 0, keep, count + 1
+    return count
+
+
+def nms_rounds(model: MaskRCNN, images: Tensor, sizes: Tensor) -> list[int]:
+    with torch.no_grad():
+        output = model.score_anchors(model.extract(model.normalise(images, sizes)))
+        counts = []
+        for scores, deltas, anchors in zip(*output):
+            best = scores[0].topk(min(1000, scores.shape[1])).indices
+            from maskrcnn.ops.boxes import clip_boxes, decode_boxes
+
+            boxes = clip_boxes(decode_boxes(deltas[:1, best], anchors[best], (1, 1, 1, 1)), sizes[:1])[0]
+            counts.append(rounds(boxes, model.rpn.nms_threshold))
+    return counts
+
+
+class Detector(nn.Module):
+    def __init__(self, model: MaskRCNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, image_sizes: Tensor) -> Detections:
+        return self.model.detect(images, image_sizes)
+
+
+RELOAD = "import sys, torch; p = torch.export.load(sys.argv[1]).module(); i, s, want = torch.load(sys.argv[2]); print(max((a.float() - b.float()).abs().max().item() for a, b in zip(p(i, s), want)), 'maskrcnn' in sys.modules)"
+
+
+def main() -> None:
+    quick = sys.argv[1:] == ["quick"]
+    height, width = (160, 224) if quick else (600, 800)
+    times = 1 if quick else 3
+    batch = make_batch(height, width)
+    results: dict[str, object] = {"hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads", "torch": torch.__version__, "picture": f"2 x {height} x {width}"}
+    print(results)
+    for slots in (32, 64, 128, 256):  # of the batch; 64, 128, 256 are F = 32, 64, 128 an image
+        model = make_model(f"model.sampler.mask_slots={slots}").to(memory_format=torch.channels_last)
+        with FlopCounterMode(display=False) as counter:
+            train_step(model, batch)
+        seconds = median_seconds(lambda: train_step(model, batch), times)  # noqa: B023
+        with torch.no_grad():
+            output = model.score_anchors(model.extract(model.normalise(batch.images, batch.image_sizes)))
+            proposals = model.rpn.propose(output, batch.image_sizes, training=True)
+            samples = model.sampler(proposals, batch.targets, batch.keys)
+            real = int(model.sampler.mask_samples(samples, batch.keys).valid.sum())
+        results[f"{slots} mask slots a batch"] = {"seconds": round(seconds, 2), "TFLOP": round(counter.get_total_flops() / 1e12, 3), "slots with an object": real}
+        print(slots, "mask slots:", results[f"{slots} mask slots a batch"], flush=True)
+    model = make_model()
+    blank = torch.full_like(batch.images, 124)
+    results["NMS rounds a level, random picture"] = nms_rounds(model, batch.images, batch.image_sizes)
+    results["NMS rounds a level, blank picture"] = nms_rounds(model, blank, batch.image_sizes)
+    print({k: v for k, v in results.items() if k.startswith("NMS")}, flush=True)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    start = time.perf_counter()
+    train_step(model, batch, compiled)
+    results["fullgraph forward and backward (aot_eager), first call, seconds"] = round(time.perf_counter() - start, 1)
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        detector = Detector(model.eval())
+        start = time.perf_counter()
+        program = torch.export.export(detector, (batch.images, batch.image_sizes), strict=True)
+        results["strict export, seconds"] = round(time.perf_counter() - start, 1)
+        paths = [str(Path(folder) / name) for name in ("model.pt2", "io.pt")]
+        torch.export.save(program, paths[0])
+        torch.save((batch.images, batch.image_sizes, list(detector(batch.images, batch.image_sizes))), paths[1])
+        done = subprocess.run([sys.executable, "-c", RELOAD, *paths], capture_output=True, text=True, check=True, cwd=folder)
+        difference, imported = done.stdout.split()
+        results["reloaded in a fresh process: largest difference"] = float(difference)
+        results["reloaded in a fresh process: needed this package"] = imported == "True"
+    for key, value in results.items():
+        print(f"{key}: {value}")
+    Path(__file__).with_name("spike.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

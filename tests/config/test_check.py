@@ -1,0 +1,156 @@
+"""What the configuration check accepts and what it says of the rest."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from maskrcnn.config.build import build
+from maskrcnn.config.check import check_call, check_nodes, resolve_target, suggest
+from maskrcnn.config.compose import CONF, check, compose, groups, to_plain
+from maskrcnn.engine.train import train
+
+
+def checked(*overrides: str) -> dict[str, Any]:
+    plain = to_plain(compose(overrides))
+    check(plain, train)
+    return plain
+
+
+def choices() -> list[str]:
+    found = []
+    for path in sorted(CONF.glob("*/*.yaml")):
+        group = path.parent.name
+        needs_root = group == "data" and "???" in path.read_text() or group == "experiment"
+        extra = " data.root=somewhere" if needs_root and path.stem != "coco_custom" else ""
+        if path.stem not in ("coco_custom", "base"):
+            found.append(f"{group}={path.stem}{extra}")
+    return found
+
+
+@pytest.mark.parametrize("choice", choices())
+def test_every_choice_composes_and_passes(choice: str) -> None:
+    plain = checked(*choice.split())
+    assert build(plain["model"], []) is not None
+
+
+@pytest.mark.parametrize("group", groups())
+def test_every_group_offers_at_least_one_choice_and_the_model_groups_two(group: str) -> None:
+    model_groups = {"backbone", "neck", "anchors", "rpn", "sampler", "pooler", "box_head", "mask_head"}
+    assert len(list((CONF / group).glob("*.yaml"))) >= (2 if group in model_groups else 1)
+
+
+def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
+    before, after = checked(), checked("backbone=resnet101")
+    assert after["model"]["backbone"]["layers"] == [3, 4, 23, 3]
+    del before["model"]["backbone"], after["model"]["backbone"], before["run_dir"], after["run_dir"]
+    before["callbacks"] = after["callbacks"] = before["logger"] = after["logger"] = {}  # they hold run_dir
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.rpn.nms_tresh=0.5", r"unknown key 'model\.rpn\.nms_tresh'\. Did you mean nms_threshold"),
+        ("optimiser.lr=0.5", r"unknown key 'optimiser\.lr'\. Did you mean optimizer\.lr"),
+        ("bacbone=resnet50", r"unknown key 'bacbone'\. Did you mean backbone"),
+        ("backbone=resnet10", r"resnet101"),
+        ("+model.rpn.nms_tresh=0.5", r"unknown key 'model\.rpn\.nms_tresh'\. Did you mean nms_threshold"),
+        ("+sed=3", r"unknown key 'sed'\. Did you mean seed"),
+        ("+model.neck.in_channels=3", r"unknown key 'model\.neck\.in_channels'"),
+        ("+trainer.max_epoch=3", r"unknown key 'trainer\.max_epoch': pytorch_lightning\.Trainer.*Did you mean max_epochs"),
+        ("seed=abc", r"'seed' is 'abc', but must be int"),
+        ("seed=null", r"'seed' is None, but must be int"),
+        ("model.backbone.norm=batchnorm", r"'model\.backbone\.norm' is 'batchnorm', but must be one of frozen, batch, group"),
+        ("optimizer.lr=[1]", r"'optimizer\.lr' is \[1\], but must be float"),
+        ("data=nuclei", r"'data\.root' must be given: data\.root="),
+        ("+optimizer.algorithm.momentun=0.9", r"unknown key 'optimizer\.algorithm\.momentun': torch\.optim\.AdamW"),
+    ],
+)
+def test_what_is_mistyped_is_refused_with_what_was_meant(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        checked(override)
+
+
+def test_free_lists_and_experiment_files_are_checked_too(tmp_path: Any) -> None:
+    plain = checked()
+    plain["data"]["transforms"] = [{"_target_": "albumentations.HorizontalFlip", "probability": 1.0}]
+    with pytest.raises(ValueError, match=r"unknown key 'data\.transforms\[0\]\.probability': albumentations\.HorizontalFlip"):
+        check(plain, train)
+    plain = checked()
+    plain["model"]["rpn"] = {**plain["model"]["rpn"], **yaml.safe_load("nms_tresh: 0.5")}
+    with pytest.raises(ValueError, match=r"Did you mean nms_threshold"):
+        check(plain, train)
+    del plain["model"]["rpn"]["nms_tresh"], plain["model"]["rpn"]["nms_threshold"]
+    with pytest.raises(ValueError, match=r"'model\.rpn\.nms_threshold' is missing"):
+        check(plain, train)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "subprocess.run",
+        "builtins.eval",
+        "torch.load",
+        "torch.hub.load",
+        "maskrcnn.cli.os.system",  # a path that starts right and leads elsewhere
+        "maskrcnn.cli.subprocess.run",
+        "albumentations.core.serialization.os.system",
+        "pytorch_lightning.callbacks.model_checkpoint.shutil.rmtree",
+        "torch.optim.sgd.torch.load",
+    ],
+)
+def test_targets_outside_the_allow_list_are_refused(target: str) -> None:
+    with pytest.raises(ValueError, match="x._target_"):
+        resolve_target(target, "x", [])
+
+
+def test_a_plugin_widens_the_allow_list_by_its_own_package_only() -> None:
+    assert resolve_target("fractions.Fraction", "x", ["fractions"])(1, 2) == 0.5
+    with pytest.raises(ValueError, match=r"plugins=\[fractions\]"):
+        resolve_target("fractions.Fraction", "x", [])
+    with pytest.raises(ValueError, match="not among"):
+        resolve_target("fractions.operator.add", "x", ["fractions"])
+
+
+def test_unknown_names_are_answered_with_near_ones() -> None:
+    with pytest.raises(ValueError, match="no 'ResNett'. Did you mean ResNet"):
+        resolve_target("maskrcnn.modeling.resnet.ResNett", "model.backbone", [])
+    with pytest.raises(ValueError, match="there is no module"):
+        resolve_target("maskrcnn.modeling.resnext.ResNet", "model.backbone", [])
+    assert suggest("wram_up", ["warm_up", "gamma"]) == "Did you mean warm_up?"
+
+
+def function(*, a: int, b: list[float] | None, c: tuple[int, int], d: dict[str, bool]) -> None:
+    """A target whose annotations cover the containers."""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"a": 1, "b": [1, 0.5], "c": [1, 2], "d": {"x": True}}, None),
+        ({"a": True, "b": None, "c": [1, 2], "d": {}}, "'k.a' is True, but must be int"),
+        ({"a": 1.5, "b": None, "c": [1, 2], "d": {}}, "'k.a' is 1.5"),
+        ({"a": 1, "b": ["x"], "c": [1, 2], "d": {}}, "'k.b'"),
+        ({"a": 1, "b": None, "c": [1, 2, 3], "d": {}}, "'k.c'"),
+        ({"a": 1, "b": None, "c": [1, 2], "d": {"x": 1}}, "'k.d'"),
+    ],
+)
+def test_values_must_fit_annotations(values: dict[str, Any], message: str | None) -> None:
+    if message is None:
+        check_call(function, values, "k")
+        return
+    with pytest.raises(ValueError, match=message):
+        check_call(function, values, "k")
+
+
+def test_hydras_other_special_keys_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'x\._args_' is not supported"):
+        check_nodes({"x": {"_target_": "maskrcnn.modeling.fpn.FPN", "_args_": [1]}}, "", [])
+
+
+def test_an_error_of_a_constructor_comes_with_its_key() -> None:
+    node = {"_target_": "maskrcnn.engine.optimizer.MultiStep", "warmup_steps": 1, "warmup_start": 0.1, "milestones": [8], "gamma": 0.1}
+    with pytest.raises(ValueError, match=r"^schedule: schedule\.milestones are shares of the run"):
+        build({"schedule": node}, [])

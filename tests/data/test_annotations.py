@@ -1,0 +1,244 @@
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.source import CocoSource, Split
+
+Dataset = dict[str, Any]
+Write = Callable[[Dataset], Split]
+
+
+def test_a_good_file(tiny: Dataset, write: Write, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        annotations = read_annotations(write(tiny))
+    assert annotations.classes == ("cat", "dog")  # in the order of the category ids
+    assert annotations.category_ids == (3, 9)
+    first, second = annotations.records
+    assert (first.id, first.path, first.height, first.width) == (10, tmp_path / "a.png", 20, 30)
+    assert first.objects.labels.tolist() == [1]
+    assert first.objects.boxes.tolist() == [[2, 3, 4, 4]]
+    assert first.objects.areas.tolist() == [16]
+    assert first.crowds.labels.tolist() == [0]
+    assert second.id == 7
+    assert second.objects.boxes.shape == (0, 4) and second.objects.masks == []
+
+
+def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
+    truth = read_annotations(write(tiny)).ground_truth()
+    assert [image["id"] for image in truth["images"]] == [0, 1]
+    assert truth["categories"] == [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+    keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+    assert [[annotation[key] for key in keys] for annotation in truth["annotations"]] == [
+        [1, 0, 1, [2, 3, 4, 4], 16, 0],
+        [2, 0, 0, [2, 1, 1, 5], 5, 1],
+    ]
+    square, crowd = (coco_mask.decode(annotation["segmentation"]) for annotation in truth["annotations"])
+    assert square.sum() == 16 and square[3:7, 2:6].all()
+    assert crowd.sum() == 5 and crowd[1:6, 2].all()
+    json.dumps(truth)
+
+
+@pytest.mark.parametrize("ids", [(0, 6), (5, 5), (None, "x")])
+def test_annotation_ids_do_not_matter(tiny: Dataset, write: Write, ids: tuple[Any, Any]) -> None:
+    expected = read_annotations(write(tiny)).ground_truth()
+    for annotation, id_ in zip(tiny["annotations"], ids, strict=True):
+        annotation["id"] = id_
+    assert read_annotations(write(tiny)).ground_truth() == expected
+
+
+def test_string_image_ids(tiny: Dataset, write: Write) -> None:
+    expected = read_annotations(write(tiny)).ground_truth()
+    for entry, key in [(entry, "id") for entry in tiny["images"]] + [(entry, "image_id") for entry in tiny["annotations"]]:
+        entry[key] = f"picture {entry[key]}"
+    annotations = read_annotations(write(tiny))
+    assert [record.id for record in annotations.records] == ["picture 10", "picture 7"]
+    assert annotations.ground_truth() == expected
+
+
+@pytest.mark.parametrize("form", ["polygon", "runs", "compressed"])
+def test_forms_of_a_mask_agree(tiny: Dataset, write: Write, form: str) -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[3:7, 2:6] = 1
+    compressed = coco_mask.encode(np.asfortranarray(mask))
+    tiny["annotations"][0]["segmentation"] = {
+        "polygon": [[2, 3, 6, 3, 6, 7, 2, 7]],
+        "runs": {"size": [20, 30], "counts": [43, 4, 16, 4, 16, 4, 16, 4, 493]},
+        "compressed": {"size": [20, 30], "counts": compressed["counts"].decode()},
+    }[form]
+    assert read_annotations(write(tiny)).records[0].objects.masks == [compressed["counts"]]
+
+
+LEFT_OUT = [
+    ([[2, 3, 6, 7]], "no polygon of three or more points"),
+    ([[2, 3, 6, 7, 5]], "no polygon of three or more points"),
+    ([[2, 3, 6, float("nan"), 5, 5]], "no polygon of three or more points"),
+    ([[2, 3, 6, 1e9, 5, 5]], "no polygon of three or more points"),
+    ([["2", 3, 6, 1, 5, 5]], "no polygon of three or more points"),
+    ([], "an empty segmentation"),
+    ([[]], "an empty segmentation"),
+    ({"size": [20, 30], "counts": []}, "an empty segmentation"),
+    ({"size": [20, 30], "counts": ""}, "an empty segmentation"),
+    ({"size": [20, 30]}, "an empty segmentation"),
+    ([[2, 3, 2, 3, 2, 3]], "a mask without a pixel inside the picture"),
+    ([[50, 3, 60, 3, 60, 9]], "a mask without a pixel inside the picture"),
+    ({"size": [20, 30], "counts": [600]}, "a mask without a pixel inside the picture"),
+    ({"size": [30, 20], "counts": [41, 5, 554]}, "run lengths of another size than the picture"),
+    ({"size": [20, 30], "counts": [41, 5]}, "run lengths that do not decode"),  # pycocotools: memory as it was
+    ({"size": [20, 30], "counts": [41, 5, 600]}, "run lengths that do not decode"),
+    ({"size": [20, 30], "counts": [41, -5, 564]}, "run lengths that do not decode"),
+    ({"size": [20, 30], "counts": "zzzz!!"}, "run lengths that do not decode"),
+    ({"size": [20, 30], "counts": "\u00e9"}, "run lengths that do not decode"),
+    ({"size": [20, 30], "counts": 7}, "run lengths that do not decode"),
+    ("a mask", "a segmentation that is neither polygons nor run lengths"),
+]
+
+
+@pytest.mark.parametrize("segmentation, defect", LEFT_OUT)
+def test_a_mask_that_cannot_be_read_is_left_out(tiny: Dataset, write: Write, segmentation: Any, defect: str) -> None:
+    tiny["annotations"][0]["segmentation"] = segmentation
+    with pytest.warns(UserWarning, match=rf"annotations\.json: 1 annotations with {defect}: left out \(ids 5\)"):
+        annotations = read_annotations(write(tiny))
+    assert annotations.records[0].objects.masks == []
+    assert len(annotations.ground_truth()["annotations"]) == 1
+
+
+def test_short_polygons_leave_the_others(tiny: Dataset, write: Write) -> None:
+    expected = read_annotations(write(tiny)).records[0].objects.masks
+    tiny["annotations"][0]["segmentation"].append([1, 1, 2, 2])
+    with pytest.warns(UserWarning, match="some polygons of fewer than three points: those left out"):
+        assert read_annotations(write(tiny)).records[0].objects.masks == expected
+
+
+@pytest.mark.parametrize(
+    "box, kind",
+    [
+        (None, "no box"),
+        ([2, 3, 0, 4], "a box without area, or not of four numbers"),
+        ([2, 3, -4, 4], "a box without area, or not of four numbers"),
+        ([2, 3, 4], "a box without area, or not of four numbers"),
+        ([2, 3, 4, float("nan")], "a box without area, or not of four numbers"),
+    ],
+)
+def test_a_bad_box_is_taken_from_the_mask(tiny: Dataset, write: Write, box: Any, kind: str) -> None:
+    tiny["annotations"][0]["bbox"] = box
+    with pytest.warns(UserWarning, match=rf"1 annotations with {kind}: taken from the mask \(ids 5\)"):
+        assert read_annotations(write(tiny)).records[0].objects.boxes.tolist() == [[2, 3, 4, 4]]
+
+
+def test_missing_area_and_iscrowd(tiny: Dataset, write: Write) -> None:
+    del tiny["annotations"][0]["area"], tiny["annotations"][0]["iscrowd"]
+    assert read_annotations(write(tiny)).records[0].objects.areas.tolist() == [16]
+
+
+def test_one_warning_for_a_kind(tiny: Dataset, write: Write) -> None:
+    good = tiny["annotations"][0]
+    tiny["annotations"] += [{**good, "id": id_, "segmentation": []} for id_ in range(100, 107)]
+    with pytest.warns(UserWarning) as caught:
+        read_annotations(write(tiny))
+    (warning,) = caught
+    assert "7 annotations with an empty segmentation: left out (ids 100, 101, 102, 103, 104, ... (7 in all))" in str(
+        warning.message
+    )
+
+
+def change(*path: Any, to: Any = None, drop: bool = False) -> Callable[[Dataset], None]:
+    """Changes or drops one entry of a data set."""
+
+    def apply(dataset: Any) -> None:
+        for key in path[:-1]:
+            dataset = dataset[key]
+        if drop:
+            del dataset[path[-1]]
+        else:
+            dataset[path[-1]] = to
+
+    return apply
+
+
+FATAL = [
+    (change("images", drop=True), "has no list 'images', so it is not a COCO instance annotation file"),
+    (change("annotations", drop=True), "has no list 'annotations'"),
+    (change("categories", to={}), "has no list 'categories'"),
+    (change("images", to=[]), "'images' is empty"),
+    (change("images", 0, to=3), "the entries of 'images' must be objects"),
+    (change("categories", to=[]), "'categories' is empty"),
+    (change("images", 1, "file_name", drop=True), "an image has no 'file_name': {'id': 7"),
+    (change("images", 1, "height", drop=True), "an image has no 'height'"),
+    (change("images", 1, "width", to="30"), "image 7 is 20 high and '30' wide; both must be positive integers"),
+    (change("images", 1, "width", to=0), "image 7 is 20 high and 0 wide"),
+    (change("images", 1, "file_name", to=7), "image 7 has the file_name 7; it must be a text"),
+    (change("images", 1, "id", to=10), "image id 10 comes more than once"),
+    (change("images", 1, "id", to="7"), "all integers or all strings, but some are int (10) and others str ('7')"),
+    (change("images", 1, "id", to=None), "some are NoneType (None) and others int (10)"),
+    (change("categories", 1, "id", to=9), "category id 9 comes more than once"),
+    (change("categories", 1, "name", to="dog"), "category name dog comes more than once"),
+    (change("categories", 1, "id", to="3"), "a category needs an integer 'id' and a 'name', but one is {'id': '3'"),
+    (change("annotations", 0, "image_id", to=11), "the image_id of annotations 5 is not in 'images': 11. The ids there are"),
+    (change("annotations", 0, "image_id", to="10"), "the image_id of annotations 5 is not in 'images': '10'. The ids there"),
+    (change("annotations", 0, "image_id", drop=True), "the image_id of annotations 5 is not in 'images': None"),
+    (change("annotations", 0, "category_id", to=4), "the category_id of annotations 5 is not in 'categories': 4"),
+    (change("annotations", 0, "category_id", to=[3]), "the category_id of annotations 5 is not in 'categories': [3]"),
+    (change("annotations", 0, "segmentation", drop=True), "1 of 2 annotations have no 'segmentation' (ids 5). Mask R-CNN"),
+]
+
+
+@pytest.mark.parametrize("spoil, message", FATAL, ids=[message[:50] for _, message in FATAL])
+def test_an_unusable_file_is_refused(tiny: Dataset, write: Write, spoil: Callable[[Dataset], None], message: str) -> None:
+    spoil(tiny)
+    with pytest.raises(ValueError) as error:
+        read_annotations(write(tiny))
+    assert message in str(error.value)
+    assert "annotations.json" in str(error.value)
+
+
+def test_broken_json(write: Write, tiny: Dataset) -> None:
+    split = write(tiny)
+    split.annotations.write_bytes(split.annotations.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"annotations\.json is not JSON, or broken .*copy or download it again"):
+        read_annotations(split)
+    split.annotations.write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(ValueError, match=r"annotations\.json is not JSON, or broken"):
+        read_annotations(split)
+    split.annotations.write_text("[]")
+    with pytest.raises(ValueError, match="has no list 'images'"):
+        read_annotations(split)
+
+
+def test_missing_files(write: Write, tiny: Dataset) -> None:
+    split = write(tiny)
+    with pytest.raises(FileNotFoundError, match=r"no annotation file .*other\.json: check data\.root"):
+        read_annotations(Split(split.images, split.images / "other.json"))
+    (split.images / "b.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of the 2 pictures of .*annotations\.json are not in .*: b\.png\. Check"):
+        read_annotations(split)
+    with pytest.raises(FileNotFoundError, match=r"2 of the 2 pictures"):
+        read_annotations(Split(split.images / "nowhere", split.annotations))
+
+
+def test_pictures_in_folders(write: Write, tiny: Dataset) -> None:
+    tiny["images"][1]["file_name"] = "deep/er/b.png"
+    split = write(tiny)
+    (split.images / "deep" / "er").mkdir(parents=True)
+    cv2.imwrite(str(split.images / "deep" / "er" / "b.png"), np.zeros((20, 30), np.uint8))
+    assert read_annotations(split).records[1].path == split.images / "deep" / "er" / "b.png"
+
+
+def test_paths_of_a_source(tmp_path: Path) -> None:
+    source = CocoSource(train_images="t", train_annotations="t.json", val_images="/abs/v", val_annotations="v.json")
+    train, val = source.splits(tmp_path)
+    assert train == (tmp_path / "t", tmp_path / "t.json")
+    assert val == (Path("/abs/v"), tmp_path / "v.json")
+    with pytest.raises(FileNotFoundError, match=r"no directory .*/t: set data\.root or data\.source\.train_images"):
+        source.prepare(tmp_path)
+    (tmp_path / "t").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no file .*/t\.json: set data\.root or data\.source\.train_annotations"):
+        source.prepare(tmp_path)

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from maskrcnn.data.pictures import read_picture
+
+
+@pytest.fixture
+def smooth() -> np.ndarray:
+    """[12, 20, 3] uint8 that JPEG keeps almost exactly, and that no rotation maps to itself."""
+    rows, columns = np.mgrid[:12, :20]
+    return np.stack([rows * 20, columns * 12, 128 + rows * 4 - columns * 5], axis=-1).astype(np.uint8)
+
+
+def write_jpeg(path: Path, rgb: np.ndarray, orientation: int) -> None:
+    """A JPEG with an EXIF entry on the camera's orientation (tag 0x112)."""
+    jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01" + bytes([0, orientation, 0, 0]) + b"\0\0\0\0"
+    segment = b"Exif\0\0" + tiff
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:])
+
+
+# What a viewer does with the stored pixels for each value of the entry (EXIF 2.32, section 4.6.4).
+TURNED = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_exif_is_followed_once(tmp_path: Path, smooth: np.ndarray, orientation: int) -> None:
+    write_jpeg(tmp_path / "a.jpg", smooth, orientation)
+    expected = TURNED[orientation](smooth)
+    for size in (None, expected.shape[:2]):
+        image = read_picture(tmp_path / "a.jpg", size)
+        assert image.shape == expected.shape
+        assert np.abs(image.astype(int) - expected).max() <= 6  # JPEG's loss; a wrong turn differs by 100 and more
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_exif_is_not_followed_where_the_annotations_did_not(
+    tmp_path: Path, smooth: np.ndarray, orientation: int
+) -> None:
+    write_jpeg(tmp_path / "a.jpg", smooth, orientation)
+    image = read_picture(tmp_path / "a.jpg", (12, 20))
+    assert np.abs(image.astype(int) - smooth).max() <= 6
+
+
+def test_other_size_is_refused(tmp_path: Path, smooth: np.ndarray) -> None:
+    write_jpeg(tmp_path / "a.jpg", smooth, 6)
+    with pytest.raises(ValueError, match=r"a\.jpg is 20 pixels high and 12 wide, but its annotations are for 24 x 40: corr"):
+        read_picture(tmp_path / "a.jpg", (24, 40))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_broken_pictures_are_named(tmp_path: Path, smooth: np.ndarray, suffix: str, share: float) -> None:
+    whole = cv2.imencode(suffix, smooth)[1].tobytes()
+    (tmp_path / f"a{suffix}").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=rf"a\{suffix} is not a picture, or broken \(.* bytes\): replace it"):
+        read_picture(tmp_path / f"a{suffix}", None)
+
+
+def test_text_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("moved to the archive")
+    with pytest.raises(ValueError, match=r"a\.png is not a picture, or broken \(20 bytes\)"):
+        read_picture(tmp_path / "a.png", None)
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Channels as cv2 has them: blue, green, red, alpha."""
+    assert cv2.imwrite(str(path), pixels)
+
+
+def test_grey_becomes_three_channels(tmp_path: Path, smooth: np.ndarray) -> None:
+    write_png(tmp_path / "a.png", smooth[..., 0])
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", (12, 20)), smooth[..., [0, 0, 0]])
+
+
+def test_colours_are_rgb(tmp_path: Path, smooth: np.ndarray) -> None:
+    write_png(tmp_path / "a.png", smooth[..., ::-1])
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", (12, 20)), smooth)
+
+
+def test_transparent_parts_are_black(tmp_path: Path, smooth: np.ndarray) -> None:
+    alpha = np.full((12, 20, 1), 255, np.uint8)
+    alpha[:6], alpha[6:8] = 0, 51
+    write_png(tmp_path / "a.png", np.concatenate([smooth[..., ::-1], alpha], axis=-1))
+    image = read_picture(tmp_path / "a.png", (12, 20))
+    np.testing.assert_array_equal(image[:6], 0)
+    np.testing.assert_array_equal(image[6:8], np.rint(smooth[6:8] * 0.2))
+    np.testing.assert_array_equal(image[8:], smooth[8:])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bits(tmp_path: Path, smooth: np.ndarray, channels: int) -> None:
+    wide = np.concatenate([smooth, np.full((12, 20, 1), 255, np.uint8)], axis=-1)[..., :channels].astype(np.uint16)
+    write_png(tmp_path / "a.png", np.where(wide < 255, wide * 257 + 100, 65535).astype(np.uint16))  # 257 are a step
+    expected = smooth[..., [0, 0, 0]] if channels == 1 else smooth[..., ::-1]
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", (12, 20)), expected)
+
+
+def test_float_pixels_are_refused(tmp_path: Path, smooth: np.ndarray) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.tiff"), smooth.astype(np.float32))
+    with pytest.raises(ValueError, match=r"a\.tiff has pixels of type float32; convert it to 8 or 16 bits"):
+        read_picture(tmp_path / "a.tiff", None)

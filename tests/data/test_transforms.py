@@ -1,0 +1,268 @@
+from pathlib import Path
+from typing import Any
+
+import albumentations
+import cv2
+import numpy as np
+import pytest
+from numpy.random import default_rng
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.coco import Instances, Record
+from maskrcnn.data.layers import Extent, Layers, stack_masks
+from maskrcnn.data.resize import Resize, prepare_picture
+from maskrcnn.data.transforms import Augmentation, Sample, crop_mask, make_sample, sample_seed
+
+HEIGHT, WIDTH = 48, 72
+SAME = Resize(shortest=[HEIGHT], longest=WIDTH)
+
+
+def random_masks(count: int, seed: int) -> np.ndarray:
+    """Ellipses [count, HEIGHT, WIDTH] uint8, some overlapping."""
+    rng = default_rng(seed)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    y, x = rng.integers(HEIGHT, size=(count, 1, 1)), rng.integers(WIDTH, size=(count, 1, 1))
+    a, b = rng.uniform(2, 14, size=(2, count, 1, 1))
+    return (((rows - y) / a) ** 2 + ((columns - x) / b) ** 2 <= 1).astype(np.uint8)
+
+
+def record(masks: np.ndarray) -> Record:
+    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
+    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
+    objects = none._replace(labels=np.arange(len(masks)), masks=encoded)
+    return Record(1, Path("a.png"), HEIGHT, WIDTH, objects, none)
+
+
+def picture(seed: int) -> np.ndarray:
+    return default_rng(seed).integers(256, size=(HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def make(masks: np.ndarray, transforms: list[Any] | None, epoch: int = 0, resize: Resize = SAME) -> Sample:
+    augmentation = None if transforms is None else Augmentation(transforms)
+    return make_sample(picture(0), record(masks), 4, sample_seed(7, epoch, 4), resize, augmentation)
+
+
+def same(a: Sample, b: Sample) -> bool:
+    names = ("image", "boxes", "labels", "masks")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names) and a.key == b.key
+
+
+def extent(mask: np.ndarray) -> list[int]:
+    rows, columns = np.nonzero(mask)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+def whole(mask: np.ndarray) -> Layers:
+    return Layers([mask], [(0, 1)])
+
+
+def naive_crop(mask: np.ndarray) -> np.ndarray:
+    """Coverage of each of the 112 x 112 cells of the mask's box: means along a side of more than 112 pixels, linear
+    interpolation between the centres of the pixels along a shorter one; in loops.
+    """
+    x1, y1, x2, y2 = extent(mask)
+    crop = mask[y1:y2, x1:x2].astype(np.float64)
+
+    def along(values: np.ndarray) -> np.ndarray:
+        """Resamples the first axis."""
+        count, result = len(values), []
+        for cell in range(112):
+            if count > 112:
+                start, end = cell * count / 112, (cell + 1) * count / 112
+                shares = [max(min(end, i + 1) - max(start, i), 0) for i in range(count)]
+            else:
+                centre = np.clip((cell + 0.5) * count / 112 - 0.5, 0, count - 1)
+                shares = [max(1 - abs(centre - i), 0) for i in range(count)]
+            result.append(np.tensordot(np.array(shares) / sum(shares), values, axes=1))
+        return np.array(result)
+
+    return 255 * along(along(crop).T).T
+
+
+@pytest.mark.parametrize("size", [(9, 14), (112, 112), (1, 1), (1, 30), (150, 200), (40, 260), (300, 5)])
+def test_crops_are_coverage(size: tuple[int, int]) -> None:
+    mask = (cv2.GaussianBlur(default_rng(1).random(size), (0, 0), 2) > 0.5).astype(np.uint8)
+    mask[0], mask[-1], mask[:, 0], mask[:, -1] = 1, 1, 1, 1
+    crop = crop_mask(whole(mask), Extent(0, 0, 1, 0, 0, size[1], size[0]))
+    np.testing.assert_allclose(crop, naive_crop(mask), atol=2.1)  # cv2 computes with 11 bits, and rounds twice
+
+
+def test_crop_of_a_half_by_eye() -> None:
+    mask = np.zeros((4, 4), np.uint8)
+    mask[:, :2] = mask[3] = 1
+    crop = crop_mask(whole(mask), Extent(0, 0, 1, 0, 0, 4, 4))
+    assert (crop[:, :42] == 255).all()  # up to the centre of the second column's pixels
+    assert (crop[:70, 70:] == 0).all()
+    assert (crop[98:] == 255).all()
+    assert crop[0, 55] == 130 and crop[0, 56] == 125  # half, at the border between the second and the third column
+
+
+@pytest.mark.parametrize(
+    "transform, move",
+    [
+        (albumentations.HorizontalFlip(p=1), lambda a: a[:, ::-1]),
+        (albumentations.VerticalFlip(p=1), lambda a: a[::-1]),
+        (albumentations.Transpose(p=1), lambda a: a.swapaxes(0, 1)),
+        (albumentations.Crop(x_min=10, y_min=5, x_max=60, y_max=40, p=1), lambda a: a[5:40, 10:60]),
+        (albumentations.NoOp(), lambda a: a),
+    ],
+)
+def test_masks_move_with_the_picture(transform: Any, move: Any) -> None:
+    masks = random_masks(12, 2)
+    resize = Resize(shortest=[min(move(masks[0]).shape)], longest=WIDTH)
+    sample = make(masks, [transform], resize=resize)
+    np.testing.assert_array_equal(sample.image, move(picture(0)))
+    moved = [(label, move(mask)) for label, mask in enumerate(masks) if move(mask).any()]
+    assert sample.labels.tolist() == [label for label, _ in moved]
+    assert sample.vanished == 12 - len(moved)
+    assert sample.boxes.tolist() == [extent(mask) for _, mask in moved]
+    for crop, (_, mask) in zip(sample.masks, moved, strict=True):
+        mask = np.ascontiguousarray(mask)
+        np.testing.assert_array_equal(crop, crop_mask(whole(mask), Extent(0, 0, 1, *extent(mask))))
+
+
+def test_layers_warp_as_single_masks_do() -> None:
+    masks = random_masks(12, 3)
+    layers = stack_masks(record(masks).objects.masks, HEIGHT, WIDTH)
+    assert 1 < len(layers.images) < 12
+    transforms = [albumentations.Affine(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-10, 10), p=1)]
+    _, warped = Augmentation(transforms)(picture(0), layers, default_rng(9))
+    single = Layers(list(masks), [(i, 1) for i in range(12)])
+    _, expected = Augmentation(transforms)(picture(0), single, default_rng(9))
+    for (layer, id_), mask in zip(layers.places, expected.images, strict=True):
+        np.testing.assert_array_equal(warped.images[layer] == id_, mask)
+    assert not np.array_equal(expected.images[0], masks[0])
+
+
+def test_flipping_twice_changes_nothing() -> None:
+    masks = random_masks(8, 4)
+    flip = albumentations.HorizontalFlip(p=1)
+    assert same(make(masks, [flip, flip]), make(masks, []))
+    assert not same(make(masks, [flip]), make(masks, []))
+
+
+def test_no_transforms_are_validation() -> None:
+    masks = random_masks(8, 4)
+    assert same(make(masks, []), make(masks, None))
+
+
+def test_a_quarter_turn() -> None:
+    masks = random_masks(6, 5)
+    turn = albumentations.D4(p=1)
+    turned = {make(masks, [turn], epoch).image.tobytes() for epoch in range(60)}
+    assert len(turned) == 8
+
+
+def test_transforms_draw_independently() -> None:
+    flips = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)]
+    images = [make(random_masks(1, 6), flips, epoch).image for epoch in range(400)]
+    original = picture(0)
+    ways = [original, original[:, ::-1], original[::-1], original[::-1, ::-1]]
+    counts = [sum(np.array_equal(image, way) for image in images) for way in ways]
+    assert sum(counts) == 400
+    assert min(counts) > 70  # of 100; with one seed for all transforms two of the four never occur
+
+
+def test_random_only_in_seed_epoch_and_index() -> None:
+    masks = random_masks(5, 7)
+    transforms = [albumentations.ColorJitter(p=1), albumentations.Affine(rotate=(-20, 20), p=1)]
+    first = make(masks, transforms, epoch=3)
+    np.random.seed(0)  # noqa: NPY002
+    assert same(make(masks, transforms, epoch=3), first)
+    assert not same(make(masks, transforms, epoch=2), first)
+
+
+def test_keys_differ() -> None:
+    seeds = [(seed, epoch, index) for seed in range(3) for epoch in range(3) for index in range(50)]
+    samples = [
+        make_sample(picture(0), record(random_masks(0, 0)), index, sample_seed(seed, epoch, index), SAME, None)
+        for seed, epoch, index in seeds
+    ]
+    keys = {sample.key for sample in samples}
+    assert len(keys) == len(seeds)
+    assert all(0 <= key < 2**32 for key in keys)
+    assert samples[0].key == 3757552657  # numpy's SeedSequence is stable: NEP 19
+
+
+def test_no_objects() -> None:
+    sample = make(random_masks(0, 0), [albumentations.HorizontalFlip(p=1)])
+    assert sample.boxes.shape == (0, 4) and sample.masks.shape == (0, 112, 112) and sample.labels.shape == (0,)
+    assert sample.labels.dtype == np.int64
+
+
+def test_transforms_must_keep_bytes() -> None:
+    with pytest.raises(ValueError, match=r"data\.transforms turned a picture into float32 of shape .*remove what normal"):
+        make(random_masks(1, 0), [albumentations.Normalize()])
+    with pytest.raises(ValueError, match=r"into uint8 of shape \(48, 72, 1\)"):
+        make(random_masks(1, 0), [albumentations.ToGray(num_output_channels=1, p=1)])
+
+
+@pytest.mark.parametrize(
+    "size, shortest, expected",
+    [
+        ((480, 640), 800, (800, 1067)),
+        ((640, 480), 800, (1067, 800)),
+        ((400, 1000), 800, (533, 1333)),  # the longer side decides
+        ((192, 256), 192, (192, 256)),
+        ((3000, 4), 800, (1333, 2)),
+        ((5000, 1), 800, (1333, 1)),  # never nothing
+    ],
+)
+def test_sizes_of_detectron2(size: tuple[int, int], shortest: int, expected: tuple[int, int]) -> None:
+    assert Resize(shortest=[800], longest=1333).size(*size, shortest) == expected
+
+
+def test_resize_scales_boxes_and_keeps_masks() -> None:
+    masks = random_masks(10, 8)
+    plain = make(masks, [])
+    for shortest in (24, 33, 96, 144):
+        sample = make(masks, [], resize=Resize(shortest=[shortest], longest=10000))
+        height, width = sample.image.shape[:2]
+        assert height == shortest
+        scale = np.array([width / WIDTH, height / HEIGHT] * 2)
+        np.testing.assert_allclose(sample.boxes, plain.boxes * scale, rtol=1e-6)
+        np.testing.assert_array_equal(sample.masks, plain.masks)
+        assert sample.original_size == (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 3])
+def test_resized_picture_lies_under_its_boxes(factor: float) -> None:
+    mask = np.zeros((1, HEIGHT, WIDTH), np.uint8)
+    mask[0, 12:30, 20:44] = 1
+    image = np.repeat(mask[0][..., None] * np.uint8(255), 3, axis=2)
+    resize = Resize(shortest=[int(HEIGHT * factor)], longest=10000)
+    sample = make_sample(image, record(mask), 0, sample_seed(0, 0, 0), resize, None)
+    x1, y1, x2, y2 = (sample.boxes[0]).tolist()
+    assert [x1, y1, x2, y2] == [20 * factor, 12 * factor, 44 * factor, 30 * factor]
+    coverage = sample.image[..., 0] / 255
+    rows, columns = np.mgrid[: coverage.shape[0], : coverage.shape[1]] + 0.5
+    assert np.isclose((coverage * columns).sum() / coverage.sum(), (x1 + x2) / 2, atol=0.01)
+    assert np.isclose((coverage * rows).sum() / coverage.sum(), (y1 + y2) / 2, atol=0.01)
+    assert np.isclose(coverage.sum(), (x2 - x1) * (y2 - y1), rtol=0.01)
+
+
+def test_training_draws_sizes_and_validation_takes_the_last() -> None:
+    resize = Resize(shortest=[40, 48, 56], longest=1000)
+    masks = random_masks(2, 9)
+    heights = [make(masks, [], epoch, resize).image.shape[0] for epoch in range(60)]
+    assert set(heights) == {40, 48, 56} and max(map(heights.count, set(heights))) < 40
+    assert [make(masks, None, epoch, resize).image.shape[0] for epoch in range(5)] == [56] * 5
+
+
+def test_bare_pictures_are_prepared_as_in_validation() -> None:
+    resize = Resize(shortest=[40, 56], longest=1000)
+    prepared = prepare_picture(picture(0), resize)
+    np.testing.assert_array_equal(prepared.image, make(random_masks(2, 9), None, resize=resize).image)
+    assert prepared.original_size == (HEIGHT, WIDTH)
+
+
+def test_same_size_is_not_resampled() -> None:
+    image = picture(1)
+    assert SAME(image, HEIGHT) is image
+
+
+def test_impossible_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"resize\.shortest is \[800\] and longest 700; give lengths from 1 to longest"):
+        Resize(shortest=[800], longest=700)
+    with pytest.raises(ValueError, match=r"resize\.shortest is \[\]"):
+        Resize(shortest=[], longest=700)

@@ -1,0 +1,48 @@
+"""A trained run of a tiny model on a few shapes: what the tests of the engine look at."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+# A model of some 60,000 weights on 16 pictures: seconds, not minutes.
+TINY = [
+    "model.backbone.width=8", "model.neck.channels=16", "model.box_head.trunk.features=[32]",
+    "model.mask_head.channels=[16]", "model.mask_head.upsampled_channels=16", "model.sampler.batch_per_image=16",
+    "data.source.train_pictures=16", "data.source.val_pictures=6", "data.workers=0", "data.batch_size=4",
+    "trainer.log_every_n_steps=1", "callbacks.progress.every_n_steps=2", "callbacks.pictures.count=2",
+    "model.box_head.score_threshold=0.0", "schedule.warmup_steps=2",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def shapes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data") / "shapes"
+
+
+@pytest.fixture(scope="session")
+def command(shapes_root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs one of the scripts in a folder, as a user does."""
+
+    def run(script: str, *arguments: str, cwd: Path, tiny: bool = True) -> subprocess.CompletedProcess[str]:
+        overrides = [*TINY, f"data.root={shapes_root}"] if tiny else []
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *overrides, *arguments], cwd=cwd, capture_output=True, text=True
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two epochs; its printed output lies in it as output.txt."""
+    folder = tmp_path_factory.mktemp("run")
+    done = command("train.py", "trainer.max_epochs=2", f"run_dir={folder}/first", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with contextlib.suppress(OSError):
+        (folder / "first" / "output.txt").write_text(done.stdout)
+    return folder / "first"

@@ -1,0 +1,89 @@
+"""Checkpoints from elsewhere: nothing in them runs, and every refusal says why."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.engine import checkpoint
+from maskrcnn.engine.restore import override_config, restore
+
+
+class Attack:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    for content in ({"maskrcnn": Attack(tmp_path / "ran")}, Attack(tmp_path / "ran")):
+        path = tmp_path / "evil.ckpt"
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=r"evil\.ckpt holds more than tensors and plain values"):
+            checkpoint.read(path)
+    path.write_bytes(pickle.dumps(Attack(tmp_path / "ran")))
+    with pytest.raises(ValueError, match=r"evil\.ckpt"):
+        checkpoint.read(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model", {"_target_": "os.system", "command": "touch ran"}),
+        ("model", {"_target_": "maskrcnn.cli.os.system"}),
+        ("data", {"x": [{"_target_": "subprocess.run", "args": ["touch", "ran"]}]}),
+        ("plugins", ["os"]),
+    ],
+)
+def test_a_checkpoints_configuration_cannot_name_what_it_likes(run: Path, tmp_path: Path, key: str, value: Any) -> None:
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    config = loaded["maskrcnn"]["config"]
+    config[key] = value
+    if key == "plugins":
+        config["model"] = {"_target_": "os.system", "command": "touch ran"}
+    torch.save(loaded, tmp_path / "evil.ckpt")
+    with pytest.raises(ValueError, match=r"not among the packages|must be|Callable"):
+        restore(tmp_path / "evil.ckpt", [], [])
+    assert not Path("ran").exists()
+
+
+def test_interpolations_that_ask_this_machine_are_refused() -> None:
+    with pytest.raises(ValueError, match="interpolation"):
+        override_config({"a": ["${oc.env:HOME}"]}, [])
+    assert override_config({"a": 1, "b": "${a}"}, ["a=2"]) == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a checkpoint, or it is cut short"),
+        (b"PK\x03\x04 cut", "is not a checkpoint, or it is cut short"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "broken.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        checkpoint.read(path)
+
+
+def test_a_truncated_checkpoint_is_named(run: Path, tmp_path: Path) -> None:
+    whole = (run / "checkpoints" / "last.ckpt").read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint, or it is cut short"):
+        checkpoint.read(tmp_path / "cut.ckpt")
+
+
+def test_other_files_and_other_architectures_are_told_apart(run: Path, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "foreign.pth")
+    with pytest.raises(ValueError, match=r"use weights=.*foreign\.pth"):
+        checkpoint.read(tmp_path / "foreign.pth")
+    with pytest.raises(ValueError, match=r"another architecture: .*the model's is"):
+        restore(run / "checkpoints" / "last.ckpt", ["model.neck.channels=24"], [])
+    with pytest.raises(ValueError, match=r"unknown key 'model.nek.channels'. Did you mean model.neck.channels"):
+        restore(run / "checkpoints" / "last.ckpt", ["model.nek.channels=24"], [])

@@ -1,0 +1,130 @@
+"""The three commands as a user runs them."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import maskrcnn
+from maskrcnn.engine import checkpoint
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def last_scores(run: Path) -> dict[str, float]:
+    with (run / "metrics" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["segm/AP"]]
+    return {key: float(value) for key, value in rows[-1].items() if key.startswith(("segm/", "bbox/")) and value}
+
+
+def equal_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_leaves_checkpoints_metrics_pictures_and_a_receipt(run: Path) -> None:
+    output = (run / "output.txt").read_text()
+    assert "epoch 2: box AP" in output and "step 4/8" in output and f"wrote {run}/checkpoints/best.ckpt" in output
+    assert "learning rate 0.0" in output and "for 16 images" in output
+    assert {"bbox/AP", "segm/AP", "segm/AP50", "segm/AR100", "bbox/ARl"} - last_scores(run).keys() <= {"bbox/ARl"}
+    assert sorted(path.name for path in (run / "pictures").iterdir()) == ["step_000004.png", "step_000008.png"]
+    picture = cv2.imread(str(run / "pictures" / "step_000008.png"))
+    assert picture is not None and picture.std() > 10
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__ and "trainer.max_epochs=2" in environment["overrides"]
+    assert "nms_threshold: 0.7" in (run / "config.yaml").read_text()
+
+
+def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "trainer.max_epochs=2", "data.workers=2", f"run_dir={tmp_path}/again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "again")]
+    assert equal_bits(*states)
+    assert last_scores(run) == last_scores(tmp_path / "again")
+
+
+def test_a_run_resumed_after_an_epoch_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:
+    # Interrupted after the first of two epochs; the schedule is that of the whole run.
+    first = command("train.py", "trainer.max_epochs=2", f"run_dir={tmp_path}/cut", "trainer.limit_val_batches=0",
+                    "callbacks.checkpoint.every_n_train_steps=4", "callbacks.checkpoint.monitor=null",
+                    "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{step}'",
+                    cwd=tmp_path)  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    middle = tmp_path / "cut" / "checkpoints" / "4.ckpt"
+    (tmp_path / "half" / "checkpoints").mkdir(parents=True)
+    middle.rename(tmp_path / "half" / "checkpoints" / "last.ckpt")
+    done = command(
+        "train.py", "trainer.max_epochs=2", f"resume={tmp_path}/half", f"run_dir={tmp_path}/rest", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "rest")]
+    assert equal_bits(*states)
+
+
+def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command, tmp_path: Path) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    done = command("evaluate.py", f"checkpoint={path}", f"output={tmp_path}/out", cwd=tmp_path, tiny=False)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    logged = last_scores(run)
+    assert {key: metrics[key] for key in logged} == pytest.approx(logged, rel=1e-6, abs=0)
+    detections = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert set(detections[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
+    assert "average precision" in done.stdout and "triangle" in done.stdout
+
+
+def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
+    run: Path, command: Command, shapes_root: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    picture = sorted((shapes_root / "val").glob("*.png"))[0]
+    (folder / "good.png").write_bytes(picture.read_bytes())
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    path = run / "checkpoints" / "last.ckpt"
+    done = command("predict.py", f"checkpoint={path}", f"source={folder}", "score_threshold=0.0", cwd=tmp_path, tiny=False)
+    assert done.returncode == 0, done.stderr
+    assert "skipped" in done.stdout and "broken.jpg" in done.stdout and "instances in 1 pictures" in done.stdout
+    drawn = cv2.imread(str(tmp_path / "predictions" / "good.png.png"))
+    assert drawn.shape[0] % 192 == 0
+    results = json.loads((tmp_path / "predictions" / "detections.json").read_text())
+    predicted = maskrcnn.load(path).predict(picture, score_threshold=0.0)
+    assert len(results) == len(predicted.scores) > 0
+    np.testing.assert_allclose([r["score"] for r in results], predicted.scores, rtol=1e-6)
+    assert predicted.masks.shape == (len(results), 192, 256) and predicted.names[0] in ("circle", "square", "triangle", "star")
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("train.py", ["model.rpn.nms_tresh=0.5"], "unknown key 'model.rpn.nms_tresh'. Did you mean nms_threshold"),
+        ("train.py", ["weights=nowhere.pth"], "weights=nowhere.pth: there is no such file, nor a known name"),
+        ("train.py", ["resume=nowhere"], "name the folder of a run"),
+        ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
+        ("evaluate.py", [], "checkpoint"),
+        ("evaluate.py", ["checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(script: str, arguments: list[str], message: str, command: Command, tmp_path: Path) -> None:
+    done = command(script, *arguments, cwd=tmp_path, tiny=script == "train.py")
+    assert done.returncode != 0 and message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_sweep_runs_each_choice_in_its_own_folder(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "-m", "debug=fast", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    states = [checkpoint.read(tmp_path / "sweep" / str(i) / "checkpoints" / "last.ckpt") for i in range(2)]
+    assert not equal_bits(states[0]["state_dict"], states[1]["state_dict"])
+    assert [state["maskrcnn"]["config"]["seed"] for state in states] == [0, 1]
+
+
+def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "--help", cwd=tmp_path, tiny=False)
+    assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout

@@ -1,0 +1,52 @@
+"""Imports point down: structures, ops, then modeling beside data, evaluation and visualize, then engine, then the commands."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import maskrcnn
+
+PACKAGE = Path(maskrcnn.__file__).parent
+MAY_IMPORT = {
+    "structures": set(),
+    "config": set(),
+    "ops": {"structures"},
+    "modeling": {"structures", "ops"},
+    "data": {"structures"},
+    "evaluation": {"structures", "ops"},
+    "visualize": {"structures", "ops"},
+    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "config"},
+    "cli": {"config", "engine"},
+}
+FENCED = {
+    "hydra": {"config", "cli"},
+    "omegaconf": {"config", "cli", "engine"},  # engine/restore.py resolves a checkpoint's configuration
+    "pytorch_lightning": {"engine", "data"},
+    "albumentations": {"data"},
+    "cv2": {"data", "visualize"},
+    "pycocotools": {"data", "evaluation"},
+}
+FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "maskrcnn" and rest:
+            assert rest[0] == room or rest[0] in MAY_IMPORT[room], f"{room} imports {name}"
+        assert room in FENCED.get(top, {room}), f"{room} imports {name}"
+        assert top != "torchvision"
