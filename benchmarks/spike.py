@@ -24,8 +24,8 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.ops.boxes import iou
-from maskrcnn.structures import MASK_CROP, Batch, Detections, Targets
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes, iou
+from maskrcnn.structures import MASK_CROP, Batch, Targets
 
 PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null"]
 
@@ -64,7 +64,7 @@ def median_seconds(work: Callable[[], object], times: int) -> float:
 
 def train_step(model: MaskRCNN, batch: Batch, forward: Callable[[Batch], object] | None = None) -> None:
     model.zero_grad()
-    torch.stack(list(mean_losses((forward or model)(batch)).values())).sum().backward()
+    torch.stack(list(mean_losses((model if forward is None else forward)(batch)).values())).sum().backward()
 
 
 def rounds(boxes: Tensor, threshold: float) -> int:
@@ -82,8 +82,6 @@ def nms_rounds(model: MaskRCNN, images: Tensor, sizes: Tensor) -> list[int]:
         counts = []
         for scores, deltas, anchors in zip(*output):
             best = scores[0].topk(min(1000, scores.shape[1])).indices
-            from maskrcnn.ops.boxes import clip_boxes, decode_boxes
-
             boxes = clip_boxes(decode_boxes(deltas[:1, best], anchors[best], (1, 1, 1, 1)), sizes[:1])[0]
             counts.append(rounds(boxes, model.rpn.nms_threshold))
     return counts
@@ -94,8 +92,8 @@ class Detector(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor, image_sizes: Tensor) -> Detections:
-        return self.model.detect(images, image_sizes)
+    def forward(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.model.detect(images, image_sizes))  # a plain tuple, which reloads without our classes
 
 
 RELOAD = "import sys, torch; p = torch.export.load(sys.argv[1]).module(); i, s, want = torch.load(sys.argv[2]); print(max((a.float() - b.float()).abs().max().item() for a, b in zip(p(i, s), want)), 'maskrcnn' in sys.modules)"
@@ -109,7 +107,7 @@ def main() -> None:
     results: dict[str, object] = {"hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads", "torch": torch.__version__, "picture": f"2 x {height} x {width}"}
     print(results)
     for slots in (32, 64, 128, 256):  # of the batch; 64, 128, 256 are F = 32, 64, 128 an image
-        model = make_model(f"model.sampler.mask_slots={slots}").to(memory_format=torch.channels_last)
+        model = make_model(f"model.sampler.mask_slots={slots}")
         with FlopCounterMode(display=False) as counter:
             train_step(model, batch)
         seconds = median_seconds(lambda: train_step(model, batch), times)  # noqa: B023

@@ -86,7 +86,7 @@ class Loss(NamedTuple):
     """A loss as its sum and the number it is to be divided by, so that ranks and micro-batches can be added exactly."""
 
     sum: Tensor  # scalar
-    count: Tensor  # scalar, may be 0
+    count: Tensor  # type: ignore[assignment]  # scalar, may be 0; hides tuple.count, which nobody wants here
 
 
 class Losses(NamedTuple):

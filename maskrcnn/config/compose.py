@@ -27,11 +27,11 @@ def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictCo
         ValueError: an override that does not fit, with the nearest valid names.
     """
     overrides = list(overrides)
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)
-        except ConfigCompositionException as error:
-            raise ValueError(explain(error, config_name, overrides)) from error
+    except ConfigCompositionException as error:
+        raise ValueError(explain(error, config_name, overrides)) from error
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

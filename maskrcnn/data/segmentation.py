@@ -6,7 +6,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.rle import read_runs
 
-FARTHEST = 1e6  # pixels; pycocotools walks along a polygon's edges, so one that leads to infinity would never end
+FARTHEST = 1e5  # pixels; pycocotools walks along a polygon's edges, and one that leads far away takes all the memory
 
 
 class Defect(ValueError):

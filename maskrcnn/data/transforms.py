@@ -97,7 +97,7 @@ def make_sample(
     scale = np.array([resized.shape[1] / image.shape[1], resized.shape[0] / image.shape[0]] * 2)
     masks = [crop_mask(layers, extent) for extent in extents]
     return Sample(
-        image=np.ascontiguousarray(resized),  # a quarter turn is a view with negative strides, which torch refuses
+        image=resized,
         boxes=(np.array([extent[3:] for extent in extents]).reshape(-1, 4) * scale).astype(np.float32),
         labels=record.objects.labels[[extent.instance for extent in extents]],
         masks=np.stack(masks) if masks else np.zeros((0, MASK_CROP, MASK_CROP), np.uint8),

@@ -86,8 +86,6 @@ def train(
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
             console.print(note, highlight=False)
-    # Convolutions read channels last: a quarter of the small model's step on a CPU, and what tensor cores want.
-    detector = detector.to(memory_format=torch.channels_last)
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]

@@ -29,7 +29,8 @@ def test_a_good_file(tiny: Dataset, write: Write, tmp_path: Path) -> None:
     assert first.objects.areas.tolist() == [16]
     assert first.crowds.labels.tolist() == [0]
     assert second.id == 7
-    assert second.objects.boxes.shape == (0, 4) and second.objects.masks == []
+    assert second.objects.boxes.shape == (0, 4)
+    assert second.objects.masks == []
 
 
 def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
@@ -42,8 +43,10 @@ def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
         [2, 0, 0, [2, 1, 1, 5], 5, 1],
     ]
     square, crowd = (coco_mask.decode(annotation["segmentation"]) for annotation in truth["annotations"])
-    assert square.sum() == 16 and square[3:7, 2:6].all()
-    assert crowd.sum() == 5 and crowd[1:6, 2].all()
+    assert square.sum() == 16
+    assert square[3:7, 2:6].all()
+    assert crowd.sum() == 5
+    assert crowd[1:6, 2].all()
     json.dumps(truth)
 
 
@@ -57,7 +60,9 @@ def test_annotation_ids_do_not_matter(tiny: Dataset, write: Write, ids: tuple[An
 
 def test_string_image_ids(tiny: Dataset, write: Write) -> None:
     expected = read_annotations(write(tiny)).ground_truth()
-    for entry, key in [(entry, "id") for entry in tiny["images"]] + [(entry, "image_id") for entry in tiny["annotations"]]:
+    for entry, key in [(entry, "id") for entry in tiny["images"]] + [
+        (entry, "image_id") for entry in tiny["annotations"]
+    ]:
         entry[key] = f"picture {entry[key]}"
     annotations = read_annotations(write(tiny))
     assert [record.id for record in annotations.records] == ["picture 10", "picture 7"]
@@ -126,6 +131,7 @@ def test_short_polygons_leave_the_others(tiny: Dataset, write: Write) -> None:
         ([2, 3, -4, 4], "a box without area, or not of four numbers"),
         ([2, 3, 4], "a box without area, or not of four numbers"),
         ([2, 3, 4, float("nan")], "a box without area, or not of four numbers"),
+        ([float("nan"), 3, 4, 4], "a box without area, or not of four numbers"),
     ],
 )
 def test_a_bad_box_is_taken_from_the_mask(tiny: Dataset, write: Write, box: Any, kind: str) -> None:
@@ -134,15 +140,22 @@ def test_a_bad_box_is_taken_from_the_mask(tiny: Dataset, write: Write, box: Any,
         assert read_annotations(write(tiny)).records[0].objects.boxes.tolist() == [[2, 3, 4, 4]]
 
 
-def test_missing_area_and_iscrowd(tiny: Dataset, write: Write) -> None:
-    del tiny["annotations"][0]["area"], tiny["annotations"][0]["iscrowd"]
+def test_missing_iscrowd(tiny: Dataset, write: Write) -> None:
+    expected = read_annotations(write(tiny)).ground_truth()
+    del tiny["annotations"][0]["iscrowd"]
+    assert read_annotations(write(tiny)).ground_truth() == expected
+
+
+@pytest.mark.parametrize("area", [None, 0, -3, float("nan"), "16"])
+def test_a_bad_area_is_taken_from_the_mask(tiny: Dataset, write: Write, area: Any) -> None:
+    tiny["annotations"][0]["area"] = area
     assert read_annotations(write(tiny)).records[0].objects.areas.tolist() == [16]
 
 
 def test_one_warning_for_a_kind(tiny: Dataset, write: Write) -> None:
     good = tiny["annotations"][0]
     tiny["annotations"] += [{**good, "id": id_, "segmentation": []} for id_ in range(100, 107)]
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="7 annotations") as caught:
         read_annotations(write(tiny))
     (warning,) = caught
     assert "7 annotations with an empty segmentation: left out (ids 100, 101, 102, 103, 104, ... (7 in all))" in str(
@@ -182,17 +195,28 @@ FATAL = [
     (change("categories", 1, "id", to=9), "category id 9 comes more than once"),
     (change("categories", 1, "name", to="dog"), "category name dog comes more than once"),
     (change("categories", 1, "id", to="3"), "a category needs an integer 'id' and a 'name', but one is {'id': '3'"),
-    (change("annotations", 0, "image_id", to=11), "the image_id of annotations 5 is not in 'images': 11. The ids there are"),
-    (change("annotations", 0, "image_id", to="10"), "the image_id of annotations 5 is not in 'images': '10'. The ids there"),
+    (
+        change("annotations", 0, "image_id", to=11),
+        "the image_id of annotations 5 is not in 'images': 11. The ids there are",
+    ),
+    (
+        change("annotations", 0, "image_id", to="10"),
+        "the image_id of annotations 5 is not in 'images': '10'. The ids there",
+    ),
     (change("annotations", 0, "image_id", drop=True), "the image_id of annotations 5 is not in 'images': None"),
     (change("annotations", 0, "category_id", to=4), "the category_id of annotations 5 is not in 'categories': 4"),
     (change("annotations", 0, "category_id", to=[3]), "the category_id of annotations 5 is not in 'categories': [3]"),
-    (change("annotations", 0, "segmentation", drop=True), "1 of 2 annotations have no 'segmentation' (ids 5). Mask R-CNN"),
+    (
+        change("annotations", 0, "segmentation", drop=True),
+        "1 of 2 annotations have no 'segmentation' (ids 5). Mask R-CNN",
+    ),
 ]
 
 
 @pytest.mark.parametrize("spoil, message", FATAL, ids=[message[:50] for _, message in FATAL])
-def test_an_unusable_file_is_refused(tiny: Dataset, write: Write, spoil: Callable[[Dataset], None], message: str) -> None:
+def test_an_unusable_file_is_refused(
+    tiny: Dataset, write: Write, spoil: Callable[[Dataset], None], message: str
+) -> None:
     spoil(tiny)
     with pytest.raises(ValueError) as error:
         read_annotations(write(tiny))
@@ -218,7 +242,9 @@ def test_missing_files(write: Write, tiny: Dataset) -> None:
     with pytest.raises(FileNotFoundError, match=r"no annotation file .*other\.json: check data\.root"):
         read_annotations(Split(split.images, split.images / "other.json"))
     (split.images / "b.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of the 2 pictures of .*annotations\.json are not in .*: b\.png\. Check"):
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of the 2 pictures of .*annotations\.json are not in .*: b\.png\. Check"
+    ):
         read_annotations(split)
     with pytest.raises(FileNotFoundError, match=r"2 of the 2 pictures"):
         read_annotations(Split(split.images / "nowhere", split.annotations))
@@ -240,5 +266,7 @@ def test_paths_of_a_source(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no directory .*/t: set data\.root or data\.source\.train_images"):
         source.prepare(tmp_path)
     (tmp_path / "t").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no file .*/t\.json: set data\.root or data\.source\.train_annotations"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no file .*/t\.json: set data\.root or data\.source\.train_annotations"
+    ):
         source.prepare(tmp_path)

@@ -27,7 +27,10 @@ def test_windows_hold_the_mask(seed: int, size: tuple[int, int]) -> None:
     whole = np.zeros(size, np.uint8)
     whole[y : y + window.shape[0], x : x + window.shape[1]] = window
     np.testing.assert_array_equal(whole, mask)
-    assert window[0].any() and window[-1].any() and window[:, 0].any() and window[:, -1].any()
+    assert window[0].any()
+    assert window[-1].any()
+    assert window[:, 0].any()
+    assert window[:, -1].any()
 
 
 def test_runs_of_a_known_mask() -> None:
@@ -43,6 +46,7 @@ def test_runs_of_a_known_mask() -> None:
         (b"", "not a run-length encoding"),
         (b"5\xff", "not a run-length encoding"),
         (b"5 ", "not a run-length encoding"),
+        (b"5p", "not a run-length encoding"),
         (b"5P", "not a run-length encoding"),  # the last character says that another follows
         (b"5O", "a negative run"),
         (b"PPPPPPPP0", "a run of 2\\^35 pixels or more"),

@@ -79,13 +79,17 @@ def test_written_once(shapes_root: Path, shapes_source: ShapesSource) -> None:
 
 def test_other_parameters_are_refused(shapes_root: Path) -> None:
     other = ShapesSource(train_pictures=41, val_pictures=10, train_seed=5, val_seed=4)
-    with pytest.raises(ValueError, match=r"'train_pictures': 40.*asks for.*41.*delete that directory, or set data\.root"):
+    with pytest.raises(
+        ValueError, match=r"'train_pictures': 40.*asks for.*41.*delete that directory, or set data\.root"
+    ):
         other.prepare(shapes_root)
 
 
 def test_foreign_directory_is_refused(tmp_path: Path, shapes_source: ShapesSource) -> None:
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(ValueError, match=r"holds something else than drawn shapes: set data\.root to another directory"):
+    with pytest.raises(
+        ValueError, match=r"holds something else than drawn shapes: set data\.root to another directory"
+    ):
         shapes_source.prepare(tmp_path)
 
 

@@ -94,7 +94,8 @@ def test_crop_of_a_half_by_eye() -> None:
     assert (crop[:, :42] == 255).all()  # up to the centre of the second column's pixels
     assert (crop[:70, 70:] == 0).all()
     assert (crop[98:] == 255).all()
-    assert crop[0, 55] == 130 and crop[0, 56] == 125  # half, at the border between the second and the third column
+    assert crop[0, 55] == 132  # 255 * (2 - 55.5 / 28): linear from the centre of the second column to the third's
+    assert crop[0, 56] == 123
 
 
 @pytest.mark.parametrize(
@@ -181,19 +182,23 @@ def test_keys_differ() -> None:
     keys = {sample.key for sample in samples}
     assert len(keys) == len(seeds)
     assert all(0 <= key < 2**32 for key in keys)
-    assert samples[0].key == 3757552657  # numpy's SeedSequence is stable: NEP 19
+    assert samples[0].key == 2968811710  # numpy's SeedSequence is stable: NEP 19
 
 
 def test_no_objects() -> None:
     sample = make(random_masks(0, 0), [albumentations.HorizontalFlip(p=1)])
-    assert sample.boxes.shape == (0, 4) and sample.masks.shape == (0, 112, 112) and sample.labels.shape == (0,)
+    assert sample.boxes.shape == (0, 4)
+    assert sample.masks.shape == (0, 112, 112)
+    assert sample.labels.shape == (0,)
     assert sample.labels.dtype == np.int64
 
 
 def test_transforms_must_keep_bytes() -> None:
-    with pytest.raises(ValueError, match=r"data\.transforms turned a picture into float32 of shape .*remove what normal"):
+    with pytest.raises(
+        ValueError, match=r"data\.transforms turned a picture into float32 of shape .*remove what normal"
+    ):
         make(random_masks(1, 0), [albumentations.Normalize()])
-    with pytest.raises(ValueError, match=r"into uint8 of shape \(48, 72, 1\)"):
+    with pytest.raises(ValueError, match=r"into uint8 of shape \(48, 72\)"):
         make(random_masks(1, 0), [albumentations.ToGray(num_output_channels=1, p=1)])
 
 
@@ -241,11 +246,23 @@ def test_resized_picture_lies_under_its_boxes(factor: float) -> None:
     assert np.isclose(coverage.sum(), (x2 - x1) * (y2 - y1), rtol=0.01)
 
 
+def test_pixels_of_a_resized_picture() -> None:
+    image = picture(3)
+    half = Resize(shortest=[HEIGHT // 2], longest=WIDTH)(image, HEIGHT // 2)
+    means = image.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(half, means, atol=0.5)
+    double = Resize(shortest=[HEIGHT * 2], longest=WIDTH * 2)(image, HEIGHT * 2)
+    # A pixel of the doubled picture lies a quarter beside the centre of its own, towards a neighbour.
+    expected = 0.5625 * image[4, 5] + 0.1875 * image[4, 6] + 0.1875 * image[5, 5] + 0.0625 * image[5, 6]
+    np.testing.assert_allclose(double[9, 11], expected, atol=1)
+
+
 def test_training_draws_sizes_and_validation_takes_the_last() -> None:
     resize = Resize(shortest=[40, 48, 56], longest=1000)
     masks = random_masks(2, 9)
     heights = [make(masks, [], epoch, resize).image.shape[0] for epoch in range(60)]
-    assert set(heights) == {40, 48, 56} and max(map(heights.count, set(heights))) < 40
+    assert set(heights) == {40, 48, 56}
+    assert max(map(heights.count, set(heights))) < 40
     assert [make(masks, None, epoch, resize).image.shape[0] for epoch in range(5)] == [56] * 5
 
 
@@ -262,7 +279,9 @@ def test_same_size_is_not_resampled() -> None:
 
 
 def test_impossible_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"resize\.shortest is \[800\] and longest 700; give lengths from 1 to longest"):
+    with pytest.raises(
+        ValueError, match=r"resize\.shortest is \[800\] and longest 700; give lengths from 1 to longest"
+    ):
         Resize(shortest=[800], longest=700)
     with pytest.raises(ValueError, match=r"resize\.shortest is \[\]"):
         Resize(shortest=[], longest=700)

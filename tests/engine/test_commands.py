@@ -50,10 +50,9 @@ def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_p
 
 def test_a_run_resumed_after_an_epoch_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:
     # Interrupted after the first of two epochs; the schedule is that of the whole run.
-    first = command("train.py", "trainer.max_epochs=2", f"run_dir={tmp_path}/cut", "trainer.limit_val_batches=0",
-                    "callbacks.checkpoint.every_n_train_steps=4", "callbacks.checkpoint.monitor=null",
-                    "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{step}'",
-                    cwd=tmp_path)  # fmt: skip
+    first = command("train.py", "trainer.max_epochs=2", f"run_dir={tmp_path}/cut",
+                    "callbacks.checkpoint.monitor=null", "callbacks.checkpoint.save_top_k=-1",
+                    "callbacks.checkpoint.filename='{step}'", cwd=tmp_path)  # fmt: skip
     assert first.returncode == 0, first.stderr
     middle = tmp_path / "cut" / "checkpoints" / "4.ckpt"
     (tmp_path / "half" / "checkpoints").mkdir(parents=True)
@@ -112,7 +111,7 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     ],
 )
 def test_mistakes_end_in_one_sentence(script: str, arguments: list[str], message: str, command: Command, tmp_path: Path) -> None:
-    done = command(script, *arguments, cwd=tmp_path, tiny=script == "train.py")
+    done = command(script, *arguments, cwd=tmp_path, tiny=script == "train.py" and "data=nuclei" not in arguments)
     assert done.returncode != 0 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+from numpy.random import default_rng
+
+from maskrcnn.data.collate import Collate
+from maskrcnn.data.transforms import Sample
+
+
+def sample(height: int, width: int, objects: int, seed: int) -> Sample:
+    rng = default_rng(seed)
+    corner = rng.uniform(0, 10, size=(objects, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(1, 20, size=(objects, 2))], axis=1).astype(np.float32)
+    return Sample(
+        image=rng.integers(1, 256, size=(height, width, 3), dtype=np.uint8),
+        boxes=boxes,
+        labels=rng.integers(1, 80, size=objects),
+        masks=rng.integers(1, 256, size=(objects, 112, 112), dtype=np.uint8),
+        original_size=(2 * height, 2 * width),
+        index=seed + 5,
+        key=2**32 - 1 - seed,
+        vanished=0,
+    )
+
+
+def test_every_value_is_in_its_place() -> None:
+    samples = [sample(40, 60, 3, 0), sample(64, 50, 0, 1), sample(10, 64, 5, 2)]
+    batch = Collate([(64, 64), (96, 96)], [5, 8])(samples)
+    for i, one in enumerate(samples):
+        h, w, n = *one.image.shape[:2], len(one.labels)
+        images = batch.images[i].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(images[:h, :w], one.image)
+        assert images.sum() == one.image.sum()  # zero elsewhere
+        for tensor, values in zip(batch.targets[:3], (one.boxes, one.labels, one.masks), strict=True):
+            np.testing.assert_array_equal(tensor[i, :n].numpy(), values)
+            assert not tensor[i, n:].any()
+        assert batch.targets.valid[i].tolist() == [True] * n + [False] * (5 - n)
+    assert batch.image_sizes.tolist() == [[40, 60], [64, 50], [10, 64]]
+    assert batch.original_sizes.tolist() == [[80, 120], [128, 100], [20, 128]]
+    assert batch.indices.tolist() == [5, 6, 7]
+    assert batch.keys.tolist() == [2**32 - 1, 2**32 - 2, 2**32 - 3]
+    assert batch.dropped.tolist() == [0, 0, 0]
+
+
+def test_types() -> None:
+    batch = Collate([], [8])([sample(32, 32, 2, 0)])
+    assert (batch.images.dtype, batch.targets.masks.dtype) == (torch.uint8, torch.uint8)
+    assert (batch.targets.boxes.dtype, batch.targets.valid.dtype) == (torch.float32, torch.bool)
+    numbers = (batch.image_sizes, batch.original_sizes, batch.indices, batch.keys, batch.targets.labels, batch.dropped)
+    assert {tensor.dtype for tensor in numbers} == {torch.int64}
+
+
+@pytest.mark.parametrize(
+    "sizes, canvas",
+    [
+        ([(90, 60), (80, 64)], (96, 64)),
+        ([(60, 90)], (64, 128)),
+        ([(60, 90), (90, 60)], (128, 128)),  # 96 x 96 would do, and is not among them
+        ([(65, 65)], (128, 128)),
+    ],
+)
+def test_the_smallest_canvas_that_holds_the_batch(sizes: list[tuple[int, int]], canvas: tuple[int, int]) -> None:
+    collate = Collate([(128, 128), (64, 128), (96, 64)], [8])
+    assert collate([sample(*size, 1, i) for i, size in enumerate(sizes)]).images.shape[2:] == canvas
+
+
+def test_without_canvases_the_next_multiple_of_32() -> None:
+    assert Collate([], [8])([sample(33, 64, 1, 0), sample(20, 10, 1, 1)]).images.shape[2:] == (64, 64)
+
+
+def test_no_canvas_is_large_enough() -> None:
+    with pytest.raises(
+        ValueError, match=r"up to 70 pixels high and 90 wide: add .* data\.canvases, which is \[\[64, 64\]\]"
+    ):
+        Collate([(64, 64)], [8])([sample(70, 30, 1, 0), sample(30, 90, 1, 1)])
+
+
+@pytest.mark.parametrize("objects, slots", [(0, 4), (4, 4), (5, 8), (8, 8), (9, 12), (30, 12)])
+def test_the_smallest_number_of_slots_that_holds_the_fullest(objects: int, slots: int) -> None:
+    batch = Collate([], [12, 4, 8])([sample(32, 32, 1, 0), sample(32, 32, objects, 1)])
+    assert batch.targets.valid.shape == (2, slots)
+    assert batch.dropped.tolist() == [0, max(objects - 12, 0)]
+
+
+def test_the_largest_objects_stay() -> None:
+    one = sample(32, 32, 30, 3)
+    batch = Collate([], [8])([one])
+    areas = (one.boxes[:, 2] - one.boxes[:, 0]) * (one.boxes[:, 3] - one.boxes[:, 1])
+    kept = [i for i in range(30) if sum(areas > areas[i]) < 8]
+    np.testing.assert_array_equal(batch.targets.boxes[0].numpy(), one.boxes[kept])
+    np.testing.assert_array_equal(batch.targets.labels[0].numpy(), one.labels[kept])
+    np.testing.assert_array_equal(batch.targets.masks[0].numpy(), one.masks[kept])
+    assert batch.dropped.tolist() == [22]
+
+
+def test_unusable_choices_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"data\.canvases is \[\(64, 60\)\]; heights and widths must be positive multiples"
+    ):
+        Collate([(64, 60)], [8])
+    with pytest.raises(ValueError, match=r"data\.object_slots is \[\]; give one or more numbers from 1 on"):
+        Collate([], [])
+    with pytest.raises(ValueError, match=r"data\.object_slots is \[0\]"):
+        Collate([], [0])
