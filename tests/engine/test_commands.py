@@ -45,14 +45,13 @@ def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_p
     assert done.returncode == 0, done.stderr
     states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "again")]
     assert equal_bits(*states)
-    assert last_scores(run) == last_scores(tmp_path / "again")
+    assert last_scores(run) == pytest.approx(last_scores(tmp_path / "again"), rel=0, abs=0, nan_ok=True)
 
 
 def test_a_run_resumed_after_an_epoch_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:
     # Interrupted after the first of two epochs; the schedule is that of the whole run.
     first = command("train.py", "trainer.max_epochs=2", f"run_dir={tmp_path}/cut",
-                    "callbacks.checkpoint.monitor=null", "callbacks.checkpoint.save_top_k=-1",
-                    "callbacks.checkpoint.filename='{step}'", cwd=tmp_path)  # fmt: skip
+                    "callbacks.last.save_top_k=-1", "callbacks.last.filename='{step}'", cwd=tmp_path)  # fmt: skip
     assert first.returncode == 0, first.stderr
     middle = tmp_path / "cut" / "checkpoints" / "4.ckpt"
     (tmp_path / "half" / "checkpoints").mkdir(parents=True)
@@ -71,7 +70,7 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     logged = last_scores(run)
-    assert {key: metrics[key] for key in logged} == pytest.approx(logged, rel=1e-6, abs=0)
+    assert {key: metrics[key] for key in logged} == pytest.approx(logged, rel=1e-6, abs=0, nan_ok=True)
     detections = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert set(detections[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
     assert "average precision" in done.stdout and "triangle" in done.stdout
