@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 OVERRIDES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all lint bench clean
+.PHONY: help install train test test-slow test-all lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -25,6 +25,9 @@ train: $(READY) ## train the embedded default; more in OVERRIDES='backbone=resne
 
 test: $(READY) ## the tests, without the slow ones
 	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(READY) ## the slow tests alone
+	$(BIN)/python -m pytest -m slow
 
 test-all: $(READY) ## all tests
 	$(BIN)/python -m pytest
