@@ -29,8 +29,7 @@ test: $(READY) ## the tests, without the slow ones
 test-slow: $(READY) ## the slow tests alone
 	$(BIN)/python -m pytest -m slow
 
-test-all: $(READY) ## all tests
-	$(BIN)/python -m pytest
+test-all: test test-slow ## all tests, the slow ones in a process of their own
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

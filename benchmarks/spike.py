@@ -96,7 +96,13 @@ class Detector(nn.Module):
         return tuple(self.model.detect(images, image_sizes))  # a plain tuple, which reloads without our classes
 
 
-RELOAD = "import sys, torch; p = torch.export.load(sys.argv[1]).module(); i, s, want = torch.load(sys.argv[2]); print(max((a.float() - b.float()).abs().max().item() for a, b in zip(p(i, s), want)), 'maskrcnn' in sys.modules)"
+RELOAD = """
+import sys, torch
+program = torch.export.load(sys.argv[1]).module()
+images, sizes, want = torch.load(sys.argv[2])
+difference = max((a.float() - b.float()).abs().max().item() for a, b in zip(program(images, sizes), want))
+print(difference, "maskrcnn" in sys.modules)
+"""
 
 
 def main() -> None:
@@ -104,7 +110,11 @@ def main() -> None:
     height, width = (160, 224) if quick else (600, 800)
     times = 1 if quick else 3
     batch = make_batch(height, width)
-    results: dict[str, object] = {"hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads", "torch": torch.__version__, "picture": f"2 x {height} x {width}"}
+    results: dict[str, object] = {
+        "hardware": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "picture": f"2 x {height} x {width}",
+    }
     print(results)
     for slots in (32, 64, 128, 256):  # of the batch; 64, 128, 256 are F = 32, 64, 128 an image
         model = make_model(f"model.sampler.mask_slots={slots}")
@@ -116,7 +126,11 @@ def main() -> None:
             proposals = model.rpn.propose(output, batch.image_sizes, training=True)
             samples = model.sampler(proposals, batch.targets, batch.keys)
             real = int(model.sampler.mask_samples(samples, batch.keys).valid.sum())
-        results[f"{slots} mask slots a batch"] = {"seconds": round(seconds, 2), "TFLOP": round(counter.get_total_flops() / 1e12, 3), "slots with an object": real}
+        results[f"{slots} mask slots a batch"] = {
+            "seconds": round(seconds, 2),
+            "TFLOP": round(counter.get_total_flops() / 1e12, 3),
+            "slots with an object": real,
+        }
         print(slots, "mask slots:", results[f"{slots} mask slots a batch"], flush=True)
     model = make_model()
     blank = torch.full_like(batch.images, 124)
@@ -135,7 +149,9 @@ def main() -> None:
         paths = [str(Path(folder) / name) for name in ("model.pt2", "io.pt")]
         torch.export.save(program, paths[0])
         torch.save((batch.images, batch.image_sizes, list(detector(batch.images, batch.image_sizes))), paths[1])
-        done = subprocess.run([sys.executable, "-c", RELOAD, *paths], capture_output=True, text=True, check=True, cwd=folder)
+        done = subprocess.run(
+            [sys.executable, "-c", RELOAD, *paths], capture_output=True, text=True, check=True, cwd=folder
+        )
         difference, imported = done.stdout.split()
         results["reloaded in a fresh process: largest difference"] = float(difference)
         results["reloaded in a fresh process: needed this package"] = imported == "True"

@@ -24,14 +24,16 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentat
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) -> None:
-    """Writes what a run was made of: `config.yaml`, resolved, and `environment.json` with overrides, versions, git state."""
+    """Writes what a run was made of: the resolved `config.yaml`, and `environment.json` with versions and git state."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
     status = _git("status", "--porcelain")

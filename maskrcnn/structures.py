@@ -2,7 +2,7 @@
 
 Shape letters, here and everywhere: B images of a batch, H and W of the padded canvas, G ground-truth slots, A anchors,
 P proposals, S sampled RoIs, F mask slots of a batch, D detections, K classes, C channels, M mask size.
-Boxes are x1, y1, x2, y2 in continuous pixels of the padded canvas: a pixel (row r, column c) covers [c, c+1] x [r, r+1].
+Boxes are x1, y1, x2, y2 in continuous pixels of the padded canvas: pixel (row r, column c) covers [c, c+1] x [r, r+1].
 Labels are contiguous, 0..K-1; the index K means background. Masks travel as squares in the frame of their own box.
 What an invalid slot holds means nothing and must change nothing.
 """
@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-MASK_CROP = 112  # Side of a ground-truth mask's crop; four cells for each cell of a 28 x 28 mask (Google's TPU Mask R-CNN).
+MASK_CROP = (
+    112  # Side of a ground-truth mask's crop; four cells for each cell of a 28 x 28 mask (Google's TPU Mask R-CNN).
+)
 
 
 class Targets(NamedTuple):

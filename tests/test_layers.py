@@ -1,4 +1,4 @@
-"""Imports point down: structures, ops, then modeling beside data, evaluation and visualize, then engine, then the commands."""
+"""Imports point down: structures, ops, modeling beside data, evaluation and visualize, engine, the commands."""
 
 import ast
 from pathlib import Path

@@ -9,8 +9,8 @@ from maskrcnn.config.check import SPECIAL, resolve_target
 def build(value: Any, plugins: list[str], key: str = "") -> Any:
     """Turns every node with a `_target_` into a call of it, from the inside out.
 
-    Ten lines instead of `hydra.utils.instantiate`: the allow-list is applied at the very call, arguments arrive as plain
-    lists and mappings, and an error of a constructor reaches the user as it is, with the key before it.
+    Ten lines instead of `hydra.utils.instantiate`: the allow-list is applied at the very call, arguments arrive as
+    plain lists and mappings, and an error of a constructor reaches the user as it is, with the key before it.
 
     Args:
         value: plain values; `_partial_: true` makes a function of the remaining arguments.

@@ -2,7 +2,8 @@
 
 Every node with a `_target_` is a call: its keys must be keyword parameters of the target, its values must fit their
 annotations, and the target must be on the allow-list. One pass covers command line, YAML files, experiments, partial
-nodes and free lists alike, which schemas registered with Hydra would not (they see neither free lists nor third parties).
+nodes and free lists alike, which schemas registered with Hydra would not: they see neither free lists nor third
+parties.
 """
 
 import difflib
@@ -46,7 +47,9 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
         ValueError: the target is not allowed, does not exist, or cannot be called.
     """
     if not isinstance(target, str) or "." not in target:
-        raise ValueError(f"{key}._target_ is {target!r}; it must be the full name of a class, such as maskrcnn.modeling.fpn.FPN")
+        raise ValueError(
+            f"{key}._target_ is {target!r}; it must be the full name of a class, such as maskrcnn.modeling.fpn.FPN"
+        )
     allowed = ALLOWED + tuple(f"{plugin}." for plugin in plugins)
     refusal = (
         f"{key}._target_ is {target!r}, which is not among the packages that a configuration may call "
@@ -68,7 +71,9 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
     if not callable(found):
         raise ValueError(f"{key}._target_: {target} is not a class or function")
     ours = target.startswith("maskrcnn.") or target.startswith(tuple(f"{plugin}." for plugin in plugins))
-    if not f"{found.__module__}.".startswith(allowed) or not (inspect.isclass(found) or (ours and inspect.isfunction(found))):
+    if not f"{found.__module__}.".startswith(allowed) or not (
+        inspect.isclass(found) or (ours and inspect.isfunction(found))
+    ):
         raise ValueError(refusal)
     return found
 
@@ -147,7 +152,10 @@ def _check_third_party(function: Callable[..., Any], values: dict[str, Any], key
         return
     for name, value in values.items():
         if name not in SPECIAL and name not in parameters:
-            raise ValueError(f"unknown key '{key}.{name}': {values['_target_']} does not take it. {suggest(name, parameters)}".rstrip())
+            raise ValueError(
+                f"unknown key '{key}.{name}': {values['_target_']} does not take it. "
+                f"{suggest(name, parameters)}".rstrip()
+            )
         if value == "???":
             raise ValueError(f"'{key}.{name}' must be given: {key}.{name}=...")
 
@@ -162,7 +170,10 @@ def check_nodes(value: Any, key: str, plugins: list[str]) -> None:
         if "_target_" in value:
             unknown = [name for name in value if name.startswith("_") and name not in SPECIAL]
             if unknown:
-                raise ValueError(f"'{key}.{unknown[0]}' is not supported; of Hydra's special keys only {', '.join(sorted(SPECIAL))} are")
+                raise ValueError(
+                    f"'{key}.{unknown[0]}' is not supported; of Hydra's special keys only "
+                    f"{', '.join(sorted(SPECIAL))} are"
+                )
             target = resolve_target(value["_target_"], key, plugins)
             if target.__module__.startswith(("torch.", "albumentations.", "pytorch_lightning.")):
                 _check_third_party(target, value, key)

@@ -27,17 +27,23 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"checkpoint={path} is a folder; name the file in it, such as {path / 'checkpoints' / 'best.ckpt'}")
+        raise ValueError(
+            f"checkpoint={path} is a folder; name the file in it, such as {path / 'checkpoints' / 'best.ckpt'}"
+        )
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{path} holds more than tensors and plain values and was not opened: it could run code ({error})") from error
+        raise ValueError(
+            f"{path} holds more than tensors and plain values and was not opened: it could run code ({error})"
+        ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is not a checkpoint, or it is cut short: {error}") from error
     if not isinstance(checkpoint, dict) or "maskrcnn" not in checkpoint:
-        raise ValueError(f"{path} is not a checkpoint of this project; to start from foreign weights use weights={path}")
+        raise ValueError(
+            f"{path} is not a checkpoint of this project; to start from foreign weights use weights={path}"
+        )
     if checkpoint["maskrcnn"]["format"] != FORMAT:
         raise ValueError(f"{path} has format {checkpoint['maskrcnn']['format']}, this version reads {FORMAT}")
     return checkpoint
@@ -45,7 +51,9 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def model_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """The model's weights in a checkpoint, by the model's own keys."""
-    return {key.removeprefix("model."): value for key, value in checkpoint["state_dict"].items() if key.startswith("model.")}
+    return {
+        key.removeprefix("model."): value for key, value in checkpoint["state_dict"].items() if key.startswith("model.")
+    }
 
 
 def load_state(model: torch.nn.Module, state: dict[str, Tensor], path: str | Path) -> None:

@@ -6,7 +6,8 @@ from torch import Tensor
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import BoxDetections, Detections
 
-# Mask slots an image; a batch takes the smallest that holds its fullest image. A mask costs 1 GFLOP with the paper's head.
+# Mask slots an image; a batch takes the smallest that holds its fullest image. With the paper's head a mask costs
+# about 1 GFLOP.
 BUCKETS = (8, 32, 100, 200, 500)
 
 

@@ -51,7 +51,8 @@ def evaluate(*, checkpoint: str, override: list[str], output: str | None, plugin
     data.setup("validate")
     if list(data.classes) != restored.classes:
         raise ValueError(
-            f"the checkpoint knows the classes {', '.join(restored.classes)}, but the data has {', '.join(data.classes)}"
+            f"the checkpoint knows the classes {', '.join(restored.classes)}, "
+            f"but the data has {', '.join(data.classes)}"
         )
     mean_ap = build(config["callbacks"]["mean_ap"], plugins, "callbacks.mean_ap")
     assert isinstance(mean_ap, MeanAP)

@@ -52,7 +52,7 @@ class MaskRCNNModule(pl.LightningModule):
         self.log_dict({"train/loss": total.detach().clone(), **logged}, batch_size=len(batch.images))
         return total
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Detections:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Detections:  # type: ignore[override]
         return detect(self.model, batch.images, batch.image_sizes)
 
     def configure_optimizers(self) -> Any:

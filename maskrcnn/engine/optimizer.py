@@ -62,8 +62,15 @@ class MultiStep:
 
     def __init__(self, *, warmup_steps: int, warmup_start: float, milestones: list[float], gamma: float) -> None:
         if any(not 0 < m < 1 for m in milestones):
-            raise ValueError(f"schedule.milestones are shares of the run between 0 and 1, such as [0.67, 0.89]; got {milestones}")
-        self.warmup_steps, self.warmup_start, self.milestones, self.gamma = warmup_steps, warmup_start, milestones, gamma
+            raise ValueError(
+                f"schedule.milestones are shares of the run between 0 and 1, such as [0.67, 0.89]; got {milestones}"
+            )
+        self.warmup_steps, self.warmup_start, self.milestones, self.gamma = (
+            warmup_steps,
+            warmup_start,
+            milestones,
+            gamma,
+        )
 
     def factor(self, step: int, total: int) -> float:
         """The factor at an optimiser step of a run of `total` steps."""

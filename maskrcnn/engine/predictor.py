@@ -83,7 +83,7 @@ def load(path: str | Path, device: str = "cpu", plugins: list[str] | None = None
     """Reads a checkpoint; it needs nothing else: `maskrcnn.load("best.ckpt").predict(image)`.
 
     Args:
-        path: of the checkpoint; device: such as "cpu" or "cuda"; plugins: packages of yours that its configuration names.
+        path: of the checkpoint; device: such as "cpu" or "cuda"; plugins: packages of yours that it names.
 
     Raises:
         ValueError: the file is refused; the message says why.

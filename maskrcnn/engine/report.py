@@ -26,4 +26,6 @@ def print_scores(console: Console, scores: dict[str, float], per_class: dict[str
         table.add_row(name, *(_number(values[f"{kind}/AP"]) for kind in ("bbox", "segm")))
     console.print(table)
     if scores["segm/AP"] == 0:
-        console.print("Nothing was found. Train longer, or look at the losses: one that does not fall says what is wrong.")
+        console.print(
+            "Nothing was found. Train longer, or look at the losses: one that does not fall says what is wrong."
+        )

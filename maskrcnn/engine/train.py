@@ -26,7 +26,7 @@ from maskrcnn.modeling.weights import load_weights
 def seed_everything(seed: int) -> None:
     """Seeds what draws initial weights; sampling and augmentation are functions of (seed, epoch, index) anyway."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from, not we
     torch.manual_seed(seed)
 
 
@@ -118,7 +118,10 @@ def train(
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
     if mean_ap is not None and "segm/AP" in scores:
         print_scores(console, scores, mean_ap.evaluator.per_class())
-    written = [Path(run_dir) / name for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures")]
+    written = [
+        Path(run_dir) / name
+        for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures")
+    ]
     for path in written:
         if path.exists():
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -12,8 +12,8 @@ class Anchors(nn.Module):
         scales: sides of square anchors in strides of their level; [8] gives 32, 64, ... 512 px on P2..P6.
         ratios: height over width, at equal area.
         rounded: round the anchors of a cell to whole pixels, as torchvision does (Detectron2 does not).
-        measured_strides: place anchors at multiples of canvas // cells, as torchvision does; it differs from the level's
-            stride where the canvas is no multiple of that: P6 has 58 px instead of 64 on a canvas of 352.
+        measured_strides: place anchors at multiples of canvas // cells, as torchvision does; it differs from the
+            level's stride where the canvas is no multiple of that: P6 has 58 px instead of 64 on a canvas of 352.
     """
 
     def __init__(

@@ -44,11 +44,12 @@ class MaskHead(nn.Module):
         self.logits = nn.Conv2d(upsampled_channels, 1 if class_agnostic else num_classes, 1)
         for layer in (self.upsample, self.logits):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         self.pool_size, self.target_sampling = pool_size, target_sampling
 
     def forward(self, pooled: Tensor, labels: Tensor) -> Tensor:
-        """Mask logits [N, 2 * pool_size, 2 * pool_size] of pooled regions [N, C, pool_size, pool_size] for labels [N]."""
+        """Mask logits [N, M, M], M = 2 * pool_size, of regions pooled to [N, C, pool_size, pool_size], labels [N]."""
         logits = self.logits(F.relu(self.upsample(self.convs(pooled))))
         own = labels.clamp(max=logits.shape[1] - 1)[:, None, None, None].expand(-1, 1, *logits.shape[2:])
         return logits.gather(1, own).squeeze(1).float()

@@ -82,7 +82,7 @@ class MaskRCNN(nn.Module):
         return Losses(rpn_objectness, rpn_box, classification, box, mask)
 
     def detect(self, images: Tensor, image_sizes: Tensor) -> Detections:
-        """The instances in pictures: images [B, 3, H, W] RGB 0..255 of any dtype, image_sizes [B, 2] of their content."""
+        """The instances in pictures: images [B, 3, H, W] RGB 0..255, any dtype; image_sizes [B, 2] of their content."""
         features = self.extract(self.normalise(images, image_sizes))
         table = self.pooler.table(features)
         proposals = self.rpn.propose(self.score_anchors(features), image_sizes, training=False)

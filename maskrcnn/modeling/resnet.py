@@ -74,7 +74,8 @@ class ResNet(nn.Module):
         block: basic (18, 34) or bottleneck (50, 101, 152, ResNeXt).
         layers: blocks in each of the four stages, e.g. [3, 4, 6, 3] for ResNet-50.
         width: channels of the stem and of the first stage before expansion; 64 in the paper.
-        groups, width_per_group: of the 3x3 convolutions in bottlenecks; 1 and 64 for ResNet, 32 and 4 for ResNeXt-32x4d.
+        groups, width_per_group: of the 3x3 convolutions in bottlenecks; 1 and 64 for ResNet, 32 and 4 for
+            ResNeXt-32x4d.
         norm: frozen (constants, for pretrained weights), batch, or group.
         norm_eps: epsilon of the normalisation.
         frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.

@@ -64,8 +64,9 @@ class RPN(nn.Module):
         self.conv = nn.Sequential(*(conv_block(channels, channels, None) for _ in range(convs)))
         self.objectness = nn.Conv2d(channels, anchors_per_cell, 1)
         self.deltas = nn.Conv2d(channels, anchors_per_cell * 4, 1)
-        for block in self.conv:
-            normal_init(block[0], 0.01)
+        for layer in self.conv.modules():
+            if isinstance(layer, nn.Conv2d):
+                normal_init(layer, 0.01)
         normal_init(self.objectness, 0.01)
         normal_init(self.deltas, 0.01)
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
@@ -97,9 +98,7 @@ class RPN(nn.Module):
                 anchors, targets.boxes, targets.valid, low=self.negative_iou, high=self.positive_iou, low_quality=True
             )
             noise = hash_noise(keys, anchors.shape[0], NOISE_STREAM)
-            sample = subsample(
-                matches.positive, matches.negative, noise, self.batch_per_image, self.positive_fraction
-            )
+            sample = subsample(matches.positive, matches.negative, noise, self.batch_per_image, self.positive_fraction)
             objects = gather_slots(targets.boxes, matches.index.gather(1, sample.index))
             references = anchors[sample.index]
             # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.

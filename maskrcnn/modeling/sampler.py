@@ -59,7 +59,7 @@ class RoISampler(nn.Module):
 
     @torch.no_grad()
     def mask_samples(self, samples: RoISamples, keys: Tensor) -> MaskSamples:
-        """Picks the batch's foreground for the mask head: min(mask_slots, most foreground) slots, filled in random order."""
+        """Picks the batch's foreground for the mask head, in random order: min(mask_slots, most foreground) slots."""
         foreground = samples.foreground
         batch, size = foreground.shape
         most = batch * max(int(size * self.positive_fraction), 1)

@@ -80,7 +80,10 @@ def from_torchvision(state: dict[str, Tensor], category_ids: list[int | str]) ->
     Raises:
         ValueError: the file is of torchvision's V2 model, or of another one.
     """
-    if any(re.match(r"backbone\.fpn\.inner_blocks\.0\.1\.|rpn\.head\.conv\.1\.|roi_heads\.box_head\.5\.", key) for key in state):
+    if any(
+        re.match(r"backbone\.fpn\.inner_blocks\.0\.1\.|rpn\.head\.conv\.1\.|roi_heads\.box_head\.5\.", key)
+        for key in state
+    ):
         raise ValueError(
             "these are weights of torchvision's maskrcnn_resnet50_fpn_v2, whose neck, RPN and heads are built "
             "differently; only V1 (maskrcnn_resnet50_fpn) is read"
@@ -111,7 +114,9 @@ def fetch(name: str) -> Path:
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
     except (urllib.error.URLError, OSError) as error:
-        raise ValueError(f"weights={name}: {url} cannot be reached ({error}). Put the file at {path}, or use weights=<file>") from error
+        raise ValueError(
+            f"weights={name}: {url} cannot be reached ({error}). Put the file at {path}, or use weights=<file>"
+        ) from error
     except RuntimeError as error:
         raise ValueError(f"weights={name}: what {url} sent is not the published file ({error})") from error
     return path
@@ -128,7 +133,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(f"weights={path} holds more than tensors and was not opened: it could run code ({error})") from error
+        raise ValueError(
+            f"weights={path} holds more than tensors and was not opened: it could run code ({error})"
+        ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"weights={path} is not a file of weights, or it is cut short: {error}") from error
     if not isinstance(loaded, dict):
@@ -185,16 +192,25 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     if "maskrcnn" not in state:
         overrides = _disagreements(model, detector, published.norm_eps if published else None)
         if overrides:
-            raise ValueError(f"weights={weights} were trained with other conventions than this configuration: add {' '.join(overrides)}")
+            raise ValueError(
+                f"weights={weights} were trained with other conventions than this configuration: "
+                f"add {' '.join(overrides)}"
+            )
     own = model.state_dict()
     anew = sorted(k for k in found if k.startswith(PREDICTORS) and k in own and own[k].shape != found[k].shape)
-    found = {k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))}
+    found = {
+        k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))
+    }
     whole = [k for k in own if k not in anew and not k.endswith("num_batches_tracked")]
     if not any(not k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
         whole = [k for k in whole if k.startswith("backbone.")]
     wrong = [f"{k} is missing" for k in whole if k not in found]
     wrong += [f"{k} has no place in the model" for k in found if k not in own]
-    wrong += [f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}" for k, v in found.items() if k in own and own[k].shape != v.shape]
+    wrong += [
+        f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}"
+        for k, v in found.items()
+        if k in own and own[k].shape != v.shape
+    ]
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(f"weights={weights} are of another architecture: {'; '.join(wrong[:3])}{more}")

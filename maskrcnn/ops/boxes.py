@@ -68,7 +68,7 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
 
 
 def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
-    """Boxes [..., 4] that `deltas` make of `references`: the inverse of `encode_boxes`, with dw, dh at most MAX_LOG_SCALE."""
+    """Boxes [..., 4] that `deltas` make of `references`: inverts `encode_boxes`, with dw, dh at most MAX_LOG_SCALE."""
     deltas = deltas / deltas.new_tensor(weights)
     sizes = references[..., 2:] - references[..., :2]
     centers = references[..., :2] + sizes / 2 + deltas[..., :2] * sizes

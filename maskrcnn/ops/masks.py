@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 
-def _resampling(start: Tensor, extent: Tensor, first: Tensor, length: Tensor, bins: int, cells: int, sampling: int) -> Tensor:
+def _resampling(
+    start: Tensor, extent: Tensor, first: Tensor, length: Tensor, bins: int, cells: int, sampling: int
+) -> Tensor:
     """Matrix [N, bins, cells] of the mean of `sampling` linear samples in each bin, along one axis."""
     steps = (torch.arange(bins * sampling, device=start.device, dtype=start.dtype) + 0.5) / (bins * sampling)
     position = start[:, None] + steps * extent[:, None]
@@ -17,7 +19,7 @@ def _resampling(start: Tensor, extent: Tensor, first: Tensor, length: Tensor, bi
 def crop_masks(masks: Tensor, boxes: Tensor, regions: Tensor, size: int, sampling: int) -> Tensor:
     """Cuts masks that lie in the frames of their boxes to other regions, as RoIAlign would cut full-size bitmaps.
 
-    Both axes are linear, so that a crop is `rows @ mask @ columns` with two small matrices: no gather, no full-size mask.
+    Both axes are linear, so that a crop is `rows @ mask @ columns` with two small matrices: no full-size mask.
 
     Args:
         masks: [N, m, m] float coverage 0..1 in the frame of `boxes`; outside its box a mask is 0.

@@ -7,14 +7,15 @@ from torch import Tensor
 
 from maskrcnn.ops.boxes import iou
 
-# Candidates compared at a time: 65,536 anchors x 100 objects take 26 MB an image, all 268k anchors of 800 x 1344 take 107 MB.
+# Candidates compared at a time: 65,536 anchors x 100 objects take 26 MB an image; all 268k anchors of 800 x 1344 would
+# take 107 MB.
 CHUNK = 65536
 
 
 class Matches(NamedTuple):
     """For each candidate its object, and whether it is an example for or against one; neither means ignored."""
 
-    index: Tensor  # [..., N] int64, the object of highest IoU
+    index: Tensor  # type: ignore[assignment]  # [..., N] int64, the object of highest IoU; hides tuple.index
     positive: Tensor  # [..., N] bool
     negative: Tensor  # [..., N] bool
 

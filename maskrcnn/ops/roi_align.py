@@ -51,7 +51,13 @@ def _axis_taps(start: Tensor, bin_size: Tensor, bins: int, sampling: int, limit:
 
 
 def roi_align(
-    table: FeatureTable, images: Tensor, boxes: Tensor, levels: Tensor, size: tuple[int, int], sampling: int, aligned: bool
+    table: FeatureTable,
+    images: Tensor,
+    boxes: Tensor,
+    levels: Tensor,
+    size: tuple[int, int],
+    sampling: int,
+    aligned: bool,
 ) -> Tensor:
     """Pools each region into a grid by averaging bilinear samples; regions get gradients only through the features.
 

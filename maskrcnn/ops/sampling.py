@@ -35,7 +35,7 @@ def hash_noise(keys: Tensor, slots: int, stream: int) -> Tensor:
 class Subsample(NamedTuple):
     """Chosen candidates, positives first, then negatives, then invalid slots."""
 
-    index: Tensor  # [B, size] int64
+    index: Tensor  # type: ignore[assignment]  # [B, size] int64; hides tuple.index
     positive: Tensor  # [B, size] bool
     valid: Tensor  # [B, size] bool
 

@@ -21,7 +21,7 @@ def choices() -> list[str]:
     found = []
     for path in sorted(CONF.glob("*/*.yaml")):
         group = path.parent.name
-        needs_root = group == "data" and "???" in path.read_text() or group == "experiment"
+        needs_root = (group == "data" and "???" in path.read_text()) or group == "experiment"
         extra = " data.root=somewhere" if needs_root and path.stem != "coco_custom" else ""
         if path.stem not in ("coco_custom", "base"):
             found.append(f"{group}={path.stem}{extra}")
@@ -58,10 +58,16 @@ def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
         ("+model.rpn.nms_tresh=0.5", r"unknown key 'model\.rpn\.nms_tresh'\. Did you mean nms_threshold"),
         ("+sed=3", r"unknown key 'sed'\. Did you mean seed"),
         ("+model.neck.in_channels=3", r"unknown key 'model\.neck\.in_channels'"),
-        ("+trainer.max_epoch=3", r"unknown key 'trainer\.max_epoch': pytorch_lightning\.Trainer.*Did you mean max_epochs"),
+        (
+            "+trainer.max_epoch=3",
+            r"unknown key 'trainer\.max_epoch': pytorch_lightning\.Trainer.*Did you mean max_epochs",
+        ),
         ("seed=abc", r"'seed' is 'abc', but must be int"),
         ("seed=null", r"'seed' is None, but must be int"),
-        ("model.backbone.norm=batchnorm", r"'model\.backbone\.norm' is 'batchnorm', but must be one of frozen, batch, group"),
+        (
+            "model.backbone.norm=batchnorm",
+            r"'model\.backbone\.norm' is 'batchnorm', but must be one of frozen, batch, group",
+        ),
         ("optimizer.lr=[1]", r"'optimizer\.lr' is \[1\], but must be float"),
         ("data=nuclei", r"'data\.root' must be given: data\.root="),
         ("+optimizer.algorithm.momentun=0.9", r"unknown key 'optimizer\.algorithm\.momentun': torch\.optim\.AdamW"),
@@ -75,7 +81,9 @@ def test_what_is_mistyped_is_refused_with_what_was_meant(override: str, message:
 def test_free_lists_and_experiment_files_are_checked_too(tmp_path: Any) -> None:
     plain = checked()
     plain["data"]["transforms"] = [{"_target_": "albumentations.HorizontalFlip", "probability": 1.0}]
-    with pytest.raises(ValueError, match=r"unknown key 'data\.transforms\[0\]\.probability': albumentations\.HorizontalFlip"):
+    with pytest.raises(
+        ValueError, match=r"unknown key 'data\.transforms\[0\]\.probability': albumentations\.HorizontalFlip"
+    ):
         check(plain, train)
     plain = checked()
     plain["model"]["rpn"] = {**plain["model"]["rpn"], **yaml.safe_load("nms_tresh: 0.5")}
@@ -152,6 +160,12 @@ def test_hydras_other_special_keys_are_refused() -> None:
 
 
 def test_an_error_of_a_constructor_comes_with_its_key() -> None:
-    node = {"_target_": "maskrcnn.engine.optimizer.MultiStep", "warmup_steps": 1, "warmup_start": 0.1, "milestones": [8], "gamma": 0.1}
+    node = {
+        "_target_": "maskrcnn.engine.optimizer.MultiStep",
+        "warmup_steps": 1,
+        "warmup_start": 0.1,
+        "milestones": [8],
+        "gamma": 0.1,
+    }
     with pytest.raises(ValueError, match=r"^schedule: schedule\.milestones are shares of the run"):
         build({"schedule": node}, [])

@@ -31,7 +31,10 @@ def command(shapes_root: Path) -> Callable[..., subprocess.CompletedProcess[str]
     def run(script: str, *arguments: str, cwd: Path, tiny: bool = True) -> subprocess.CompletedProcess[str]:
         overrides = [*TINY, f"data.root={shapes_root}"] if tiny else []
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments[:1], *overrides, *arguments[1:]], cwd=cwd, capture_output=True, text=True
+            [sys.executable, str(ROOT / script), *arguments[:1], *overrides, *arguments[1:]],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
         )
 
     return run

@@ -85,7 +85,9 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     (folder / "good.png").write_bytes(picture.read_bytes())
     (folder / "broken.jpg").write_bytes(b"no picture")
     path = run / "checkpoints" / "last.ckpt"
-    done = command("predict.py", f"checkpoint={path}", f"source={folder}", "score_threshold=0.0", cwd=tmp_path, tiny=False)
+    done = command(
+        "predict.py", f"checkpoint={path}", f"source={folder}", "score_threshold=0.0", cwd=tmp_path, tiny=False
+    )
     assert done.returncode == 0, done.stderr
     assert "skipped" in done.stdout and "broken.jpg" in done.stdout and "instances in 1 pictures" in done.stdout
     drawn = cv2.imread(str(tmp_path / "predictions" / "good.png.png"))
@@ -94,7 +96,12 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     predicted = maskrcnn.load(path).predict(picture, score_threshold=0.0)
     assert len(results) == len(predicted.scores) > 0
     np.testing.assert_allclose([r["score"] for r in results], predicted.scores, rtol=1e-6)
-    assert predicted.masks.shape == (len(results), 192, 256) and predicted.names[0] in ("circle", "square", "triangle", "star")
+    assert predicted.masks.shape == (len(results), 192, 256) and predicted.names[0] in (
+        "circle",
+        "square",
+        "triangle",
+        "star",
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,9 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
         ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
     ],
 )
-def test_mistakes_end_in_one_sentence(script: str, arguments: list[str], message: str, command: Command, tmp_path: Path) -> None:
+def test_mistakes_end_in_one_sentence(
+    script: str, arguments: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
     done = command(script, *arguments, cwd=tmp_path, tiny=script == "train.py" and "data=nuclei" not in arguments)
     assert done.returncode != 0 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr

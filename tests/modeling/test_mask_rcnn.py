@@ -33,7 +33,9 @@ def assert_same_bits(a: list[Tensor], b: list[Tensor]) -> None:
     assert all(x.isfinite().all() for x in a)
 
 
-def test_junk_in_invalid_slots_and_in_the_padding_changes_no_bit(build_model: BuildModel, make_batch: MakeBatch) -> None:
+def test_junk_in_invalid_slots_and_in_the_padding_changes_no_bit(
+    build_model: BuildModel, make_batch: MakeBatch
+) -> None:
     model = build_model()
     clean = make_batch([3, 1], sizes=[(64, 96), (50, 70)])
     t = clean.targets
@@ -64,7 +66,9 @@ def test_more_slots_change_no_loss(build_model: BuildModel, make_batch: MakeBatc
         assert torch.equal(before[name], after[name])
 
 
-def test_pictures_without_objects_give_finite_losses_and_gradients(build_model: BuildModel, make_batch: MakeBatch) -> None:
+def test_pictures_without_objects_give_finite_losses_and_gradients(
+    build_model: BuildModel, make_batch: MakeBatch
+) -> None:
     model = build_model()
     values = losses_and_gradients(model, make_batch([0, 0]))
     assert all(value.isfinite().all() for value in values)

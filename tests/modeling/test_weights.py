@@ -78,18 +78,27 @@ def test_other_classes_start_the_predictors_anew_and_keep_the_rest(state: dict[s
     model = make_model(3, *CONVENTIONS)
     before = model.box_head.logits.weight.clone()
     notes = load_weights(model, save(state, tmp_path / "w.pth"), [1, 2, 3])
-    assert notes[1] == "box_head.deltas, box_head.logits, mask_head.logits start anew: the file is for another number of classes"
+    assert (
+        notes[1]
+        == "box_head.deltas, box_head.logits, mask_head.logits start anew: the file is for another number of classes"
+    )
     assert torch.equal(model.box_head.logits.weight, before)
     assert torch.equal(model.rpn.objectness.weight, state["rpn.head.cls_logits.weight"])
 
 
 def test_cocos_raw_ids_are_picked(state: dict[str, Tensor]) -> None:
     wide = dict(state)
-    for name, rows in (("box_predictor.cls_score", 1), ("box_predictor.bbox_pred", 4), ("mask_predictor.mask_fcn_logits", 1)):
+    for name, rows in (
+        ("box_predictor.cls_score", 1),
+        ("box_predictor.bbox_pred", 4),
+        ("mask_predictor.mask_fcn_logits", 1),
+    ):
         for leaf in ("weight", "bias"):
             old = state[f"roi_heads.{name}.{leaf}"]
             ids = torch.arange(91.0).repeat_interleave(rows)
-            wide[f"roi_heads.{name}.{leaf}"] = ids.view(-1, *[1] * (old.dim() - 1)).expand(-1, *old.shape[1:]).contiguous()
+            wide[f"roi_heads.{name}.{leaf}"] = (
+                ids.view(-1, *[1] * (old.dim() - 1)).expand(-1, *old.shape[1:]).contiguous()
+            )
     converted = module.from_torchvision(wide, list(COCO_IDS))
     assert converted["box_head.logits.bias"].tolist() == [*COCO_IDS, 0]
     assert converted["mask_head.logits.bias"].tolist() == COCO_IDS
@@ -106,7 +115,10 @@ def test_a_classifier_fills_the_backbone(state: dict[str, Tensor], tmp_path: Pat
 
 def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = save(state, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=r"add model\.pooler\.aligned=false model\.anchors\.rounded=true model\.anchors\.measured_strides=true$"):
+    with pytest.raises(
+        ValueError,
+        match=r"add model\.pooler\.aligned=false model\.anchors\.rounded=true model\.anchors\.measured_strides=true$",
+    ):
         load_weights(make_model(5), path, [1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match=r"of another architecture: backbone\.layer3\.6\."):
         load_weights(make_model(5, *CONVENTIONS, "backbone=resnet101"), path, [1, 2, 3, 4, 5])
@@ -145,17 +157,23 @@ def test_downloads_are_checked_cached_and_explained_when_offline(
     }
     monkeypatch.setattr(module, "PUBLISHED", known)
     path = module.fetch("good")
-    assert path == tmp_path / "cache" / "checkpoints" / f"good-{digest}.pth" and path.read_bytes() == content.read_bytes()
+    assert (
+        path == tmp_path / "cache" / "checkpoints" / f"good-{digest}.pth" and path.read_bytes() == content.read_bytes()
+    )
     (tmp_path / "served" / f"good-{digest}.pth").unlink()
     assert module.fetch("good") == path  # from the cache
     with pytest.raises(ValueError, match="not the published file"):
         module.fetch("bad")
-    with pytest.raises(ValueError, match=r"cannot be reached .* Put the file at .*cache/checkpoints/gone-00000000\.pth"):
+    with pytest.raises(
+        ValueError, match=r"cannot be reached .* Put the file at .*cache/checkpoints/gone-00000000\.pth"
+    ):
         module.fetch("gone")
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing half-written is left
 
 
-def test_a_named_file_carries_its_epsilon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]) -> None:
+def test_a_named_file_carries_its_epsilon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]
+) -> None:
     monkeypatch.setattr(module, "fetch", lambda name: Path(save(state, tmp_path / f"{name}.pth")))
     with pytest.raises(ValueError, match=r"add model\.backbone\.norm_eps=0\.0$"):
         load_weights(make_model(5, *CONVENTIONS), "maskrcnn_resnet50_fpn_coco", [1, 2, 3, 4, 5])

@@ -37,7 +37,9 @@ def test_coder_matches_torchvision_with_its_clamp(golden: dict[str, Tensor]) -> 
 def test_decode_inverts_encode() -> None:
     references = torch.tensor([[0.0, 0, 10, 20], [5, 5, 9, 7]], dtype=torch.float64)
     boxes = torch.tensor([[1.0, 2, 30, 9], [0, 0, 100, 1]], dtype=torch.float64)
-    torch.testing.assert_close(decode_boxes(encode_boxes(boxes, references, ROI_WEIGHTS), references, ROI_WEIGHTS), boxes)
+    torch.testing.assert_close(
+        decode_boxes(encode_boxes(boxes, references, ROI_WEIGHTS), references, ROI_WEIGHTS), boxes
+    )
 
 
 def test_clip_uses_each_pictures_own_size() -> None:

@@ -4,7 +4,7 @@ from maskrcnn.ops.masks import crop_masks
 
 
 def test_own_box_is_averaged_exactly() -> None:
-    # 8 x 8 cells to 4 x 4 with two samples an axis: each sample is a cell's centre, each result the mean of 2 x 2 cells.
+    # 8 x 8 cells to 4 x 4 with two samples an axis: a sample is a cell's centre, a result the mean of 2 x 2.
     masks = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor([[0.0, 0, 8, 8], [10, 20, 26, 52], [-3, -3, 1, 1]])
     out = crop_masks(masks, boxes, boxes, 4, 2)
@@ -34,6 +34,8 @@ def test_equals_sampling_point_by_point() -> None:
     for i in range(5):
         for j in range(5):
             samples = [
-                value(4 + (j + (a + 0.5) / 3) * 7 / 5, 1 + (i + (b + 0.5) / 3) * 6 / 5) for a in range(3) for b in range(3)
+                value(4 + (j + (a + 0.5) / 3) * 7 / 5, 1 + (i + (b + 0.5) / 3) * 6 / 5)
+                for a in range(3)
+                for b in range(3)
             ]
             assert abs(out[i, j].item() - sum(samples) / 9) < 1e-5

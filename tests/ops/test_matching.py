@@ -36,5 +36,7 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(whole, parts))
     overlap = iou(candidates[:, None], boxes[0, None, :3])
     alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0))
-    assert torch.equal(whole.positive[0], alone.positive) and torch.equal(whole.index[0][alone.positive], alone.index[alone.positive])
+    assert torch.equal(whole.positive[0], alone.positive) and torch.equal(
+        whole.index[0][alone.positive], alone.index[alone.positive]
+    )
     assert whole.negative[1].all() and not whole.positive[1].any()

@@ -9,7 +9,9 @@ from maskrcnn.modeling.pooler import RoIPooler
 from maskrcnn.ops.roi_align import feature_table, roi_align
 
 
-def pool(features: Tensor, rois: Tensor, size: tuple[int, int], sampling: int, aligned: bool, stride: int = 16) -> Tensor:
+def pool(
+    features: Tensor, rois: Tensor, size: tuple[int, int], sampling: int, aligned: bool, stride: int = 16
+) -> Tensor:
     table = feature_table((features,), (stride,))
     images = rois[:, 0].to(torch.int64)
     return roi_align(table, images, rois[:, 1:], torch.zeros_like(images), size, sampling, aligned)
@@ -64,7 +66,9 @@ def test_equals_the_definition_in_float64(sampling: int, aligned: bool) -> None:
 
 
 def test_gradcheck() -> None:
-    features = torch.randn(1, 2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    features = torch.randn(
+        1, 2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True
+    )
     rois = torch.tensor([[0, 1.0, 2, 17, 30], [0, -4, 0, 50, 9]]).double()
     assert torch.autograd.gradcheck(lambda f: pool(f, rois, (2, 3), 2, True, stride=8), features)
 
