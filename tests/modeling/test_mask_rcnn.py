@@ -104,7 +104,8 @@ def test_a_batch_of_two_equals_two_batches_of_one(build_model: BuildModel, make_
             assert torch.equal(together.valid[i], alone.valid[0]) and torch.equal(together.labels[i], alone.labels[0])
             torch.testing.assert_close(together.boxes[i], alone.boxes[0], rtol=0, atol=1e-3)
             torch.testing.assert_close(together.scores[i], alone.scores[0], rtol=0, atol=1e-5)
-            torch.testing.assert_close(together.masks[i], alone.masks[0], rtol=0, atol=1e-5)
+            # oneDNN picks other kernels for one image than for two; random weights make mask logits of up to 17 here.
+            torch.testing.assert_close(together.masks[i], alone.masks[0], rtol=0, atol=1e-4)
 
 
 def test_cutting_empty_slots_changes_no_detection(build_model: BuildModel, make_batch: MakeBatch) -> None:
