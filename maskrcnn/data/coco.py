@@ -154,7 +154,9 @@ def _images(dataset: dict[str, Any], file: Path) -> dict[int | str, dict[str, An
     """The entries of 'images' by id."""
     images = dataset["images"]
     if not images:
-        raise ValueError(f"{file}: 'images' is empty")
+        raise ValueError(
+            f"{file}: 'images' is empty: there is no picture to read. Check that this is the right annotation file"
+        )
     for image in images:
         missing = [key for key in ("id", "file_name", "height", "width") if key not in image]
         if missing:

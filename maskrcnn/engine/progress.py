@@ -2,9 +2,11 @@
 
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
+
+from maskrcnn.engine.module import MaskRCNNModule
 
 LOSSES = ("rpn_objectness", "rpn_box", "classification", "box", "mask")
 
@@ -28,7 +30,7 @@ class Progress(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        step, module = trainer.global_step, _module(pl_module)
+        step, module = trainer.global_step, cast(MaskRCNNModule, pl_module)
         if sys.stdout.isatty() or not trainer.is_global_zero or step == self.line_step or step % self.every_n_steps:
             return
         now = time.perf_counter()
@@ -50,7 +52,3 @@ class Progress(pl.Callback):
                 f"AP50 {scores['segm/AP50']:.3f}  AP75 {scores['segm/AP75']:.3f}",
                 flush=True,
             )
-
-
-def _module(pl_module: pl.LightningModule) -> Any:
-    return pl_module

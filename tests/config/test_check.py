@@ -31,7 +31,9 @@ def choices() -> list[str]:
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_composes_and_passes(choice: str) -> None:
     plain = checked(*choice.split())
-    assert build(plain["model"], []) is not None
+    model = build(plain["model"], [])(3)
+    assert model.rpn.objectness.out_channels == model.anchors.per_cell
+    assert model.box_head.logits.out_features == 3 + 1
 
 
 @pytest.mark.parametrize("group", groups())
