@@ -94,6 +94,10 @@ def explain(error: Exception, config_name: str, overrides: list[str]) -> str:
     """
     causes = [str(error)] + ([str(error.__cause__)] if error.__cause__ else [])
     text = "\n".join(causes)
+    choice = re.search(r"Could not find '([^'/]+)/([^']+)'", text)
+    if choice is not None:
+        listed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)  # with those of the user's --config-dir
+        return f"there is no {choice[1]}={choice[2]}. {suggest(choice[2], listed)} Choices: {', '.join(sorted(listed))}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown is None:
         return text

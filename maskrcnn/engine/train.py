@@ -15,6 +15,8 @@ from rich.console import Console
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint
+from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
@@ -89,10 +91,12 @@ def train(
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]
+    chosen.append(Interruption(_last_checkpoint(Path(run_dir))))
     engine = trainer(
         callbacks=chosen,
         logger=[one for one in logger.values() if one is not None],
         default_root_dir=run_dir,
+        plugins=[CheckpointFile()],
         enable_progress_bar=sys.stdout.isatty(),
     )
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
@@ -112,8 +116,10 @@ def train(
     )
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
-    last = None if resume is None else _last_checkpoint(Path(resume))
-    engine.fit(module, datamodule=data, ckpt_path=last)
+    start = None if resume is None else _last_checkpoint(Path(resume))
+    if start is not None and not start.is_file():
+        raise ValueError(f"resume={resume}: there is no {start}; name the folder of a run that has saved one")
+    engine.fit(module, datamodule=data, ckpt_path=start)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
     if mean_ap is not None and "segm/AP" in scores:
@@ -129,7 +135,4 @@ def train(
 
 
 def _last_checkpoint(run: Path) -> Path:
-    path = run / "checkpoints" / "last.ckpt"
-    if not path.is_file():
-        raise ValueError(f"resume={run}: there is no {path}; name the folder of a run that has finished an epoch")
-    return path
+    return run / "checkpoints" / "last.ckpt"

@@ -90,6 +90,7 @@ class ResNet(nn.Module):
         self,
         *,
         block: Literal["basic", "bottleneck"],
+        stem: Literal["conv7", "conv3x2"],
         layers: list[int],
         width: int,
         groups: int,
@@ -103,9 +104,15 @@ class ResNet(nn.Module):
             raise ValueError(f"block must be basic or bottleneck, layers four numbers; got {block!r} and {layers}")
         make = make_norm(norm, norm_eps)
         kind = BLOCKS[block]
-        self.conv1, self.bn1 = _conv(3, width, 7, stride=2), make(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv1: nn.Module
+        self.maxpool: nn.Module
+        if stem == "conv7":
+            self.conv1, self.maxpool = _conv(3, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
+        else:
+            half = [_conv(3, width // 2, 3, stride=2), make(width // 2), nn.ReLU(inplace=True)]
+            self.conv1, self.maxpool = nn.Sequential(*half, _conv(width // 2, width, 3, stride=2)), nn.Identity()
+        self.bn1 = make(width)
         inputs = width
         for stage, blocks in enumerate(layers):
             stage_width = width * 2**stage

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,17 +26,31 @@ def shapes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def command(shapes_root: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs one of the scripts in a folder, as a user does."""
+def start(shapes_root: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts one of the scripts in a folder, as a user does."""
 
-    def run(script: str, *arguments: str, cwd: Path, tiny: bool = True) -> subprocess.CompletedProcess[str]:
+    def begin(script: str, *arguments: str, cwd: Path, tiny: bool = True, **process: Any) -> subprocess.Popen[str]:
         overrides = [*TINY, f"data.root={shapes_root}"] if tiny else []
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments[:1], *overrides, *arguments[1:]],
             cwd=cwd,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
+            **process,
         )
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def command(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs one of the scripts in a folder to its end."""
+
+    def run(script: str, *arguments: str, **process: Any) -> subprocess.CompletedProcess[str]:
+        started = start(script, *arguments, **process)
+        stdout, stderr = started.communicate()
+        return subprocess.CompletedProcess(started.args, started.returncode, stdout, stderr)
 
     return run
 

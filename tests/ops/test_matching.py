@@ -12,16 +12,16 @@ def as_torchvision(matches: Matches) -> Tensor:
 
 
 def test_matches_torchvision(golden: dict[str, Tensor]) -> None:
-    overlap = golden["match_iou"].T  # candidates first
-    with_low_quality = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0))
+    overlap = golden["match_iou"]
+    with_low_quality = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=1))
     assert as_torchvision(with_low_quality).tolist() == golden["match_lowq_.3_.7"].tolist()
     assert as_torchvision(match_iou(overlap, 0.5, 0.5)).tolist() == golden["match_.5_.5"].tolist()
 
 
 def test_an_object_that_no_candidate_touches_makes_none_positive() -> None:
     # torchvision would make every candidate positive here: all tie for the object's best IoU, which is 0.
-    overlap = torch.tensor([[0.0, 0.2], [0.0, 0.1]])
-    assert match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0)).positive.tolist() == [True, False]
+    overlap = torch.tensor([[0.0, 0.0], [0.2, 0.1]])
+    assert match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=1)).positive.tolist() == [True, False]
 
 
 def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatch) -> None:
@@ -34,8 +34,8 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
     monkeypatch.setattr(matching, "CHUNK", 37)
     parts = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts))
-    overlap = iou(candidates[:, None], boxes[0, None, :3])
-    alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=0))
+    overlap = iou(boxes[0, :3, None], candidates)
+    alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=1))
     assert torch.equal(whole.positive[0], alone.positive) and torch.equal(
         whole.index[0][alone.positive], alone.index[alone.positive]
     )
