@@ -100,7 +100,8 @@ def explain(error: Exception, config_name: str, overrides: list[str]) -> str:
         return f"there is no {choice[1]}={choice[2]}. {suggest(choice[2], listed)} Choices: {', '.join(sorted(listed))}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown is None:
-        return text
+        unquoted = re.search(r"\[([\w.]+)=", text) if "override=[" in "".join(overrides) else None
+        return f"{text}\nPut quotes inside the brackets: 'override=[\"{unquoted[1]}=...\"]'" if unquoted else text
     key = unknown.group(1)
     chosen = [o for o in overrides if o.split("=")[0] in groups() and o.split("=")[0] != key]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

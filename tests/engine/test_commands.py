@@ -76,6 +76,18 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     assert "average precision" in done.stdout and "triangle" in done.stdout
 
 
+def test_a_model_that_finds_nothing_scores_0_and_predicts_nothing(run: Path, command: Command, tmp_path: Path) -> None:
+    path, blind = run / "checkpoints" / "last.ckpt", 'override=["model.box_head.score_threshold=1.0"]'
+    done = command("evaluate.py", f"checkpoint={path}", blind, f"output={tmp_path}/out", cwd=tmp_path, tiny=False)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["segm/AP"] == metrics["bbox/AP"] == 0
+    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == []
+    picture = np.full((192, 256, 3), 128, np.uint8)
+    found = maskrcnn.load(path).predict(picture, score_threshold=1.0)
+    assert len(found.scores) == 0 and found.masks.shape == (0, 192, 256)
+
+
 def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     run: Path, command: Command, shapes_root: Path, tmp_path: Path
 ) -> None:
@@ -112,6 +124,7 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
         ("train.py", ["resume=nowhere"], "name the folder of a run"),
         ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
         ("evaluate.py", [], "checkpoint"),
+        ("evaluate.py", ["checkpoint=x", "override=[data.root=y]"], "'override=[\"data.root=...\"]'"),
         ("evaluate.py", ["checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
         ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
     ],

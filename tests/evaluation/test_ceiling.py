@@ -1,0 +1,40 @@
+"""What the 28 x 28 masks themselves cost: ground truth through the whole path of masks, and back."""
+
+from pathlib import Path
+
+import torch
+
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.results import coco_results
+from maskrcnn.ops.masks import crop_masks
+from maskrcnn.structures import Batch, Detections
+
+
+def test_ground_truth_through_28_cells_scores_at_least_095(tmp_path: Path) -> None:
+    overrides = ["data.source.train_pictures=1", "data.source.val_pictures=60", "data.workers=0"]
+    data = build(to_plain(compose([*overrides, f"data.root={tmp_path}"]))["data"], [])
+    data.prepare_data()
+    data.setup()
+    evaluator = CocoEvaluator(data.val_annotations.ground_truth(), list(data.classes), max_detections=100)
+    for batch in data.val_dataloader():
+        assert isinstance(batch, Batch)
+        targets = batch.targets
+        boxes = targets.boxes.flatten(0, 1)
+        unit = torch.tensor([0.0, 0.0, 1.0, 1.0])
+        boxes = torch.where(targets.valid.flatten()[:, None], boxes, unit)
+        masks = crop_masks(targets.masks.flatten(0, 1).float() / 255, boxes, boxes, 28, 2)
+        perfect = Detections(
+            targets.boxes,
+            torch.ones_like(targets.valid, dtype=torch.float32),
+            targets.labels,
+            masks.unflatten(0, targets.valid.shape),
+            targets.valid,
+        )
+        evaluator.update(
+            coco_results(perfect, batch.image_sizes, batch.original_sizes, batch.indices, paste="continuous")
+        )
+    scores = evaluator.compute()
+    assert scores["bbox/AP"] == 1.0
+    assert scores["segm/AP"] >= 0.95
