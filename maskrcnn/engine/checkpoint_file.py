@@ -10,8 +10,10 @@ from lightning_fabric.plugins import TorchCheckpointIO
 
 
 class CheckpointFile(TorchCheckpointIO):
-    """Reads without running code, and writes beside the target, then renames over it; Lightning's own way writes in the system's temporary folder and
-    moves, which copies where that is another file system.
+    """Reads without running code; writes beside the target, then renames over it.
+
+    Lightning's own way writes in the system's temporary folder and moves, which copies where that is another file
+    system.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:

@@ -72,7 +72,9 @@ class ResNet(nn.Module):
 
     Args:
         block: basic (18, 34) or bottleneck (50, 101, 152, ResNeXt).
-        layers: blocks in each of the four stages, e.g. [3, 4, 6, 3] for ResNet-50.
+        stem: conv7, the paper's 7x7 of stride 2 and max pooling, or conv3x2, two 3x3 of stride 2: less work at full
+            resolution, for small models.
+        layers: blocks in each of the four stages, e.g. [3, 4, 6, 3] for ResNet-50; 0 passes the stage before on.
         width: channels of the stem and of the first stage before expansion; 64 in the paper.
         groups, width_per_group: of the 3x3 convolutions in bottlenecks; 1 and 64 for ResNet, 32 and 4 for
             ResNeXt-32x4d.

@@ -174,5 +174,7 @@ def test_an_error_of_a_constructor_comes_with_its_key() -> None:
 
 
 def test_an_unknown_choice_of_a_group_gets_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"^there is no neck=fnp\. Did you mean fpn\? Choices: fpn, fpn_no_p6, fpn_small$"):
+    with pytest.raises(
+        ValueError, match=r"^there is no neck=fnp\. Did you mean fpn\? Choices: fpn, fpn_no_p6, fpn_small$"
+    ):
         compose(["neck=fnp"])

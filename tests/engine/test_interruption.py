@@ -56,7 +56,9 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
 def test_a_stopped_run_saves_its_step_and_goes_on_with_the_same_bits(
     number: signal.Signals, run: Path, start: Start, command: Command, tmp_path: Path
 ) -> None:
-    process = start("train.py", "trainer.max_epochs=2", "run_dir=cut", "callbacks.progress.every_n_steps=1", cwd=tmp_path)
+    process = start(
+        "train.py", "trainer.max_epochs=2", "run_dir=cut", "callbacks.progress.every_n_steps=1", cwd=tmp_path
+    )
     assert process.stdout is not None
     output = ""
     while "step 2/8" not in output:
