@@ -1,7 +1,6 @@
 """Checkpoint files that are whole or not there: a full disk or a kill leaves the one before."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,15 @@ class CheckpointFile(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        part = path.with_name(f"{path.name}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with part.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())  # or a crash after the rename leaves an empty file
             os.replace(part, path)
         except BaseException as error:
-            Path(part).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             if not isinstance(error, (OSError, RuntimeError)):  # torch reports a failed write as a RuntimeError
                 raise
             before = f"; {path} is whole, as written before: make room and go on with resume=" if path.exists() else ""
