@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +84,15 @@ class ShapesSource:
             )
 
     def _write(self, root: Path) -> None:
-        with Progress(transient=True) as progress:
+        with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
             for part, (pictures, seed) in self.parts.items():
                 (root / part).mkdir()
                 images: list[dict[str, Any]] = []
                 annotations: list[dict[str, Any]] = []
-                for i in progress.track(range(pictures), description=f"drawing shapes ({part})"):
-                    scene = draw_scene(np.random.default_rng([seed, i]))
-                    name = f"{i:06d}.png"
-                    if not cv2.imwrite(str(root / part / name), scene.image[..., ::-1], PLAIN_PNG):
-                        raise OSError(f"could not write {root / part / name}")
-                    images.append({"id": i + 1, "file_name": name, "height": HEIGHT, "width": WIDTH})
-                    for annotation in _annotate(scene):
+                drawn = pool.map(_draw, repeat(root / part), repeat(seed), range(pictures), chunksize=16)
+                for i, found in enumerate(progress.track(drawn, pictures, description=f"drawing shapes ({part})")):
+                    images.append({"id": i + 1, "file_name": _name(i), "height": HEIGHT, "width": WIDTH})
+                    for annotation in found:
                         annotations.append({"id": len(annotations) + 1, "image_id": i + 1, **annotation})
                 dataset = {
                     "info": {"description": f"shapes, {part}"},
@@ -103,6 +102,18 @@ class ShapesSource:
                 }
                 (root / f"{part}.json").write_text(json.dumps(dataset))
         (root / PARAMETERS).write_text(json.dumps(self.parameters))
+
+
+def _name(index: int) -> str:
+    return f"{index:06d}.png"
+
+
+def _draw(folder: Path, seed: int, index: int) -> list[dict[str, Any]]:
+    """Draws one picture, a function of (seed, index) alone; returns its annotations without ids."""
+    scene = draw_scene(np.random.default_rng([seed, index]))
+    if not cv2.imwrite(str(folder / _name(index)), scene.image[..., ::-1], PLAIN_PNG):
+        raise OSError(f"could not write {folder / _name(index)}")
+    return _annotate(scene)
 
 
 def _annotate(scene: Scene) -> list[dict[str, Any]]:
