@@ -1,6 +1,7 @@
 """Logs COCO's mean average precision after each validation."""
 
 import time
+import warnings
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,6 +28,13 @@ class MeanAP(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         data: Any = getattr(trainer, "datamodule")
+        most = max((len(record.objects.labels) for record in data.val_annotations.records), default=0)
+        if most > self.max_detections:
+            warnings.warn(
+                f"{data.val_annotations.file} has up to {most} objects in a picture, more than the "
+                f"{self.max_detections} detections that are kept: raise model.box_head.max_detections, or AP suffers",
+                stacklevel=2,
+            )
         self.evaluator = CocoEvaluator(
             data.val_annotations.ground_truth(), list(data.classes), max_detections=self.max_detections
         )

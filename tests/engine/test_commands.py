@@ -88,6 +88,13 @@ def test_a_model_that_finds_nothing_scores_0_and_predicts_nothing(run: Path, com
     assert len(found.scores) == 0 and found.masks.shape == (0, 192, 256)
 
 
+def test_a_cap_below_the_objects_of_a_picture_is_announced(run: Path, command: Command, tmp_path: Path) -> None:
+    low = 'override=["model.box_head.max_detections=2"]'
+    done = command("evaluate.py", f"checkpoint={run}/checkpoints/last.ckpt", low, "output=out", cwd=tmp_path, tiny=False)
+    assert done.returncode == 0, done.stderr
+    assert "more than the 2 detections that are kept: raise model.box_head.max_detections" in done.stderr
+
+
 def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     run: Path, command: Command, shapes_root: Path, tmp_path: Path
 ) -> None:
