@@ -1,10 +1,12 @@
 """The command line: composes and checks a configuration, then runs what it describes."""
 
 import json
+import logging
 import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -64,9 +66,18 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
 
 
+def _quieten() -> None:
+    """Leaves out what Lightning says of itself at every start; call it once Lightning is imported."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
+
+
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
     from maskrcnn.engine.train import train
+
+    _quieten()
 
     hydra_config = HydraConfig.get()
     config.run_dir = hydra_config.runtime.output_dir
@@ -80,6 +91,7 @@ def _train(config: DictConfig) -> float:
 def _evaluate(config: DictConfig) -> None:
     from maskrcnn.engine.evaluate import evaluate
 
+    _quieten()
     plain = to_plain(config)
     check(plain, evaluate)
     evaluate(**build(plain, plain["plugins"]))
