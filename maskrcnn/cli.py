@@ -1,5 +1,6 @@
 """The command line: composes and checks a configuration, then runs what it describes."""
 
+import functools
 import json
 import logging
 import os
@@ -57,13 +58,19 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us.
+
+    @functools.wraps(task)
+    def in_one_sentence(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except (ValueError, OSError) as error:
+            sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
+
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
         message = explain(error, config_name, [a for a in sys.argv[1:] if "=" in a])
         sys.exit(f"error: {message}")
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
 
 
 def _quieten() -> None:
@@ -71,18 +78,27 @@ def _quieten() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without our file and line
+
+
+def _allow(plugins: list[str]) -> None:
+    """Makes packages in the current folder importable, if the command line names any."""
+    if plugins:
+        sys.path.insert(0, os.getcwd())
 
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
-    from maskrcnn.engine.train import train
+    from maskrcnn.engine.train import check_folders, train
 
     _quieten()
 
     hydra_config = HydraConfig.get()
     config.run_dir = hydra_config.runtime.output_dir
     plain = to_plain(config)
+    _allow(plain["plugins"])
     check(plain, train)
+    check_folders(plain["run_dir"], plain["resume"])
     write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
     parts = build(plain, plain["plugins"])
     return train(portable(config), **parts).get("segm/AP", float("nan"))
@@ -93,6 +109,7 @@ def _evaluate(config: DictConfig) -> None:
 
     _quieten()
     plain = to_plain(config)
+    _allow(plain["plugins"])
     check(plain, evaluate)
     evaluate(**build(plain, plain["plugins"]))
 
@@ -101,6 +118,7 @@ def _predict(config: DictConfig) -> None:
     from maskrcnn.engine.predict import predict
 
     plain = to_plain(config)
+    _allow(plain["plugins"])
     check(plain, predict)
     predict(**build(plain, plain["plugins"]))
 

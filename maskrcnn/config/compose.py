@@ -15,6 +15,9 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # In the installed package, conf/ lies inside it; in a checkout, beside it.
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 
+# ${first:a,b}: a, or b where a is null. OmegaConf's own oc.select takes b only where the key a is not there at all.
+OmegaConf.register_new_resolver("first", lambda a, b: b if a is None else a, replace=True)
+
 
 def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictConfig:
     """The configuration that a command line with these overrides would give.

@@ -78,4 +78,6 @@ def predict(
     (directory / "detections.json").write_text(json.dumps(results) + "\n")
     if skipped == len(pictures):
         raise ValueError(f"source={source}: none of the {skipped} pictures could be read")
+    if not results:
+        console.print(f"nothing scored {score_threshold} or more; try a lower score_threshold", highlight=False)
     console.print(f"{len(results)} instances in {len(pictures) - skipped} pictures; wrote {directory}", highlight=False)

@@ -33,6 +33,8 @@ class Progress(pl.Callback):
         step, module = trainer.global_step, cast(MaskRCNNModule, pl_module)
         if sys.stdout.isatty() or not trainer.is_global_zero or step == self.line_step or step % self.every_n_steps:
             return
+        if "train/loss" not in trainer.callback_metrics:  # before the first `trainer.log_every_n_steps` are over
+            return
         now = time.perf_counter()
         speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
         left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)

@@ -27,5 +27,5 @@ def print_scores(console: Console, scores: dict[str, float], per_class: dict[str
     console.print(table)
     if scores["segm/AP"] == 0:
         console.print(
-            "Nothing was found. Train longer, or look at the losses: one that does not fall says what is wrong."
+            "Mask AP is 0: no object was found well enough. Train longer, or look at which of the losses does not fall."
         )

@@ -3,7 +3,7 @@
 import math
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,10 @@ def train(
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
     start = None if resume is None else _last_checkpoint(Path(resume))
-    if start is not None and not start.is_file():
-        raise ValueError(f"resume={resume}: there is no {start}; name the folder of a run that has saved one")
+    if start is not None:
+        for line in changes(checkpoint.read(start)["maskrcnn"]["config"], config):
+            console.print(f"resumed with another {line}", highlight=False, soft_wrap=True)
+        _keep_metrics(Path(run_dir))
     engine.fit(module, datamodule=data, ckpt_path=start)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
@@ -136,3 +138,49 @@ def train(
 
 def _last_checkpoint(run: Path) -> Path:
     return run / "checkpoints" / "last.ckpt"
+
+
+def check_folders(run_dir: str, resume: str | None) -> None:
+    """Makes sure that a new run writes over none, and that a resumed one has something to go on with.
+
+    Raises:
+        ValueError: it would, or has not.
+    """
+    if resume is None and any(Path(run_dir).glob("checkpoints/*.ckpt")):
+        raise ValueError(
+            f"run_dir={run_dir} holds a run already: resume={run_dir} goes on with it, another run_dir starts afresh"
+        )
+    if resume is not None and not _last_checkpoint(Path(resume)).is_file():
+        path = _last_checkpoint(Path(resume))
+        raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one")
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Where a run's configuration differs from the one that it is resumed from: "key: old -> new" each.
+
+    Args:
+        before, now: configurations with nested mappings. Folders do not count.
+    """
+    flat = [dict(_leaves(config, "")) for config in (before, now)]
+    names = sorted((flat[0].keys() | flat[1].keys()) - {"run_dir", "resume"})
+    return [
+        f"{name}: {flat[0].get(name, 'absent')} -> {flat[1].get(name, 'absent')}"
+        for name in names
+        if flat[0].get(name, "absent") != flat[1].get(name, "absent")
+    ]
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value
+
+
+def _keep_metrics(run_dir: Path) -> None:
+    """Puts the metrics so far aside as metrics_1.csv, ...: Lightning's logger starts its file anew."""
+    path = run_dir / "metrics" / "metrics.csv"
+    if path.is_file():
+        number = 1 + len(list(path.parent.glob("metrics_*.csv")))
+        path.rename(path.with_name(f"metrics_{number}.csv"))

@@ -54,6 +54,10 @@ class MaskRCNN(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(3, 1, 1), persistent=False)
         self.backbone = backbone()
+        if not hasattr(self.backbone, "channels") or not hasattr(self.backbone, "strides"):
+            raise ValueError(
+                f"the backbone {type(self.backbone).__name__} must say `channels` and `strides` of the maps it returns"
+            )
         self.neck = neck(self.backbone.channels, self.backbone.strides)
         self.anchors = anchors(self.neck.strides)
         self.rpn = rpn(self.neck.channels, self.anchors.per_cell)

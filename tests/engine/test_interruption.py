@@ -12,6 +12,7 @@ import torch
 
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.train import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -26,7 +27,6 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(run: Path, command:
     limited = command(
         "train.py",
         "trainer.max_epochs=2",
-        "run_dir=run",
         "resume=run",
         "callbacks.pictures=null",
         cwd=tmp_path,
@@ -56,9 +56,8 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
 def test_a_stopped_run_saves_its_step_and_goes_on_with_the_same_bits(
     number: signal.Signals, run: Path, start: Start, command: Command, tmp_path: Path
 ) -> None:
-    process = start(
-        "train.py", "trainer.max_epochs=2", "run_dir=cut", "callbacks.progress.every_n_steps=1", cwd=tmp_path
-    )
+    lines = ("callbacks.progress.every_n_steps=1", "trainer.log_every_n_steps=2")
+    process = start("train.py", "trainer.max_epochs=2", "run_dir=cut", *lines, cwd=tmp_path)
     assert process.stdout is not None
     output = ""
     while "step 2/8" not in output:
@@ -70,8 +69,21 @@ def test_a_stopped_run_saves_its_step_and_goes_on_with_the_same_bits(
     assert process.wait() == 128 + number, output
     stopped = re.search(r"stopped after step (\d) of 8, wrote .*cut/checkpoints/last.ckpt; .* resume=.*cut", output)
     assert stopped is not None and 2 <= int(stopped[1]) < 8, output
-    done = command("train.py", "trainer.max_epochs=2", "resume=cut", "run_dir=rest", cwd=tmp_path)
+    again = command("train.py", "run_dir=cut", cwd=tmp_path)
+    assert again.returncode != 0 and "holds a run already: resume=" in again.stderr
+    done = command("train.py", "trainer.max_epochs=2", "resume=cut", cwd=tmp_path)  # in its own folder
     assert done.returncode == 0, done.stderr
-    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "rest")]
+    assert "resumed with another callbacks.progress.every_n_steps: 1 -> 2" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "cut" / "metrics").glob("*.csv")) == [
+        "metrics.csv",
+        "metrics_1.csv",
+    ]
+    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "cut")]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_changes_are_named_key_by_key() -> None:
+    before = {"a": {"b": 1, "c": [1]}, "run_dir": "x", "gone": None}
+    now = {"a": {"b": 2, "c": [1]}, "run_dir": "y", "new": {}}
+    assert changes(before, now) == ["a.b: 1 -> 2", "gone: None -> absent", "new: absent -> {}"]

@@ -4,7 +4,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 
 PACKAGE = '''
@@ -33,13 +32,10 @@ class Plain(nn.Module):
 CONFIG = "# @package model.backbone\n_target_: mybackbone.Plain\n_partial_: true\nwidth: 12\n"
 
 
-def test_a_backbone_of_an_own_package(
-    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backbone_of_an_own_package(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     (tmp_path / "mybackbone.py").write_text(PACKAGE)
     (tmp_path / "conf" / "backbone").mkdir(parents=True)
     (tmp_path / "conf" / "backbone" / "plain.yaml").write_text(CONFIG)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     arguments = ["--config-dir=conf", "backbone=plain", "debug=fast"]
     refused = command("train.py", *arguments, "run_dir=refused", cwd=tmp_path)
     assert refused.returncode != 0 and "add plugins=[mybackbone] to the command line" in refused.stderr, refused.stderr
