@@ -18,6 +18,7 @@ TINY = [
     "model.neck.channels=16",
     "model.neck.norm=null",
     "model.mask_head.norm=null",
+    "model.box_head.trunk.norm=null",
     "model.mask_head.channels=[16]",
     "model.mask_head.upsampled_channels=16",
     "model.box_head.trunk.features=[32]",

@@ -109,7 +109,12 @@ def test_a_batch_of_two_equals_two_batches_of_one(build_model: BuildModel, make_
 
 
 def test_cutting_empty_slots_changes_no_detection(build_model: BuildModel, make_batch: MakeBatch) -> None:
-    model = build_model("model.box_head.max_detections=100", "model.box_head.nms_threshold=0.0").eval()
+    few = (
+        "model.box_head.max_detections=100",
+        "model.box_head.nms_threshold=0.0",
+        "model.box_head.score_threshold=0.4",
+    )
+    model = build_model(*few).eval()
     batch = make_batch([0, 0])
     with torch.no_grad():
         whole = model.detect(batch.images, batch.image_sizes)

@@ -117,7 +117,8 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
     path = save(state, tmp_path / "w.pth")
     with pytest.raises(
         ValueError,
-        match=r"add model\.pooler\.aligned=false model\.anchors\.rounded=true model\.anchors\.measured_strides=true$",
+        match=r"add model\.pooler\.aligned=false model\.pooler\.sampling=2 model\.anchors\.rounded=true "
+        r"model\.anchors\.measured_strides=true$",
     ):
         load_weights(make_model(5), path, [1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match=r"of another architecture: backbone\.layer3\.6\."):
