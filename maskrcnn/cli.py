@@ -16,6 +16,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -64,13 +65,21 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         try:
             return task(config)
         except (ValueError, OSError) as error:
-            sys.exit(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)")
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra notes it, and the other trials go on.
+            sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
         message = explain(error, config_name, [a for a in sys.argv[1:] if "=" in a])
         sys.exit(f"error: {message}")
+    except (ValueError, OSError) as error:
+        sys.exit(_sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    return f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
 
 
 def _quieten() -> None:
@@ -81,7 +90,7 @@ def _quieten() -> None:
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without our file and line
 
 
-def _allow(plugins: list[str]) -> None:
+def _find_plugins(plugins: list[str]) -> None:
     """Makes packages in the current folder importable, if the command line names any."""
     if plugins:
         sys.path.insert(0, os.getcwd())
@@ -92,11 +101,10 @@ def _train(config: DictConfig) -> float:
     from maskrcnn.engine.train import check_folders, train
 
     _quieten()
-
     hydra_config = HydraConfig.get()
     config.run_dir = hydra_config.runtime.output_dir
     plain = to_plain(config)
-    _allow(plain["plugins"])
+    _find_plugins(plain["plugins"])
     check(plain, train)
     check_folders(plain["run_dir"], plain["resume"])
     write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
@@ -109,7 +117,7 @@ def _evaluate(config: DictConfig) -> None:
 
     _quieten()
     plain = to_plain(config)
-    _allow(plain["plugins"])
+    _find_plugins(plain["plugins"])
     check(plain, evaluate)
     evaluate(**build(plain, plain["plugins"]))
 
@@ -118,7 +126,7 @@ def _predict(config: DictConfig) -> None:
     from maskrcnn.engine.predict import predict
 
     plain = to_plain(config)
-    _allow(plain["plugins"])
+    _find_plugins(plain["plugins"])
     check(plain, predict)
     predict(**build(plain, plain["plugins"]))
 

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: the step is finished and saved, so that a resumed run goes on with the same bits."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -59,7 +61,8 @@ class Interruption(pl.Callback):
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number
-        print("\nfinishing the step, then saving; Ctrl-C once more stops at once", flush=True)
+        # Not print(): the signal may have come in the middle of one, which cannot be entered twice.
+        os.write(sys.stdout.fileno(), b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")
 
     def _any_rank(self, trainer: pl.Trainer) -> bool:
         """Ranks hear of a signal at different times, and must stop at the same step."""
