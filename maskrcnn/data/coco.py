@@ -1,49 +1,48 @@
 """Reads COCO instance annotations and checks them.
 
-What makes the file unusable raises: no COCO file at all, pictures that are missing, doubled ids of pictures or
-categories, annotations of unknown pictures or categories, annotations without a mask. What spoils a single annotation
-does not:
+What makes the file unusable raises, all of it in one message: no COCO file at all, pictures that are missing, doubled
+ids of pictures or categories, annotations of unknown pictures or categories, annotations without a mask. What spoils a
+single annotation does not:
 - an annotation whose mask cannot be read, or has no pixel in the picture, is left out;
 - single polygons of fewer than three points are left out of their annotation;
 - a box that is missing, or has no area, is taken from the mask; so is a missing area;
 each with one warning for the file that says how many, and which come first. Annotation ids are issued anew: pycocotools
 takes an object with id 0 for unmatched, and loses objects whose id comes twice.
+
+What was read is kept in a cache, by the content of the file: the second time, COCO's 118,000 pictures take a second.
 """
 
+import gc
+import hashlib
 import json
-import math
 import os
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
-import numpy as np
+import orjson
 from pycocotools import mask as coco_mask
+from rich.progress import Progress
 
-from maskrcnn.data.segmentation import Defect, compress
+from maskrcnn.data.records import Annotation, Picture, Record, Records, read_content, write_records
+from maskrcnn.data.segmentation import FARTHEST, Defect, compress
 from maskrcnn.data.source import Split
 
-
-class Instances(NamedTuple):
-    """Annotated regions of one picture."""
-
-    labels: np.ndarray  # [n] int64, 0..K-1
-    boxes: np.ndarray  # [n, 4] float64: x, y, width, height in pixels of the picture, as COCO has them
-    areas: np.ndarray  # [n] float64, pixels
-    masks: list[bytes]  # compressed run lengths of COCO
+VERSION = 1  # to be raised when the same file is read into other records
+MANY = 20_000  # annotations from which several processes and a progress bar pay
 
 
-class Record(NamedTuple):
-    """One picture of a data set."""
+class Finding(NamedTuple):
+    """A kind of defect that was mended, and where."""
 
-    id: int | str  # as in the file
-    path: Path
-    height: int
-    width: int
-    objects: Instances
-    crowds: Instances  # groups that are not told apart: not learnt, ignored by the evaluation
+    what: str  # after "7 annotations with"
+    number: int
+    first: list[Any]  # ids of the first five
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class CocoAnnotations:
     file: Path
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]  # of each label, as in the file
-    records: list[Record]
+    records: Sequence[Record]
 
     def ground_truth(self) -> dict[str, Any]:
         """The data set for pycocotools with internal ids.
@@ -84,45 +83,91 @@ class CocoAnnotations:
 
 
 def read_annotations(split: Split) -> CocoAnnotations:
-    """Reads and checks one part of a data set.
+    """Reads and checks one part of a data set; warns of what was mended.
 
     Raises:
         ValueError: the file is not one of COCO instance annotations, or not consistent; the message names the file, the
-            key or ids, and the remedy.
+            keys or ids, and the remedies.
         FileNotFoundError: the file or some of its pictures do not exist.
     """
     file = split.annotations
+    if not file.is_file():
+        raise FileNotFoundError(f"no annotation file {file}: check data.root and the paths under data.source")
+    cached = _cached(file)
+    records = Records(cached, split.images)
+    _check_pictures(split, records)
+    content = read_content(cached)
+    for finding in (Finding(*values) for values in content["findings"]):
+        few = _few(finding.first, finding.number)
+        warnings.warn(f"{file}: {finding.number} annotations with {finding.what} (ids {few})", stacklevel=2)
+    return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
+
+
+def _cached(file: Path) -> Path:
+    """The file of records of an annotation file, made if there is none."""
+    with file.open("rb") as stream:
+        key = hashlib.file_digest(stream, "sha256").hexdigest()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskrcnn" / "annotations"
+    cached = folder / f"{key}-{VERSION}.pt"
+    if not cached.is_file():
+        with _no_collection():
+            pictures, annotations, content = _parse(file)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_records(cached, pictures, annotations, content)
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch's, of a full disk
+            raise OSError(
+                f"the annotations cannot be kept in {folder} ({error}): make room, or set XDG_CACHE_HOME elsewhere"
+            ) from error
+    return cached
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Millions of new objects make the collector of cycles take three quarters of the time, and there are no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _parse(file: Path) -> tuple[list[Picture], list[Annotation], dict[str, Any]]:
+    """What an annotation file holds: pictures, usable annotations, and classes and findings."""
     dataset = _read_json(file)
-    labels, classes = _categories(dataset, file)
-    images = _images(dataset, file)
-    _check_pictures(split, [image["file_name"] for image in images.values()])
-    members = _instances(dataset, file, images, labels)
-    records = [
-        Record(
-            id=id_,
-            path=split.images / image["file_name"],
-            height=image["height"],
-            width=image["width"],
-            objects=_stack(members[id_, False]),
-            crowds=_stack(members[id_, True]),
-        )
-        for id_, image in images.items()
-    ]
-    return CocoAnnotations(file, classes, tuple(labels), records)
+    problems = [*_category_problems(dataset["categories"]), *_image_problems(dataset["images"])]
+    if not problems:
+        problems = list(_annotation_problems(dataset))
+    if problems:
+        listed = problems[0] if len(problems) == 1 else "".join(f"\n- {problem}" for problem in problems)
+        raise ValueError(f"{file}: {listed}")
+    categories = sorted(dataset["categories"], key=lambda category: category["id"])
+    pictures = [Picture(i["id"], i["file_name"], i["height"], i["width"]) for i in dataset["images"]]
+    annotations, findings = _annotations(dataset["annotations"], pictures, [c["id"] for c in categories])
+    content = {
+        "classes": [c["name"] for c in categories],
+        "category_ids": [c["id"] for c in categories],
+        "findings": [list(finding) for finding in findings],
+    }
+    return pictures, annotations, content
 
 
-def _few(values: list[Any]) -> str:
+def _few(values: list[Any], count: int) -> str:
     """The first five of some values, and how many there are in all if there are more."""
-    return ", ".join(map(str, values[:5])) + (f", ... ({len(values)} in all)" if len(values) > 5 else "")
+    return ", ".join(map(str, values[:5])) + (f", ... ({count} in all)" if count > 5 else "")
 
 
 def _read_json(file: Path) -> Any:
-    if not file.is_file():
-        raise FileNotFoundError(f"no annotation file {file}: check data.root and the paths under data.source")
+    raw = file.read_bytes()
     try:
-        dataset = json.loads(file.read_bytes())
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{file} is not JSON, or broken ({error}): copy or download it again") from error
+        dataset = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            dataset = json.loads(raw)  # takes NaN and Infinity too, which Python's own writer writes
+        except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
+            raise ValueError(f"{file} is not JSON, or broken ({error}): copy or download it again") from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(dataset, dict) or not isinstance(dataset.get(key), list):
             raise ValueError(
@@ -134,58 +179,80 @@ def _read_json(file: Path) -> Any:
     return dataset
 
 
-def _categories(dataset: dict[str, Any], file: Path) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Labels by category id, and the names of the labels."""
-    categories = dataset["categories"]
+def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:
     if not categories:
-        raise ValueError(f"{file}: 'categories' is empty; a data set needs at least one class")
-    for category in categories:
-        if type(category.get("id")) is not int or not isinstance(category.get("name"), str):
-            raise ValueError(f"{file}: a category needs an integer 'id' and a 'name', but one is {category}")
+        yield "'categories' is empty; a data set needs at least one class"
+    odd = [c for c in categories if type(c.get("id")) is not int or not isinstance(c.get("name"), str)]
+    if odd:
+        yield f"a category needs an integer 'id' and a 'name', but one is {odd[0]}"
+        return
     for key in ("id", "name"):
-        twice = [value for value, count in Counter(c[key] for c in categories).items() if count > 1]
+        twice = _twice(c[key] for c in categories)
         if twice:
-            raise ValueError(f"{file}: category {key} {_few(twice)} comes more than once; make it unique")
-    categories = sorted(categories, key=lambda category: category["id"])
-    return {c["id"]: label for label, c in enumerate(categories)}, tuple(c["name"] for c in categories)
+            yield f"category {key} {_few(twice, len(twice))} comes more than once; make it unique"
 
 
-def _images(dataset: dict[str, Any], file: Path) -> dict[int | str, dict[str, Any]]:
-    """The entries of 'images' by id."""
-    images = dataset["images"]
+def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:
     if not images:
-        raise ValueError(
-            f"{file}: 'images' is empty: there is no picture to read. Check that this is the right annotation file"
-        )
+        yield "'images' is empty: there is no picture to read. Check that this is the right annotation file"
+        return
+    for key in ("id", "file_name", "height", "width"):
+        without = [image for image in images if key not in image]
+        if without:
+            yield f"an image has no {key!r}: {without[0]}" + (f" ({len(without)} in all)" if len(without) > 1 else "")
+            return
+    for image in (image for image in images if not isinstance(image["file_name"], str)):
+        yield f"image {image['id']} has the file_name {image['file_name']!r}; it must be a text"
+        break
     for image in images:
-        missing = [key for key in ("id", "file_name", "height", "width") if key not in image]
-        if missing:
-            raise ValueError(f"{file}: an image has no {missing[0]!r}: {image}")
-        if not isinstance(image["file_name"], str):
-            raise ValueError(f"{file}: image {image['id']} has the file_name {image['file_name']!r}; it must be a text")
-        if not all(type(image[key]) is int and image[key] > 0 for key in ("height", "width")):
-            raise ValueError(
-                f"{file}: image {image['id']} is {image['height']!r} high and {image['width']!r} wide; "
+        if not all(type(image[key]) is int and 0 < image[key] < FARTHEST for key in ("height", "width")):
+            yield (
+                f"image {image['id']} is {image['height']!r} high and {image['width']!r} wide; "
                 "both must be positive integers, the size of the picture in pixels"
             )
+            break
     types = {type(image["id"]) for image in images}
     if types not in ({int}, {str}):
         examples = {type(image["id"]).__name__: image["id"] for image in images}
-        raise ValueError(
-            f"{file}: image ids must be all integers or all strings, but some are "
+        yield (
+            "image ids must be all integers or all strings, but some are "
             f"{' and others '.join(f'{name} ({id_!r})' for name, id_ in sorted(examples.items()))}"
         )
-    twice = [id_ for id_, count in Counter(image["id"] for image in images).items() if count > 1]
+        return
+    twice = _twice(image["id"] for image in images)
     if twice:
-        raise ValueError(f"{file}: image id {_few(twice)} comes more than once; give every picture its own")
-    return {image["id"]: image for image in images}
+        yield f"image id {_few(twice, len(twice))} comes more than once; give every picture its own"
 
 
-def _check_pictures(split: Split, names: list[str]) -> None:
+def _twice(values: Iterable[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _annotation_problems(dataset: dict[str, Any]) -> Iterator[str]:
+    """Whether every annotation has a known picture, a known category and a mask."""
+    annotations = dataset["annotations"]
+    for key, listed in (("image_id", "images"), ("category_id", "categories")):
+        known = {entry["id"]: None for entry in dataset[listed]}
+        odd = [a for a in annotations if type(a.get(key)) not in (int, str) or a[key] not in known]
+        if odd:
+            values = sorted({repr(a.get(key)) for a in odd})
+            yield (
+                f"the {key} of annotations {_few([a.get('id') for a in odd], len(odd))} is not in {listed!r}: "
+                f"{_few(values, len(values))}. The ids there are like {next(iter(known))!r}"
+            )
+    bare = [a.get("id") for a in annotations if a.get("segmentation") is None]
+    if bare:
+        yield (
+            f"{len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {_few(bare, len(bare))}). "
+            "Mask R-CNN learns from masks: add polygons or run lengths, or remove these annotations"
+        )
+
+
+def _check_pictures(split: Split, records: Records) -> None:
     """Looks for the picture files, one listing a directory instead of a look-up each."""
     present: dict[str, set[str]] = {}
     missing = []
-    for name in names:
+    for name in records.names():
         parent, base = os.path.split(name)
         if parent not in present:
             directory = split.images / parent
@@ -194,82 +261,66 @@ def _check_pictures(split: Split, names: list[str]) -> None:
             missing.append(name)
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of the {len(names)} pictures of {split.annotations} are not in {split.images}: "
-            f"{_few(missing)}. Check data.root and the paths under data.source, or complete the pictures"
+            f"{len(missing)} of the {len(records)} pictures of {split.annotations} are not in {split.images}: "
+            f"{_few(missing, len(missing))}. Check data.root and the paths under data.source, or complete the pictures"
         )
 
 
-Members = dict[tuple[int | str, bool], list[tuple[int, list[float], float, bytes]]]
-
-
-def _instances(
-    dataset: dict[str, Any], file: Path, images: dict[int | str, dict[str, Any]], labels: dict[int, int]
-) -> Members:
-    """The usable annotations by image id and iscrowd, each with its label, box, area and mask."""
-    annotations = dataset["annotations"]
-    _check_references(annotations, file, images, labels)
-    members: Members = defaultdict(list)
-    findings: dict[str, list[Any]] = defaultdict(list)
-    for position, annotation in enumerate(annotations):
-        name = annotation.get("id", f"#{position}")
-        image = images[annotation["image_id"]]
-        try:
-            mask, left_out = compress(annotation["segmentation"], image["height"], image["width"])
-        except Defect as defect:
-            findings[f"{defect}: left out"].append(name)
+def _annotations(
+    entries: list[dict[str, Any]], pictures: list[Picture], category_ids: list[int]
+) -> tuple[list[Annotation], list[Finding]]:
+    """The usable annotations, and what was mended."""
+    positions = {picture.id: position for position, picture in enumerate(pictures)}
+    labels = {id_: label for label, id_ in enumerate(category_ids)}
+    owners = [positions[entry["image_id"]] for entry in entries]
+    found: dict[str, list[Any]] = defaultdict(list)
+    annotations = []
+    sizes = [(pictures[owner].height, pictures[owner].width) for owner in owners]
+    masks = _compress_all([entry["segmentation"] for entry in entries], sizes)
+    for position, (entry, owner, size, (mask, note)) in enumerate(zip(entries, owners, sizes, masks, strict=True)):
+        name = entry.get("id", f"#{position}")
+        if note is not None:
+            found[note].append(name)
+        if mask is None:
             continue
-        if left_out:
-            findings["some polygons of fewer than three points: those left out"].append(name)
-        rle = {"size": [image["height"], image["width"]], "counts": mask}
-        box, area = annotation.get("bbox"), annotation.get("area")
+        box, area = entry.get("bbox"), entry.get("area")
         if not _is_box(box):
             kind = "no box" if box is None else "a box without area, or not of four numbers"
-            findings[f"{kind}: taken from the mask"].append(name)
-            box = coco_mask.toBbox(rle).tolist()
-        if not isinstance(area, int | float) or not area > 0:
-            area = float(coco_mask.area(rle))
-        crowd = bool(annotation.get("iscrowd", 0))
-        members[annotation["image_id"], crowd].append((labels[annotation["category_id"]], box, area, mask))
-    for kind, names in findings.items():
-        warnings.warn(f"{file}: {len(names)} annotations with {kind} (ids {_few(names)})", stacklevel=4)
-    return members
+            found[f"{kind}: taken from the mask"].append(name)
+            box = coco_mask.toBbox({"size": size, "counts": mask}).tolist()
+        if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
+            area = float(coco_mask.area({"size": size, "counts": mask}))
+        label, crowd = labels[entry["category_id"]], bool(entry.get("iscrowd", 0))
+        annotations.append(Annotation(owner, label, crowd, box, area, mask))
+    return annotations, [Finding(what, len(names), names[:5]) for what, names in found.items()]
 
 
-def _check_references(
-    annotations: list[dict[str, Any]], file: Path, images: dict[int | str, dict[str, Any]], labels: dict[int, int]
-) -> None:
-    """Every annotation has a known picture, a known category and a mask."""
-    lists: tuple[tuple[str, str, Any], ...] = (("image_id", "images", images), ("category_id", "categories", labels))
-    for key, listed, known in lists:
-        odd = [a for a in annotations if not isinstance(a.get(key), int | str) or a[key] not in known]
-        if odd:
-            raise ValueError(
-                f"{file}: the {key} of annotations {_few([a.get('id') for a in odd])} is not in {listed!r}: "
-                f"{_few(sorted({repr(a.get(key)) for a in odd}))}. The ids there are like {next(iter(known))!r}"
-            )
-    bare = [a.get("id") for a in annotations if a.get("segmentation") is None]
-    if bare:
-        raise ValueError(
-            f"{file}: {len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {_few(bare)}). "
-            "Mask R-CNN learns from masks: add polygons or run lengths, or remove these annotations"
-        )
+Compressed = tuple[bytes | None, str | None]  # the mask if there is one; what was wrong with it
 
 
-def _is_box(box: Any) -> bool:
+def _compress_all(segmentations: list[Any], sizes: list[tuple[int, int]]) -> Iterator[Compressed]:
+    if len(segmentations) < MANY:
+        yield from map(_compress, segmentations, sizes)
+        return
+    with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
+        masks = pool.map(_compress, segmentations, sizes, chunksize=1000)
+        yield from progress.track(masks, len(segmentations), description="reading annotations")
+
+
+def _compress(segmentation: Any, size: tuple[int, int]) -> Compressed:
+    try:
+        mask, left_out = compress(segmentation, *size)
+    except Defect as defect:
+        return None, f"{defect}: left out"
+    return mask, "some polygons of fewer than three points: those left out" if left_out else None
+
+
+def _is_box(box: Any) -> TypeGuard[list[float]]:
     """Whether it is x, y, width, height with an area."""
     return (
         isinstance(box, list)
         and len(box) == 4
-        and all(isinstance(value, int | float) and math.isfinite(value) for value in box)
+        and all(isinstance(value, int | float) and abs(value) < FARTHEST for value in box)
         and box[2] > 0
         and box[3] > 0
-    )
-
-
-def _stack(members: list[tuple[int, list[float], float, bytes]]) -> Instances:
-    return Instances(
-        np.array([label for label, *_ in members], np.int64),
-        np.array([box for _, box, *_ in members], np.float64).reshape(-1, 4),
-        np.array([area for *_, area, _ in members], np.float64),
-        [mask for *_, mask in members],
     )

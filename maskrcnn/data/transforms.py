@@ -11,8 +11,8 @@ import albumentations
 import cv2
 import numpy as np
 
-from maskrcnn.data.coco import Record
 from maskrcnn.data.layers import Extent, Layers, find_extents, stack_masks
+from maskrcnn.data.records import Record
 from maskrcnn.data.resize import Resize
 from maskrcnn.structures import MASK_CROP
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from maskrcnn.data.coco import Record
 from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.records import Record
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.evaluation.rle import Rle, decode
 from maskrcnn.ops.paste import Convention

@@ -1,4 +1,5 @@
 import json
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from maskrcnn.data import coco
 from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.source import CocoSource, Split
 
@@ -270,3 +272,65 @@ def test_paths_of_a_source(tmp_path: Path) -> None:
         FileNotFoundError, match=r"no file .*/t\.json: set data\.root or data\.source\.train_annotations"
     ):
         source.prepare(tmp_path)
+
+
+def test_all_that_makes_a_file_unusable_is_said_at_once(tiny: Dataset, write: Write) -> None:
+    change("annotations", 0, "image_id", to=11)(tiny)
+    change("annotations", 1, "category_id", to=4)(tiny)
+    with pytest.raises(ValueError) as error:
+        read_annotations(write(tiny))
+    first, *others = str(error.value).splitlines()
+    assert first.endswith("annotations.json: ")
+    assert [line.split(".")[0] for line in others] == [
+        "- the image_id of annotations 5 is not in 'images': 11",
+        "- the category_id of annotations 6 is not in 'categories': 4",
+    ]
+
+
+def test_the_second_reading_comes_from_the_cache(tiny: Dataset, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny["annotations"][0]["bbox"] = None
+    split = write(tiny)
+    with pytest.warns(UserWarning, match="no box: taken from the mask"):
+        expected = read_annotations(split).ground_truth()
+    monkeypatch.setattr(coco, "_parse", None)  # the file is not parsed again
+    with pytest.warns(UserWarning, match="no box: taken from the mask"):  # but what was mended is said again
+        assert read_annotations(split).ground_truth() == expected
+    split.annotations.write_text(split.annotations.read_text() + " ")
+    with pytest.raises(TypeError):
+        read_annotations(split)  # another content
+
+
+def test_several_processes_read_the_same(tiny: Dataset, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny["annotations"].append({**tiny["annotations"][0], "id": 7, "segmentation": []})
+    with pytest.warns(UserWarning, match=r"an empty segmentation: left out \(ids 7\)"):
+        expected = read_annotations(write(tiny)).ground_truth()
+    monkeypatch.setattr(coco, "MANY", 1)
+    monkeypatch.setattr(coco, "VERSION", -1)  # not from the cache
+    with pytest.warns(UserWarning, match=r"an empty segmentation: left out \(ids 7\)"):
+        assert read_annotations(write(tiny)).ground_truth() == expected
+
+
+def test_records_reach_a_worker_as_a_path(tiny: Dataset, write: Write) -> None:
+    records = read_annotations(write(tiny)).records
+    sent = pickle.dumps(records)
+    assert len(sent) < 1000 and b"a.png" not in sent
+    for got, expected in zip(pickle.loads(sent), records, strict=True):
+        np.testing.assert_equal(got, expected)
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tiny: Dataset, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=r"cannot be kept in .*file/maskrcnn/annotations .*set XDG_CACHE_HOME elsewhere"):
+        read_annotations(write(tiny))
+
+
+def test_numbers_too_large_are_taken_from_the_mask(tiny: Dataset, write: Write) -> None:
+    tiny["annotations"][0]["bbox"] = [2, 3, 10**400, 4]
+    tiny["annotations"][0]["area"] = 10**400
+    with pytest.warns(UserWarning, match="a box without area, or not of four numbers: taken from the mask"):
+        objects = read_annotations(write(tiny)).records[0].objects
+    assert objects.boxes.tolist() == [[2, 3, 4, 4]]
+    assert objects.areas.tolist() == [16]

@@ -8,8 +8,8 @@ import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import Instances, Record
 from maskrcnn.data.layers import Extent, Layers, stack_masks
+from maskrcnn.data.records import Instances, Record
 from maskrcnn.data.resize import Resize, prepare_picture
 from maskrcnn.data.transforms import Augmentation, Sample, crop_mask, make_sample, sample_seed
 
