@@ -131,6 +131,18 @@ def _predict(config: DictConfig) -> None:
     predict(**build(plain, plain["plugins"]))
 
 
+def _convert(config: DictConfig) -> None:
+    from maskrcnn.engine.convert import convert
+
+    plain = to_plain(config)
+    if plain["read"] == "???":
+        known = sorted(path.stem for path in CONF.glob("from/*.yaml"))
+        raise ValueError(f"choose the format to read by from=...; known: {', '.join(known)}")
+    _find_plugins(plain["plugins"])
+    check(plain, convert)
+    convert(**build(plain, plain["plugins"]))
+
+
 def train() -> None:
     """`python train.py`: trains; see `--help`."""
     _run("train", _train)
@@ -144,3 +156,8 @@ def evaluate() -> None:
 def predict() -> None:
     """`python predict.py checkpoint=... source=...`: finds instances in pictures."""
     _run("predict", _predict)
+
+
+def convert() -> None:
+    """`python convert_data.py from=... source=... out=...`: turns a data set of one annotation format into another."""
+    _run("convert", _convert)

@@ -21,6 +21,8 @@ def choices() -> list[str]:
     found = []
     for path in sorted(CONF.glob("*/*.yaml")):
         group = path.parent.name
+        if group in ("from", "to"):  # of convert.yaml, not of train.yaml
+            continue
         needs_root = (group == "data" and "???" in path.read_text()) or group == "experiment"
         extra = " data.root=somewhere" if needs_root and path.stem != "coco_custom" else ""
         if path.stem not in ("coco_custom", "base"):

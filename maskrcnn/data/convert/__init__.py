@@ -1,0 +1,1 @@
+"""Data sets of other annotation formats, to COCO's and back."""

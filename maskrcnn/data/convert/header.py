@@ -1,0 +1,71 @@
+"""Sizes of pictures from the first bytes of their files, and the files that count as pictures."""
+
+import struct
+from pathlib import Path
+
+from PIL import Image
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+ORIENTATION = 0x112  # the EXIF entry on how the camera was held; from 5 on, height and width are exchanged
+# Formats whose EXIF entry OpenCV follows, and Pillow does not; Pillow turns the sizes of TIFF by itself.
+TURNED = ("JPEG", "MPO", "PNG", "WEBP")
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; only headers and label maps are read.
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture as viewers and `read_picture` show it, turned as its EXIF entry says.
+
+    No pixel is decoded. For the same reason, an EXIF entry that a PNG holds after its pixels is not seen.
+
+    Raises:
+        ValueError: the file is not a picture; the message names it.
+    """
+    return _read_sizes(path)[0]
+
+
+def check_size(path: Path, size: tuple[int, int], annotations: Path) -> tuple[int, int]:
+    """The height and width that a picture's annotations state, if it has them, turned as its EXIF entry says or not.
+
+    `read_picture` later takes the orientation that has this size.
+
+    Args:
+        path: of the picture; size: height and width in its annotations; annotations: their file, for the message.
+
+    Raises:
+        ValueError: the picture has another size, or is none.
+    """
+    sizes = _read_sizes(path)
+    if size not in sizes:
+        raise ValueError(
+            f"{annotations} is for a picture {size[0]} pixels high and {size[1]} wide, but {path} is {sizes[0][0]} x "
+            f"{sizes[0][1]}: put the picture that was annotated back, or annotate this one"
+        )
+    return sizes[sizes.index(size)]  # integers, where JSON has 480.0
+
+
+def _read_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width as shown, and as they would be without the EXIF entry."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            form, entry = picture.format, picture.info.get("exif")
+            turned_tiff = form == "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path} is not a picture, or broken: replace it, or remove it and its annotations") from error
+    if turned_tiff:
+        return (height, width), (width, height)
+    if form in TURNED and entry and _orientation(entry) >= 5:
+        return (width, height), (height, width)
+    return (height, width), (height, width)
+
+
+def _orientation(entry: bytes) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(entry)
+        return int(exif.get(ORIENTATION, 1))
+    except (SyntaxError, ValueError, TypeError, struct.error):  # broken, and ignored by OpenCV too
+        return 1

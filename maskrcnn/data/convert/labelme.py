@@ -1,0 +1,177 @@
+"""LabelMe's annotations: a JSON file for each picture, beside it (https://github.com/wkentaro/labelme)."""
+
+import base64
+import io
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.convert.annotated import Annotated, Findings, Region, annotate, check_classes
+from maskrcnn.data.convert.header import SUFFIXES, check_size, read_size
+from maskrcnn.data.segmentation import Defect, compress
+
+CIRCLE_POINTS = 128  # of the polygon in place of a circle; its area is 0.04 % less
+
+
+def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
+    """Reads a folder of LabelMe files; folders in it are not looked into.
+
+    Polygons, rectangles, circles and masks become objects, other shapes (points, lines) are left out. Shapes of one
+    label and one group_id are one object, as in LabelMe's own converters. Sizes are those of the JSON files (LabelMe
+    shows pictures turned as their EXIF entry says), checked against the pictures.
+
+    Args:
+        source: the folder.
+        classes: in the order of the category ids; shapes with other labels are left out. None for all labels that
+            occur, sorted: name them where training and validation pictures lie in two folders.
+
+    Raises:
+        ValueError: a file is not LabelMe's, or broken; or its picture is missing or has another size.
+    """
+    files = sorted(source.glob("*.json"))
+    if not files:
+        raise ValueError(f"source={source}: no JSON file in this folder; LabelMe writes one for each picture")
+    parsed = {file: _parse(file) for file in files}
+    if classes is None:
+        classes = sorted({shape["label"] for entry in parsed.values() for shape in entry["shapes"]})
+    names = check_classes(classes, f"classes of {source}")
+    findings: Findings = {}
+    pictures = []
+    for file, entry in parsed.items():
+        path = _find_picture(file, entry)
+        size = _size(file, entry, path)
+        pictures.append(annotate(path, size, _regions(file, entry["shapes"], names, size, findings), findings))
+    used = {picture.path.resolve() for picture in pictures}
+    bare = sorted(p.name for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.resolve() not in used)
+    if bare:
+        findings["pictures without a JSON file: left out"] = bare
+    return Annotated(source, names, pictures, findings)
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(file.read_bytes())
+    except ValueError as error:  # of JSON or of UTF-8
+        raise ValueError(f"{file} is not JSON, or broken ({error}): copy or save it again, or remove it") from error
+    shapes = entry.get("shapes") if isinstance(entry, dict) else None
+    if not isinstance(shapes, list) or not isinstance(entry.get("imagePath"), str):
+        raise ValueError(f"{file} has no 'shapes' and 'imagePath', so it is not of LabelMe: move it to another folder")
+    for index, shape in enumerate(shapes):
+        points = shape.get("points") if isinstance(shape, dict) else None
+        if not isinstance(points, list) or not isinstance(shape.get("label"), str) or not all(map(_is_point, points)):
+            raise ValueError(
+                f"{file}, shape {index}: it needs a 'label' and 'points' of two finite numbers each; "
+                "mend it in LabelMe, or remove it"
+            )
+    return entry
+
+
+def _is_point(point: Any) -> bool:
+    return (
+        isinstance(point, list) and len(point) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in point)
+    )
+
+
+def _find_picture(file: Path, entry: dict[str, Any]) -> Path:
+    """The file that imagePath names, written on any system, or one of that name beside the JSON file."""
+    name = entry["imagePath"].replace("\\", "/")
+    for path in (file.parent / name, file.parent / name.rpartition("/")[2]):
+        if path.is_file():
+            return path
+    held = " (it holds the picture as imageData: labelme_export_json writes that out)" if entry.get("imageData") else ""
+    raise ValueError(
+        f"{file}: there is no picture {entry['imagePath']} beside it{held}; put it there, or correct imagePath"
+    )
+
+
+def _size(file: Path, entry: dict[str, Any], path: Path) -> tuple[int, int]:
+    height, width = entry.get("imageHeight"), entry.get("imageWidth")
+    return check_size(path, (height, width), file) if height and width else read_size(path)
+
+
+def _regions(
+    file: Path, shapes: list[dict[str, Any]], classes: tuple[str, ...], size: tuple[int, int], findings: Findings
+) -> list[Region]:
+    """The shapes of one file as objects, those of a group joined."""
+    groups: dict[Any, list[Any]] = defaultdict(list)
+    for index, shape in enumerate(shapes):
+        kind, label, group = shape.get("shape_type") or "polygon", shape["label"], shape.get("group_id")
+        if label not in classes:
+            findings.setdefault(f"shapes with the label {label!r}, which is not in classes: left out", []).append(
+                file.name
+            )
+            continue
+        segmentation = _segmentation(f"{file}, shape {index}", kind, shape, size)
+        if segmentation is None:
+            findings.setdefault(f"shapes of type {kind}: left out", []).append(file.name)
+            continue
+        groups[label, f"shape {index}" if group is None else ("group", group)].append(segmentation)
+    return [
+        Region(classes.index(label), _join(members, size), False, file.name) for (label, _), members in groups.items()
+    ]
+
+
+def _segmentation(where: str, kind: str, shape: dict[str, Any], size: tuple[int, int]) -> Any:
+    """A shape as COCO has it: polygons or run lengths; None for a shape without an area."""
+    points = shape["points"]
+    if kind in ("rectangle", "circle", "mask") and len(points) != 2:
+        raise ValueError(f"{where}: a {kind} has two points, but this has {len(points)}; draw it again, or remove it")
+    if kind == "polygon":
+        return [[value for point in points for value in point]]
+    if kind == "rectangle":
+        (x1, y1), (x2, y2) = points
+        return [[x1, y1, x2, y1, x2, y2, x1, y2]]
+    if kind == "circle":
+        (x, y), rim = points
+        radius = math.dist((x, y), rim)
+        angles = np.arange(CIRCLE_POINTS) * (2 * math.pi / CIRCLE_POINTS)
+        return [np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=-1).ravel().tolist()]
+    if kind == "mask":
+        return _paste(where, shape, size)
+    return None
+
+
+def _paste(where: str, shape: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """Run lengths of a mask that is held as a PNG of its box, whose two corners are pixels inside it."""
+    (left, top), (right, bottom) = ([int(value) for value in point] for point in shape["points"])
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(shape.get("mask") or ""))) as picture:
+            values = np.asarray(picture) != 0
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{where}: its mask is not a PNG in base64; draw it again, or remove it") from error
+    if (
+        values.shape != (bottom - top + 1, right - left + 1)
+        or left < 0
+        or top < 0
+        or bottom >= size[0]
+        or right >= size[1]
+    ):
+        raise ValueError(
+            f"{where}: its mask of {' x '.join(map(str, values.shape))} pixels does not fit its points "
+            f"{shape['points']} in a picture of {size[0]} x {size[1]}; draw it again, or remove it"
+        )
+    whole = np.zeros(size, np.uint8, order="F")
+    whole[top : bottom + 1, left : right + 1] = values
+    rle = coco_mask.encode(whole)
+    return {"size": list(size), "counts": rle["counts"].decode("ascii")}
+
+
+def _join(members: list[Any], size: tuple[int, int]) -> Any:
+    """One segmentation of several: polygons stay such, anything with a mask becomes run lengths."""
+    if all(isinstance(member, list) for member in members):
+        return [polygon for member in members for polygon in member]
+    rles = []
+    for member in members:
+        try:
+            rles.append({"size": list(size), "counts": compress(member, *size)[0]})
+        except Defect:  # a part without a pixel adds nothing
+            continue
+    if not rles:
+        return members[0]
+    return {"size": list(size), "counts": coco_mask.merge(rles)["counts"].decode("ascii")}

@@ -1,0 +1,159 @@
+import base64
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.convert.annotated import Annotated
+from maskrcnn.data.convert.labelme import read_labelme
+
+Write = Callable[..., Path]
+SQUARE = [[2, 3], [6, 3], [6, 7], [2, 7]]
+
+
+def shape(
+    label: str, points: list[Any], kind: str = "polygon", group: int | None = None, **more: Any
+) -> dict[str, Any]:
+    return {"label": label, "points": points, "shape_type": kind, "group_id": group, "flags": {}, **more}
+
+
+def mask_shape(label: str, left: int, top: int, mask: list[list[int]], group: int | None = None) -> dict[str, Any]:
+    """As LabelMe 5 has it: the corners are the first and the last pixel."""
+    values = np.array(mask, np.uint8)
+    png = base64.b64encode(cv2.imencode(".png", values)[1].tobytes()).decode()
+    corner = [left + values.shape[1] - 1, top + values.shape[0] - 1]
+    return shape(label, [[left, top], corner], "mask", group, mask=png)
+
+
+@pytest.fixture
+def write(tmp_path: Path, picture: Callable[[Path], Path]) -> Write:
+    """Writes a picture and its JSON file into a folder, and returns the folder."""
+
+    def write_pair(shapes: list[Any], name: str = "a", **changes: Any) -> Path:
+        folder = tmp_path / "labelme"
+        picture(folder / f"{name}.png")
+        entry = {"version": "5.5.0", "shapes": shapes, "imagePath": f"{name}.png", "imageData": None,
+                 "imageHeight": 20, "imageWidth": 30, **changes}  # fmt: skip
+        (folder / f"{name}.json").write_text(json.dumps(entry))
+        return folder
+
+    return write_pair
+
+
+def bitmap(annotations: CocoAnnotations, index: int) -> np.ndarray:
+    return coco_mask.decode({"size": [20, 30], "counts": annotations.records[0].objects.masks[index]}).astype(bool)
+
+
+def test_polygons_and_rectangles(write: Write, through_coco: Callable[[Annotated], CocoAnnotations]) -> None:
+    folder = write([shape("dog", SQUARE), shape("cat", [[10, 8], [7, 4]], "rectangle")])  # from the lower right corner
+    write([], "b")
+    annotations = through_coco(read_labelme(folder, classes=None))
+    assert annotations.classes == ("cat", "dog")
+    first, second = annotations.records
+    assert (first.path.name, first.height, first.width) == ("a.png", 20, 30)
+    assert first.objects.labels.tolist() == [1, 0]
+    assert first.objects.boxes.tolist() == [[2, 3, 4, 4], [7, 4, 3, 4]]
+    assert first.objects.areas.tolist() == [16, 12]
+    assert second.objects.masks == []
+
+
+def test_a_circle_is_given_by_its_centre_and_a_point_of_its_rim(
+    write: Write, through_coco: Callable[[Annotated], CocoAnnotations]
+) -> None:
+    annotations = through_coco(read_labelme(write([shape("ball", [[15, 10], [18, 14]], "circle")]), classes=None))
+    rows, columns = np.mgrid[:20, :30] + 0.5
+    distance = np.hypot(columns - 15, rows - 10)
+    inside = bitmap(annotations, 0)
+    assert inside[distance < 4.5].all() and not inside[distance > 5.5].any()  # radius 5
+    assert inside.sum() == pytest.approx(25 * math.pi, abs=4)
+    assert annotations.records[0].objects.boxes.tolist() == [[10, 5, 10, 10]]
+
+
+def test_a_mask_lies_at_its_first_point(write: Write, through_coco: Callable[[Annotated], CocoAnnotations]) -> None:
+    annotations = through_coco(read_labelme(write([mask_shape("cat", 27, 18, [[1, 0, 1], [0, 1, 1]])]), classes=None))
+    assert np.argwhere(bitmap(annotations, 0)).tolist() == [[18, 27], [18, 29], [19, 28], [19, 29]]
+
+
+def test_a_group_is_one_object_of_each_label(
+    write: Write, through_coco: Callable[[Annotated], CocoAnnotations]
+) -> None:
+    shapes = [
+        shape("cat", [[20, 3], [24, 7]], "rectangle", group=1),
+        shape("cat", SQUARE, group=1),
+        shape("dog", SQUARE, group=1),
+        shape("cat", SQUARE, group=2),
+        shape("cat", SQUARE),
+        shape("cat", SQUARE),
+        mask_shape("dog", 5, 6, [[1, 1], [1, 1]], group=3),
+        shape("dog", SQUARE, group=3),  # shares one pixel with the mask
+    ]
+    annotated = read_labelme(write(shapes), classes=["cat", "dog"])
+    objects = through_coco(annotated).records[0].objects
+    assert objects.labels.tolist() == [0, 1, 0, 0, 0, 1]
+    assert objects.areas.tolist() == [32, 16, 16, 16, 16, 19]
+    assert annotated.pictures[0].objects[0].polygons == [[20, 3, 24, 3, 24, 7, 20, 7], [2, 3, 6, 3, 6, 7, 2, 7]]
+
+
+def test_what_has_no_area_or_no_class_is_left_out_and_named(write: Write, picture: Callable[[Path], Path]) -> None:
+    shapes = [shape("cat", [[1, 1]], "point"), shape("cat", SQUARE[:3], "linestrip"), shape("cat", SQUARE[:2])]
+    shapes += [shape("dog", SQUARE), shape("cat", [[40, 3], [44, 7]], "rectangle"), shape("cat", SQUARE)]
+    folder = write(shapes)
+    picture(folder / "new.png")
+    annotated = read_labelme(folder, classes=["cat"])
+    assert [found.label for found in annotated.pictures[0].objects] == [0]
+    assert annotated.findings == {
+        "shapes of type point: left out": ["a.json"],
+        "shapes of type linestrip: left out": ["a.json"],
+        "shapes with the label 'dog', which is not in classes: left out": ["a.json"],
+        "objects with no polygon of three or more points: left out": ["a.json"],
+        "objects with a mask without a pixel inside the picture: left out": ["a.json"],
+        "pictures without a JSON file: left out": ["new.png"],
+    }
+
+
+def test_the_picture_is_found_by_a_path_of_another_system_and_sizes_may_lack(
+    write: Write, through_coco: Callable[[Annotated], CocoAnnotations]
+) -> None:
+    folder = write([shape("cat", SQUARE)], imagePath="..\\photos\\a.png", imageHeight=None, imageWidth=None)
+    record = through_coco(read_labelme(folder, classes=None)).records[0]
+    assert (record.path.name, record.height, record.width) == ("a.png", 20, 30)
+    (folder.parent / "photos").mkdir()
+    (folder / "a.png").rename(folder.parent / "photos" / "a.png")
+    annotated = read_labelme(folder, classes=None)
+    assert annotated.pictures[0].path.resolve() == folder.parent.resolve() / "photos" / "a.png"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "changes", "message"),
+    [
+        ([], {"imagePath": "b.png"}, r"a\.json: there is no picture b\.png beside it; put it there, or correct"),
+        ([], {"imagePath": "b.png", "imageData": "aGk="}, r"b\.png beside it \(it holds .* labelme_export_json"),
+        ([], {"imageHeight": 21}, r"a\.json is for a picture 21 pixels high and 30 wide, but .*a\.png is 20 x 30: put"),
+        ([], {"imagePath": None}, r"a\.json has no 'shapes' and 'imagePath', so it is not of LabelMe: move it"),
+        ([{"label": "cat"}], {}, r"a\.json, shape 0: it needs a 'label' and 'points' of two finite numbers each; mend"),
+        ([shape("cat", [[1, float("nan")]])], {}, r"a\.json, shape 0: it needs a 'label'"),
+        ([shape("cat", [[1, 1]], "circle")], {}, r"shape 0: a circle has two points, but this has 1; draw it again"),
+        ([shape("cat", [[1, 1], [2, 2]], "mask")], {}, r"shape 0: its mask is not a PNG in base64; draw it again"),
+        ([mask_shape("cat", 29, 5, [[1, 1]])], {}, r"its mask of 1 x 2 pixels does not fit its points .* of 20 x 30"),
+    ],
+)
+def test_broken_files_are_named(write: Write, shapes: list[Any], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_labelme(write(shapes, **changes), classes=["cat"])
+
+
+def test_folders_without_labels_and_broken_json_are_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no class; name one class or more"):
+        read_labelme(write([]), classes=None)
+    with pytest.raises(ValueError, match="no JSON file in this folder"):
+        read_labelme(tmp_path, classes=None)
+    (tmp_path / "a.json").write_bytes(b'{"shapes": [')
+    with pytest.raises(ValueError, match=r"a\.json is not JSON, or broken"):
+        read_labelme(tmp_path, classes=None)
