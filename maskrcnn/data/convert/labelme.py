@@ -43,12 +43,15 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
     names = check_classes(classes, f"classes of {source}")
     findings: Findings = {}
     pictures = []
+    owners: dict[Path, Path] = {}
     for file, entry in parsed.items():
         path = _find_picture(file, entry)
+        other = owners.setdefault(path.resolve(), file)
+        if other != file:
+            raise ValueError(f"{other} and {file} are both for {path}: keep one, or merge their shapes")
         size = _size(file, entry, path)
         pictures.append(annotate(path, size, _regions(file, entry["shapes"], names, size, findings), findings))
-    used = {picture.path.resolve() for picture in pictures}
-    bare = sorted(p.name for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.resolve() not in used)
+    bare = sorted(p.name for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.resolve() not in owners)
     if bare:
         findings["pictures without a JSON file: left out"] = bare
     return Annotated(source, names, pictures, findings)

@@ -21,9 +21,9 @@ DECIMALS = 10  # of a coordinate: finer than 64-bit floats come back from pixels
 def write_yolo(annotated: Annotated, out: Path, *, split: str, pictures: Literal["copy", "symlink"]) -> None:
     """Writes a folder with images/, labels/ and data.yaml.
 
-    Polygons are kept. Masks become the outlines of their pixels. Parts of an object are joined by lines there and back
-    between their nearest corners, which add no area. Lost, and counted in the findings: crowd regions, which the format
-    does not know; holes of masks, which are filled; what lies outside the picture, which is moved onto its border.
+    Polygons are kept. Masks become the outlines of their pixels. Parts and holes of an object are joined by lines there
+    and back between their nearest corners, which add no area. Lost, and counted in the findings as the joined ones are:
+    crowd regions, which the format does not know; what lies outside the picture, which is moved onto its border.
 
     Args:
         annotated: the data set; its findings are appended to.
@@ -65,10 +65,13 @@ def _lines(picture: Picture, findings: Findings) -> list[str]:
         if found.crowd:
             findings.setdefault("crowd regions: left out, YOLO has none", []).append(picture.path.name)
             continue
-        parts = found.polygons or _outline(picture, found, findings)
+        polygons = found.polygons
+        parts = outline(found, picture.height) if polygons is None else [np.array(p).reshape(-1, 2) for p in polygons]
         if len(parts) > 1:
-            findings.setdefault("objects of several parts: joined by lines", []).append(picture.path.name)
-        points = join([np.array(part, np.float64).reshape(-1, 2) for part in parts]) / size
+            findings.setdefault("objects of several parts, or with holes: joined by lines", []).append(
+                picture.path.name
+            )
+        points = join(parts) / size
         inside = points.clip(0, 1)
         if np.abs(points - inside).max() > 1e-9:
             findings.setdefault("objects that reach over the border: moved onto it", []).append(picture.path.name)
@@ -77,14 +80,25 @@ def _lines(picture: Picture, findings: Findings) -> list[str]:
     return lines
 
 
-def _outline(picture: Picture, found: Object, findings: Findings) -> list[list[float]]:
-    """The outlines of a mask's parts, without holes."""
-    window, left, top = decode_window(found.mask, picture.height)
-    polygons = outline_polygons(window.astype(bool))
-    filled = coco_mask.merge(coco_mask.frPyObjects(polygons, *window.shape))
-    if coco_mask.area(filled) != np.count_nonzero(window):
-        findings.setdefault("masks with holes: filled", []).append(picture.path.name)
-    return [(np.array(polygon).reshape(-1, 2) + (left, top)).ravel().tolist() for polygon in polygons]
+def outline(found: Object, height: int) -> list[np.ndarray]:
+    """The outlines of a mask's parts and holes.
+
+    Args:
+        found: an object; height: of its picture.
+
+    Returns:
+        [n, 2] corners of each. What an odd number of them encloses is the mask; those of holes run the other way round,
+        so that fills by winding number agree.
+    """
+    rest, left, top = decode_window(found.mask, height)
+    outlines: list[np.ndarray] = []
+    way = 1
+    while rest.any():  # the parts, then the holes in them, then the parts in these, ...
+        polygons = outline_polygons(rest.astype(bool))
+        outlines += [np.array(polygon).reshape(-1, 2)[::way] + (left, top) for polygon in polygons]
+        rest = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, *rest.shape))) ^ rest
+        way = -way
+    return outlines
 
 
 def join(parts: list[np.ndarray]) -> np.ndarray:

@@ -130,6 +130,13 @@ def test_the_picture_is_found_by_a_path_of_another_system_and_sizes_may_lack(
     assert annotated.pictures[0].path.resolve() == folder.parent.resolve() / "photos" / "a.png"
 
 
+def test_two_files_for_one_picture_are_refused(write: Write) -> None:
+    write([shape("cat", SQUARE)])
+    folder = write([shape("cat", SQUARE)], "b", imagePath="a.png")
+    with pytest.raises(ValueError, match=r"a\.json and .*b\.json are both for .*a\.png: keep one, or merge"):
+        read_labelme(folder, classes=None)
+
+
 @pytest.mark.parametrize(
     ("shapes", "changes", "message"),
     [
