@@ -155,6 +155,11 @@ def test_nothing_is_overwritten_nor_left_half_written(tmp_path: Path) -> None:
         partial.write_text("whole")
         assert not out.exists()
     assert out.read_text() == "whole" and os.listdir(out.parent) == ["out.json"]
+    out.unlink()
+    with pytest.raises(ValueError, match=r"out\.json is already there"), appearing(out) as partial:
+        out.write_text(partial.name)  # another process is faster
+    assert os.listdir(out.parent) == ["out.json"]
+    out.write_text("whole")
     empty = Annotated(tmp_path, ("cat",), [], {})
     message = r"out=.*out\.json is already there: delete it, or give another name"
     with pytest.raises(ValueError, match=message):

@@ -74,6 +74,14 @@ def test_masks_classes_and_difficult_objects(voc: Path, through_coco: Callable[[
     assert annotated.findings == {"difficult objects: made crowd regions": ["a"]}
 
 
+def test_the_class_is_that_of_most_pixels_but_the_border(voc: Path) -> None:
+    kinds = draw(BOXES)[1]
+    kinds[2:8, 1:6] = 255  # of the 25 pixels of the first object, 22 are border, 2 dog, 1 cat
+    kinds[2, 1:4] = [2, 1, 2]
+    write_indices(voc / "SegmentationClass" / "a.png", kinds)
+    assert [found.label for found in read_voc(voc, classes=CLASSES, split="train").pictures[0].objects] == [1, 1, 2]
+
+
 def test_lists_choose_pictures_and_all_are_read_without(voc: Path) -> None:
     names = {split: [p.path.stem for p in read_voc(voc, classes=CLASSES, split=split).pictures]
              for split in ("train", "val", None)}  # fmt: skip

@@ -97,6 +97,11 @@ def test_labels_lie_below_the_last_folder_called_images() -> None:
     assert label_path(Path("photos/a.jpg")) == Path("photos/a.txt")
 
 
+def test_a_coordinate_slightly_over_the_border_is_moved_onto_it(plain: Path) -> None:
+    (plain / "labels" / "a.txt").write_text("0 -0.005 0.25 1.005 0.25 0.5 1.01")
+    assert read_yolo(plain, split=None).pictures[0].objects[0].polygons == [[0, 5, 30, 5, 15, 20]]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
