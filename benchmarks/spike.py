@@ -32,7 +32,7 @@ PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null"]
 
 def make_model(*overrides: str) -> MaskRCNN:
     torch.manual_seed(0)
-    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(80)
+    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(80, 3)
 
 
 def make_batch(height: int, width: int, objects: int = 8) -> Batch:

@@ -98,7 +98,7 @@ def _find_plugins(plugins: list[str]) -> None:
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
-    from maskrcnn.engine.train import check_folders, train
+    from maskrcnn.engine.train import check_channels, check_folders, train
 
     _quieten()
     hydra_config = HydraConfig.get()
@@ -106,6 +106,7 @@ def _train(config: DictConfig) -> float:
     plain = to_plain(config)
     _find_plugins(plain["plugins"])
     check(plain, train)
+    check_channels(plain)
     check_folders(plain["run_dir"], plain["resume"])
     write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
     parts = build(plain, plain["plugins"])

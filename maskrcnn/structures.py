@@ -28,7 +28,7 @@ class Targets(NamedTuple):
 class Batch(NamedTuple):
     """Pictures and ground truth of one step."""
 
-    images: Tensor  # [B, 3, H, W] uint8 RGB; the content fills the top left corner
+    images: Tensor  # [B, C, H, W] uint8, RGB if C is 3; the content fills the top left corner
     image_sizes: Tensor  # [B, 2] int64, height and width of the content on the canvas
     original_sizes: Tensor  # [B, 2] int64, height and width of the picture as it was read
     indices: Tensor  # [B] int64, the pictures' positions in their data set

@@ -25,6 +25,7 @@ FENCED = {
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
     "cv2": {"data", "visualize"},
+    "tifffile": {"data"},
     "pycocotools": {"data", "evaluation"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

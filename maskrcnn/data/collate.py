@@ -42,7 +42,7 @@ class Collate:
         most = max(len(sample.labels) for sample in samples)
         slots = next((number for number in self.object_slots if number >= most), self.object_slots[-1])
         count = len(samples)
-        images = torch.zeros(count, 3, height, width, dtype=torch.uint8)
+        images = torch.zeros(count, samples[0].image.shape[2], height, width, dtype=torch.uint8)
         boxes = torch.zeros(count, slots, 4)
         labels = torch.zeros(count, slots, dtype=torch.int64)
         masks = torch.zeros(count, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8)

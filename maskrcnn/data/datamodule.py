@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.dataset import InstanceDataset
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.sampler import EpochSampler
 from maskrcnn.data.source import Source
@@ -26,6 +27,7 @@ class CocoDataModule(LightningDataModule):
     Args:
         root: directory that the source's paths start from.
         source: where the data set lies below it.
+        channels, max_value: see `PictureReader`.
         resize: the size at which the network sees pictures.
         transforms: augmentation of the training pictures, before the resize.
         seed: of the run, from 0 on: of the order and the augmentation.
@@ -33,6 +35,9 @@ class CocoDataModule(LightningDataModule):
         batch_size, val_batch_size: pictures in a batch of one process.
         workers: processes that make the samples; 0 makes them in the training process.
         canvases, object_slots: see `Collate`.
+
+    Attributes:
+        read: reads the pictures.
 
     Attributes (after `setup`):
         classes: name of each label.
@@ -48,6 +53,8 @@ class CocoDataModule(LightningDataModule):
         *,
         root: str,
         source: Source,
+        channels: int,
+        max_value: int,
         resize: Resize,
         transforms: list[albumentations.BasicTransform],
         seed: int,
@@ -65,6 +72,7 @@ class CocoDataModule(LightningDataModule):
             raise ValueError(f"data.batch_size is {batch_size}, val_batch_size {val_batch_size}; give 1 or more")
         self.root = Path(root)
         self.source = source
+        self.read = PictureReader(channels, max_value)
         self.resize = resize
         self.augmentation = Augmentation(transforms)
         self.seed = seed
@@ -96,7 +104,7 @@ class CocoDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled and augmented. A last batch that is not full is left out, unless it is the only one."""
-        dataset = InstanceDataset(self.train_annotations, self.seed, self.resize, self.augmentation)
+        dataset = InstanceDataset(self.train_annotations, self.read, self.seed, self.resize, self.augmentation)
         rank, world_size = self._rank()
         epoch, batch = self._position(world_size)
         seed = self.seed if self.shuffle else None
@@ -109,7 +117,7 @@ class CocoDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """All pictures in order."""
-        dataset = InstanceDataset(self.val_annotations, self.seed, self.resize, None)
+        dataset = InstanceDataset(self.val_annotations, self.read, self.seed, self.resize, None)
         sampler = EpochSampler(len(dataset), None, *self._rank(), epoch=0, start=0)
         return self._loader(dataset, sampler, self.val_batch_size, drop_last=False)
 

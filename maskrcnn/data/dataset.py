@@ -4,7 +4,7 @@ import cv2
 from torch.utils.data import Dataset
 
 from maskrcnn.data.coco import CocoAnnotations
-from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 
@@ -14,15 +14,22 @@ class InstanceDataset(Dataset[Sample]):
 
     Args:
         annotations: the data set.
+        read: reads the pictures.
         seed: of the run, from 0 on.
         resize: the size of the samples.
         augmentation: None for validation.
     """
 
     def __init__(
-        self, annotations: CocoAnnotations, seed: int, resize: Resize, augmentation: Augmentation | None
+        self,
+        annotations: CocoAnnotations,
+        read: PictureReader,
+        seed: int,
+        resize: Resize,
+        augmentation: Augmentation | None,
     ) -> None:
         self.annotations = annotations
+        self.read = read
         self.seed = seed
         self.resize = resize
         self.augmentation = augmentation
@@ -35,5 +42,5 @@ class InstanceDataset(Dataset[Sample]):
         cv2.setNumThreads(0)
         epoch, index = address
         record = self.annotations.records[index]
-        image = read_picture(record.path, (record.height, record.width))
+        image = self.read(record.path, (record.height, record.width))
         return make_sample(image, record, index, sample_seed(self.seed, epoch, index), self.resize, self.augmentation)

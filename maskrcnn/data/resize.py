@@ -9,7 +9,7 @@ import numpy as np
 class Resized(NamedTuple):
     """A picture at the network's size."""
 
-    image: np.ndarray  # [h, w, 3] uint8
+    image: np.ndarray  # [h, w, C] uint8
     original_size: tuple[int, int]  # height and width before
 
 
@@ -36,20 +36,23 @@ class Resize:
         return max(int(height * scale + 0.5), 1), max(int(width * scale + 0.5), 1)
 
     def __call__(self, image: np.ndarray, shortest: int) -> np.ndarray:
-        """Resizes a picture [h, w, 3] uint8; a pixel keeps its place in continuous coordinates."""
+        """Resizes a picture [h, w, C] uint8; a pixel keeps its place in continuous coordinates."""
         height, width = image.shape[:2]
         size = self.size(height, width, shortest)
         if size == (height, width):
             return image
-        shrinks = size[0] < height
-        return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        interpolation = cv2.INTER_AREA if size[0] < height else cv2.INTER_LINEAR
+        # OpenCV 5 takes at most four channels for most scales of INTER_AREA, and drops the axis of a single one.
+        parts = [image[..., start : start + 4] for start in range(0, image.shape[2], 4)]
+        resized = [cv2.resize(part, size[::-1], interpolation=interpolation).reshape(*size, -1) for part in parts]
+        return resized[0] if len(resized) == 1 else np.concatenate(resized, axis=2)
 
 
 def prepare_picture(image: np.ndarray, resize: Resize) -> Resized:
     """Prepares a bare picture as validation does.
 
     Args:
-        image: [h, w, 3] uint8 RGB, such as `read_picture` returns.
+        image: [h, w, C] uint8, such as `PictureReader` returns.
         resize: of the configuration that the model was trained with.
     """
     return Resized(resize(image, resize.shortest[-1]), (image.shape[0], image.shape[1]))

@@ -21,7 +21,7 @@ from maskrcnn.structures import MASK_CROP
 class Sample:
     """One picture and its objects, ready to be put into a batch."""
 
-    image: np.ndarray  # [h, w, 3] uint8 RGB
+    image: np.ndarray  # [h, w, C] uint8, RGB if C is 3
     boxes: np.ndarray  # [n, 4] float32: x1, y1, x2, y2 in continuous pixels of `image`
     labels: np.ndarray  # [n] int64
     masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255 in the frame of the box
@@ -44,20 +44,29 @@ class Augmentation:
         self.compose = albumentations.Compose(transforms) if transforms else None
 
     def __call__(self, image: np.ndarray, layers: Layers, rng: np.random.Generator) -> tuple[np.ndarray, Layers]:
-        """Augments a picture [h, w, 3] uint8 and its layers of masks with the randomness of `rng` alone.
+        """Augments a picture [h, w, C] uint8 and its layers of masks with the randomness of `rng` alone.
 
         Raises:
-            ValueError: the picture is no longer [h, w, 3] uint8.
+            ValueError: a transform cannot take the picture, or it is no longer [h, w, C] uint8.
         """
         if self.compose is None:
             return image, layers
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-        result = self.compose(image=image, masks=layers.images)
+        channels = image.shape[2]
+        try:
+            result = self.compose(image=image, masks=layers.images)
+        except (TypeError, ValueError, NotImplementedError, cv2.error) as error:
+            if channels == 3:
+                raise
+            raise ValueError(
+                f"data.transforms cannot change a picture of data.channels={channels} ({str(error).strip()}): remove "
+                "what needs colours, or use augmentation=flip"
+            ) from error
         image = result["image"]
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels:
             raise ValueError(
                 f"data.transforms turned a picture into {image.dtype} of shape {tuple(image.shape)}; it must stay "
-                "[h, w, 3] uint8: remove what normalises or converts, the model does that"
+                f"[h, w, {channels}] uint8: remove what normalises or converts, the model does that"
             )
         return image, Layers(result["masks"], layers.places)
 
@@ -78,7 +87,7 @@ def make_sample(
     """Turns an annotated picture into a sample.
 
     Args:
-        image: [h, w, 3] uint8 RGB of the record's size.
+        image: [h, w, C] uint8 of the record's size.
         record: its annotations.
         index: position in the data set.
         seed: of `sample_seed`.

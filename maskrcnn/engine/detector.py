@@ -16,7 +16,7 @@ def detect(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
 
     Args:
         model: in evaluation mode.
-        images: [B, 3, H, W]; image_sizes: [B, 2] height and width of the content.
+        images: [B, C, H, W]; image_sizes: [B, 2] height and width of the content.
     """
     with torch.inference_mode():
         features = model.extract(model.normalise(images, image_sizes))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from maskrcnn.data.pictures import read_picture
 from maskrcnn.data.records import Record
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.evaluation.rle import Rle, decode
@@ -80,7 +79,7 @@ class Pictures(pl.Callback):
         for index, results in sorted(self.results.items()):
             record = data.val_annotations.records[index]
             shown = to_instances([r for r in results if r["score"] >= self.score_threshold])
-            picture = read_picture(record.path, (record.height, record.width))
+            picture = data.read(record.path, (record.height, record.width))
             pairs.append(side_by_side(picture, truth_of(record), shown, list(data.classes)))
         self.directory.mkdir(parents=True, exist_ok=True)
         save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))

@@ -7,7 +7,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from maskrcnn.data.pictures import read_picture
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
 from maskrcnn.visualize.instances import Instances, draw_instances
@@ -63,7 +62,7 @@ def predict(
     results, skipped = [], 0
     for path in track(pictures, description="predicting", console=console, disable=not console.is_terminal):
         try:
-            image = read_picture(path, None)
+            image = predictor.read(path, None)
         except ValueError as error:
             console.print(f"skipped: {error}", highlight=False, soft_wrap=True)
             skipped += 1

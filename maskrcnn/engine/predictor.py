@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from maskrcnn.config.build import build
-from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize, prepare_picture
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.restore import Restored, restore
@@ -34,31 +34,40 @@ class Predictor:
     Args:
         restored: the model and its configuration.
         device: such as "cpu" or "cuda".
+
+    Attributes:
+        read: reads pictures as in training.
     """
 
     def __init__(self, restored: Restored, device: str) -> None:
         self.model = restored.model.to(device)
         self.classes, self.category_ids = restored.classes, restored.category_ids
         self.device = device
-        self.resize: Resize = build(restored.config["data"]["resize"], [], "data.resize")
+        data = restored.config["data"]
+        self.read = PictureReader(data["channels"], data["max_value"])
+        self.resize: Resize = build(data["resize"], [], "data.resize")
         self.paste = restored.config["callbacks"]["mean_ap"]["paste"]
 
     def predict(self, image: np.ndarray | str | Path, score_threshold: float = 0.5) -> Prediction:
         """Finds the instances in a picture.
 
         Args:
-            image: [h, w, 3] uint8 RGB, or a file.
+            image: [h, w, C] uint8 with the C channels that the model was trained on (RGB if three), or a file.
             score_threshold: what scores less is left out.
 
         Raises:
             ValueError: the picture cannot be read.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_picture(Path(image), None)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise ValueError(f"a picture must be [h, w, 3] uint8 RGB; this one is {list(pixels.shape)} {pixels.dtype}")
+        pixels = image if isinstance(image, np.ndarray) else self.read(Path(image), None)
+        channels = self.read.channels
+        if pixels.ndim != 3 or pixels.shape[2] != channels or pixels.dtype != np.uint8:
+            wanted = f"[h, w, {channels}] uint8{' RGB' if channels == 3 else ''}"
+            raise ValueError(f"a picture must be {wanted}; this one is {list(pixels.shape)} {pixels.dtype}")
         resized = prepare_picture(pixels, self.resize)
         height, width = resized.image.shape[:2]
-        canvas = torch.zeros(1, 3, -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE, dtype=torch.uint8)
+        canvas = torch.zeros(
+            1, channels, -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE, dtype=torch.uint8
+        )
         canvas[0, :, :height, :width] = torch.from_numpy(np.ascontiguousarray(resized.image)).permute(2, 0, 1)
         size = torch.tensor([[height, width]])
         detections = detect(self.model, canvas.to(self.device), size.to(self.device))

@@ -10,7 +10,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.check import suggest
 from maskrcnn.config.compose import check, keys
 from maskrcnn.engine import checkpoint
-from maskrcnn.engine.train import train
+from maskrcnn.engine.train import check_channels, train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
 
@@ -65,6 +65,7 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     content = loaded["maskrcnn"]
     config = override_config({**content["config"], "plugins": plugins}, overrides)
     check(config, train)
-    model = build(config["model"], plugins, "model")(len(content["classes"]))
+    check_channels(config)
+    model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     checkpoint.load_state(model, checkpoint.model_state(loaded), path)
     return Restored(model.eval(), config, content["classes"], content["category_ids"])

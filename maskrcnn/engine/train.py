@@ -49,7 +49,7 @@ def train(
     run_dir: str,
     plugins: list[str],
     data: CocoDataModule,
-    model: Callable[[int], MaskRCNN],
+    model: Callable[[int, int], MaskRCNN],
     weights: str | None,
     resume: str | None,
     compile: bool,
@@ -67,7 +67,7 @@ def train(
         seed: of initial weights, order, augmentation and sampling.
         run_dir: where everything is written.
         plugins: packages besides ours that the configuration may name.
-        data: the data set; model: makes the detector from the number of classes.
+        data: the data set; model: makes the detector from the numbers of classes and of channels.
         weights: file or known name to start from; resume: folder of a run to go on with.
         compile: make one graph of the training step with torch.compile.
         optimizer, schedule, loss_weights: how it learns.
@@ -84,7 +84,7 @@ def train(
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)
-    detector = model(len(data.classes))
+    detector = model(len(data.classes), data.read.channels)
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
             console.print(note, highlight=False)
@@ -138,6 +138,26 @@ def train(
 
 def _last_checkpoint(run: Path) -> Path:
     return run / "checkpoints" / "last.ckpt"
+
+
+def check_channels(config: dict[str, Any]) -> None:
+    """Makes sure that the model normalises as many channels as pictures have, before any is read.
+
+    Args:
+        config: the resolved configuration.
+
+    Raises:
+        ValueError: it does not; the message says what to set.
+    """
+    channels = config["data"]["channels"]
+    for name in ("pixel_mean", "pixel_std"):
+        values = config["model"][name]
+        if len(values) != channels:
+            raise ValueError(
+                f"model.{name} has {len(values)} values, but data.channels is {channels}: give model.pixel_mean and "
+                f"model.pixel_std {channels} each, of the training pictures' channels in 0..255, such as "
+                f"model.{name}=[{','.join(['127.5'] * channels)}]; or change data.channels"
+            )
 
 
 def check_folders(run_dir: str, resume: str | None) -> None:

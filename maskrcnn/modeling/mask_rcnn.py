@@ -22,8 +22,9 @@ class MaskRCNN(nn.Module):
 
     Args:
         num_classes: K, without background; wired from the data.
-        pixel_mean, pixel_std: of red, green and blue in 0..255.
-        backbone: makes the network from images to C2..C5, with `channels` and `strides`.
+        image_channels: C of the pictures; wired from the data.
+        pixel_mean, pixel_std: of each channel (red, green and blue, if three) in 0..255.
+        backbone: makes the network from images of C channels to C2..C5, with `channels` and `strides`.
         neck: makes the pyramid from (channels, strides) of the backbone, with `channels`, `strides`, `roi_strides`.
         anchors: makes the anchors from the neck's strides.
         rpn: makes the RPN from (channels, anchors per cell).
@@ -38,10 +39,11 @@ class MaskRCNN(nn.Module):
     def __init__(
         self,
         num_classes: int,
+        image_channels: int,
         *,
         pixel_mean: list[float],
         pixel_std: list[float],
-        backbone: Callable[[], ResNet],
+        backbone: Callable[[int], ResNet],
         neck: Callable[[tuple[int, ...], tuple[int, ...]], FPN],
         anchors: Callable[[tuple[int, ...]], Anchors],
         rpn: Callable[[int, int], RPN],
@@ -51,9 +53,10 @@ class MaskRCNN(nn.Module):
         mask_head: Callable[[int, int], MaskHead],
     ) -> None:
         super().__init__()
-        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(3, 1, 1), persistent=False)
-        self.backbone = backbone()
+        assert len(pixel_mean) == len(pixel_std) == image_channels  # engine/train.py tells the user
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
+        self.backbone = backbone(image_channels)
         if not hasattr(self.backbone, "channels") or not hasattr(self.backbone, "strides"):
             raise ValueError(
                 f"the backbone {type(self.backbone).__name__} must say `channels` and `strides` of the maps it returns"
@@ -86,14 +89,14 @@ class MaskRCNN(nn.Module):
         return Losses(rpn_objectness, rpn_box, classification, box, mask)
 
     def detect(self, images: Tensor, image_sizes: Tensor) -> Detections:
-        """The instances in pictures: images [B, 3, H, W] RGB 0..255, any dtype; image_sizes [B, 2] of their content."""
+        """The instances in pictures: images [B, C, H, W] 0..255, any dtype; image_sizes [B, 2] of their content."""
         features = self.extract(self.normalise(images, image_sizes))
         table = self.pooler.table(features)
         proposals = self.rpn.propose(self.score_anchors(features), image_sizes, training=False)
         return self.segment(table, self.classify(table, proposals, image_sizes))
 
     def normalise(self, images: Tensor, image_sizes: Tensor) -> Tensor:
-        """Zero mean and unit variance on the content, 0 on the padding: [B, 3, H, W] float."""
+        """Zero mean and unit variance on the content, 0 on the padding: [B, C, H, W] float."""
         pixels = (images.to(self.pixel_mean.dtype) - self.pixel_mean) / self.pixel_std
         rows = torch.arange(images.shape[2], device=images.device) < image_sizes[:, :1]
         columns = torch.arange(images.shape[3], device=images.device) < image_sizes[:, 1:]

@@ -71,6 +71,7 @@ class ResNet(nn.Module):
     """The backbone: feature maps C2..C5 at strides 4, 8, 16, 32.
 
     Args:
+        image_channels: of the pictures; wired by the model.
         block: basic (18, 34) or bottleneck (50, 101, 152, ResNeXt).
         stem: conv7, the paper's 7x7 of stride 2 and max pooling, or conv3x2, two 3x3 of stride 2: less work at full
             resolution, for small models.
@@ -90,6 +91,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
+        image_channels: int,
         *,
         block: Literal["basic", "bottleneck"],
         stem: Literal["conv7", "conv3x2"],
@@ -110,9 +112,9 @@ class ResNet(nn.Module):
         self.conv1: nn.Module
         self.maxpool: nn.Module
         if stem == "conv7":
-            self.conv1, self.maxpool = _conv(3, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
+            self.conv1, self.maxpool = _conv(image_channels, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
         else:
-            half = [_conv(3, width // 2, 3, stride=2), make(width // 2), nn.ReLU(inplace=True)]
+            half = [_conv(image_channels, width // 2, 3, stride=2), make(width // 2), nn.ReLU(inplace=True)]
             self.conv1, self.maxpool = nn.Sequential(*half, _conv(width // 2, width, 3, stride=2)), nn.Identity()
         self.bn1 = make(width)
         inputs = width
@@ -141,7 +143,7 @@ class ResNet(nn.Module):
                 module.requires_grad_(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps normalised images [B, 3, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
+        """Maps normalised images [B, C, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         features = []
         for stage in range(1, 5):

@@ -55,6 +55,8 @@ _RENAMES = [
     (r"roi_heads\.mask_predictor\.conv5_mask\.(.+)", r"mask_head.upsample.\1"),
     (r"roi_heads\.mask_predictor\.mask_fcn_logits\.(.+)", r"mask_head.logits.\1"),
 ]
+# The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
+STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
 PREDICTORS = ("box_head.logits.", "box_head.deltas.", "mask_head.logits.")
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
@@ -161,6 +163,18 @@ def _disagreements(model: MaskRCNN, detector: bool, norm_eps: float | None) -> l
     return overrides
 
 
+def spread_colours(stem: Tensor, channels: int) -> Tensor:
+    """A stem for RGB as one for C channels: each gets the mean of the three, times 3 / C.
+
+    So a picture whose channels are all alike answers as the grey one does in RGB, whatever C: with one channel the
+    weights are the sum of the three. It holds for pixels after normalisation.
+
+    Args:
+        stem: [outputs, 3, k, k]; channels: C.
+    """
+    return stem.sum(dim=1, keepdim=True).div(channels).repeat(1, channels, 1, 1)
+
+
 def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -> list[str]:
     """Starts a model from weights of elsewhere or of an own checkpoint; the number of classes may differ.
 
@@ -170,7 +184,7 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
         category_ids: of the data's classes, by label.
 
     Returns:
-        What to tell the user: what was loaded, and what starts anew.
+        What to tell the user: what was loaded, what was made to fit, and what starts anew.
 
     Raises:
         ValueError: no such file or name, another architecture, or conventions that disagree.
@@ -197,6 +211,9 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
                 f"add {' '.join(overrides)}"
             )
     own = model.state_dict()
+    channels = len(model.pixel_mean)
+    stems = [k for k in STEMS if k in own and k in found and found[k].shape[1] == 3 and channels != 3]
+    found.update({k: spread_colours(found[k], channels) for k in stems})
     anew = sorted(k for k in found if k.startswith(PREDICTORS) and k in own and own[k].shape != found[k].shape)
     found = {
         k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))
@@ -216,6 +233,10 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
         raise ValueError(f"weights={weights} are of another architecture: {'; '.join(wrong[:3])}{more}")
     model.load_state_dict(found, strict=False)
     notes = [f"loaded {len(found)} tensors from {weights}"]
+    notes += [
+        f"{key} reads {channels} channels instead of RGB: each with the mean of the three weights, times 3/{channels}"
+        for key in stems
+    ]
     if anew:
         names = sorted({key.rpartition(".")[0] for key in anew})
         notes.append(f"{', '.join(names)} start anew: the file is for another number of classes")

@@ -43,6 +43,11 @@ def enlarge(picture: np.ndarray, zoom: int) -> np.ndarray:
     return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
+def to_rgb(picture: np.ndarray) -> np.ndarray:
+    """What is shown of a picture [h, w, C]: channels 1 to 3 as red, green and blue, or the first as grey if C < 3."""
+    return picture[..., :3] if picture.shape[2] >= 3 else picture[..., :1].repeat(3, axis=2)
+
+
 def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]) -> np.ndarray:
     """Draws objects, each in its own colour, the first ones on top.
 
@@ -50,7 +55,7 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
     of any: in a crowd the objects matter more than their names.
 
     Args:
-        picture: [h, w, 3] u8 RGB; not changed.
+        picture: [h, w, C] u8, RGB if C is 3, see `to_rgb`; not changed.
         instances: what to draw.
         classes: name of each label.
 
@@ -58,7 +63,7 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
         [h * zoom, w * zoom, 3] u8 RGB with `zoom = zoom_of(h, w)`.
     """
     zoom = zoom_of(*picture.shape[:2])
-    canvas = np.ascontiguousarray(enlarge(picture, zoom))
+    canvas = np.ascontiguousarray(enlarge(to_rgb(picture), zoom))
     scale = 1 + max(canvas.shape[:2]) // _LARGE
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(instances.boxes))]
     rectangles = [_rectangle(box, zoom, canvas.shape) for box in instances.boxes]

@@ -23,7 +23,7 @@ def side_by_side(picture: np.ndarray, ground_truth: Instances, prediction: Insta
     """Draws the truth on the left and what was predicted on the right, with captions.
 
     Args:
-        picture: [h, w, 3] u8 RGB.
+        picture: [h, w, C] u8, RGB if C is 3.
         ground_truth, prediction: objects in the frame of `picture`.
         classes: name of each label.
 

@@ -33,7 +33,7 @@ def choices() -> list[str]:
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_composes_and_passes(choice: str) -> None:
     plain = checked(*choice.split())
-    model = build(plain["model"], [])(3)
+    model = build(plain["model"], [])(3, 3)
     assert model.rpn.objectness.out_channels == model.anchors.per_cell
     assert model.box_head.logits.out_features == 3 + 1
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,14 @@ def test_every_value_is_in_its_place() -> None:
     assert batch.indices.tolist() == [5, 6, 7]
     assert batch.keys.tolist() == [2**32 - 1, 2**32 - 2, 2**32 - 3]
     assert batch.dropped.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_pictures_keep_their_channels(channels: int) -> None:
+    image = default_rng(3).integers(256, size=(20, 30, channels), dtype=np.uint8)
+    batch = Collate([], [8])([replace(sample(20, 30, 1, 0), image=image)])
+    np.testing.assert_array_equal(batch.images[0, :, :20, :30].permute(1, 2, 0).numpy(), image)
+    assert batch.images.shape == (1, channels, 32, 32)
 
 
 def test_types() -> None:

@@ -23,6 +23,8 @@ def module(root: Path, source: Any, **changes: Any) -> CocoDataModule:
     choices: dict[str, Any] = {
         "root": str(root),
         "source": source,
+        "channels": 3,
+        "max_value": 65535,
         "resize": Resize(shortest=[96, 128], longest=256),
         "transforms": [
             albumentations.HorizontalFlip(p=0.5),

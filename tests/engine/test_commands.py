@@ -129,6 +129,11 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     [
         ("train.py", ["model.rpn.nms_tresh=0.5"], "unknown key 'model.rpn.nms_tresh'. Did you mean nms_threshold"),
         ("train.py", ["weights=nowhere.pth"], "weights=nowhere.pth: there is no such file, nor a known name"),
+        (
+            "train.py",
+            ["data.channels=5"],
+            "model.pixel_mean has 3 values, but data.channels is 5: give model.pixel_mean",
+        ),
         ("train.py", ["resume=nowhere"], "name the folder of a run"),
         ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
         ("evaluate.py", [], "checkpoint"),

@@ -15,11 +15,12 @@ class Plain(nn.Module):
 
     strides = (4, 8, 16, 32)
 
-    def __init__(self, *, width: int) -> None:
+    def __init__(self, image_channels: int, *, width: int) -> None:
         super().__init__()
         self.channels = (width,) * 4
         self.stages = nn.ModuleList(
-            nn.Conv2d(3 if i == 0 else width, width, 5, stride=4 if i == 0 else 2, padding=2) for i in range(4)
+            nn.Conv2d(image_channels if i == 0 else width, width, 5, stride=4 if i == 0 else 2, padding=2)
+            for i in range(4)
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

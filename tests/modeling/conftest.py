@@ -32,10 +32,10 @@ HEIGHT, WIDTH = 64, 96
 
 @pytest.fixture(scope="session")
 def build_model() -> Callable[..., MaskRCNN]:
-    def make(*overrides: str, seed: int = 0) -> MaskRCNN:
+    def make(*overrides: str, seed: int = 0, image_channels: int = 3) -> MaskRCNN:
         plain = to_plain(compose([*TINY, *overrides]))
         torch.manual_seed(seed)
-        model = build(plain["model"], [])(CLASSES)
+        model = build(plain["model"], [])(CLASSES, image_channels)
         # Away from zero, as if it had learnt something: proposals and detections then differ from anchors.
         for parameter in (model.rpn.deltas.weight, model.rpn.objectness.weight, model.box_head.logits.weight):
             torch.nn.init.normal_(parameter, std=0.3)

@@ -68,7 +68,7 @@ def setting() -> Setting:
 
 
 def make_model(weights_file: Path, overrides: list[str]) -> MaskRCNN:
-    model = build(to_plain(compose([*PAPER, *overrides]))["model"], [])(5)
+    model = build(to_plain(compose([*PAPER, *overrides]))["model"], [])(5, 3)
     load_weights(model, str(weights_file), [1, 2, 3, 4, 5])
     return model
 

@@ -9,7 +9,7 @@ OPTIONS = dict(block="basic", layers=[0, 1, 1, 1], width=8, groups=1, width_per_
 
 def test_the_stem_of_two_3x3_convolutions_halves_the_picture_twice() -> None:
     torch.manual_seed(0)
-    model = ResNet(stem="conv3x2", frozen_stages=0, **OPTIONS).eval()  # type: ignore[arg-type]
+    model = ResNet(3, stem="conv3x2", frozen_stages=0, **OPTIONS).eval()  # type: ignore[arg-type]
     images = torch.randn(1, 3, 32, 64)
     first, second = model.get_parameter("conv1.0.weight"), model.get_parameter("conv1.3.weight")
     assert first.shape == (4, 3, 3, 3) and second.shape == (8, 4, 3, 3)
@@ -22,7 +22,7 @@ def test_the_stem_of_two_3x3_convolutions_halves_the_picture_twice() -> None:
 
 
 def test_freezing_stops_the_gradient_of_the_first_parts_only() -> None:
-    model = ResNet(stem="conv3x2", frozen_stages=3, **OPTIONS)  # type: ignore[arg-type]
+    model = ResNet(3, stem="conv3x2", frozen_stages=3, **OPTIONS)  # type: ignore[arg-type]
     frozen = {name.split(".")[0] for name, parameter in model.named_parameters() if not parameter.requires_grad}
     trained = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert frozen == {"conv1", "bn1", "layer2"} and trained == {"layer3", "layer4"}

@@ -6,7 +6,7 @@ import http.server
 import importlib.util
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ PAPER = [
 
 
 def make_model(classes: int, *overrides: str) -> MaskRCNN:
-    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(classes)
+    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(classes, 3)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,35 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
         load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), [1])
     with pytest.raises(ValueError, match="no such file, nor a known name; known are resnet18_imagenet"):
         load_weights(make_model(5), "resnet51_imagenet", [1])
+
+
+@pytest.mark.parametrize("stem, key", [("conv7", "conv1.weight"), ("conv3x2", "conv1.0.weight")])
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_a_grey_picture_answers_alike_when_colours_are_spread_over_any_number_of_channels(
+    build_model: Callable[..., MaskRCNN], tmp_path: Path, stem: str, key: str, channels: int
+) -> None:
+    def make(count: int, seed: int) -> MaskRCNN:
+        pixels = [f"model.pixel_mean={[100.0] * count}", f"model.pixel_std={[50.0] * count}"]
+        return build_model(f"model.backbone.stem={stem}", *pixels, seed=seed, image_channels=count).double().eval()
+
+    colours, other = make(3, 0), make(channels, 1)
+    state = {f"model.{name}": value for name, value in colours.state_dict().items()}
+    torch.save({"maskrcnn": {}, "state_dict": state}, tmp_path / "rgb.ckpt")
+    notes = load_weights(other, str(tmp_path / "rgb.ckpt"), [1, 2, 3, 4])
+    assert notes[1] == (
+        f"backbone.{key} reads {channels} channels instead of RGB: "
+        f"each with the mean of the three weights, times 3/{channels}"
+    )
+    mean = colours.get_parameter(f"backbone.{key}").mean(dim=1) * 3 / channels
+    for i in range(channels):
+        torch.testing.assert_close(other.get_parameter(f"backbone.{key}")[:, i], mean)
+    grey = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 255
+    size = torch.tensor([[50, 70]])
+    answers = [
+        model.extract(model.normalise(grey.expand(-1, count, -1, -1), size))
+        for model, count in ((colours, 3), (other, channels))
+    ]
+    torch.testing.assert_close(answers[1], answers[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.fixture

@@ -50,6 +50,12 @@ def test_picture_without_objects_is_only_enlarged() -> None:
     np.testing.assert_array_equal(picture, before)
 
 
+@pytest.mark.parametrize("channels, shown", [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2]), (5, [0, 1, 2])])
+def test_other_channels_than_three_are_shown_in_part(channels: int, shown: list[int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (300, 600, channels), dtype=np.uint8)
+    np.testing.assert_array_equal(draw_instances(picture, instances([]), CLASSES), picture[..., shown])
+
+
 def test_mask_is_tinted_inside_rimmed_at_its_edge_and_nothing_changes_outside() -> None:
     # 620 x 640: no zoom, lines of 1 pixel, rims of 2. The box is larger than the mask, to be told from it.
     mask = rectangle(620, 640, 220, 230, 300, 330)

@@ -1,0 +1,105 @@
+"""Reads TIFF files of any number of channels.
+
+OpenCV alone will not do: version 5.0.0 refuses more than four samples a pixel, loses one of two, drops pages, and
+returns wrong pixels without an error where 16-bit samples lie in planes of their own.
+"""
+
+import io
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG, TIFF, TiffPage
+
+from maskrcnn.data.stored import ORIENTATION, Stored
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two of BigTIFF
+_EXTRA_SAMPLES = 338
+_REDUCED_OR_MASK = 0b101  # of NewSubfileType: a preview, or the transparency of another page
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a broken file, we say in one sentence
+
+
+def read_tiff(data: bytes, path: Path) -> Stored | None:
+    """Decodes a TIFF: samples of a pixel, and pages of the first one's size, become channels, in this order.
+
+    Previews and masks among the pages do not count.
+
+    Args:
+        data: of the file; path: for messages.
+
+    Returns:
+        None if the file is broken.
+
+    Raises:
+        ValueError: neither tifffile nor OpenCV reads this compression or layout; the message says what to do.
+    """
+    try:
+        return _decode(data)
+    except _Unreadable as error:
+        raise ValueError(f"{path} {error}") from error
+    except Exception:  # a broken file raises whatever its bytes lead to: TiffFileError, zlib.error, IndexError, ...
+        return None
+
+
+class _Unreadable(Exception):
+    """A sound file that nothing here decodes; says why and what to do."""
+
+
+def _decode(data: bytes) -> Stored:
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        every = [page.aspage() for page in file.pages]
+        whole = [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
+        first = whole[0]
+        pages = [page for page in whole if page.shape == first.shape]
+        orientation = int(first.tags.valueof(ORIENTATION, default=1))
+        declared = [int(kind) for kind in first.extrasamples]
+        alpha = declared[0] if len(pages) == len(declared) == 1 else 0
+        if all(map(_is_plain, pages)):
+            return Stored(np.concatenate([_pixels(page) for page in pages], axis=2), orientation, alpha)
+        if len(whole) > 1 or first is not every[0] or not _suits_opencv(first):
+            raise _Unreadable(
+                f"is a TIFF of {first.samplesperpixel} samples a pixel in {len(pages)} pages with compression "
+                f"{COMPRESSION(first.compression).name}, which is not read: save it with Deflate or without "
+                "compression, or `pip install imagecodecs`"
+            )
+        return Stored(_decode_with_opencv(data, file, first), orientation, alpha)
+
+
+def _is_plain(page: TiffPage) -> bool:
+    """Whether tifffile reads a page, and its samples are what they seem: no palette, no inks, no chroma."""
+    plain = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB) or page.samplesperpixel > 4
+    return plain and page.bitspersample in (8, 16, 32, 64) and page.compression in TIFF.DECOMPRESSORS
+
+
+def _pixels(page: TiffPage) -> np.ndarray:
+    """[h, w, c]"""
+    pixels = page.asarray()
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    return pixels if page.planarconfig == PLANARCONFIG.CONTIG else pixels.transpose(1, 2, 0)
+
+
+def _suits_opencv(page: TiffPage) -> bool:
+    """Whether OpenCV reads a page right: it takes planes for pixels where they have more than 8 bits."""
+    interleaved = page.planarconfig == PLANARCONFIG.CONTIG or page.bitspersample <= 8
+    return page.samplesperpixel in (1, 3, 4) and interleaved
+
+
+def _decode_with_opencv(data: bytes, file: tifffile.TiffFile, page: TiffPage) -> np.ndarray:
+    """[h, w, c] of a page that needs libtiff, such as one with LZW or JPEG compression, or a palette.
+
+    OpenCV turns the pixels whatever its flags say, and multiplies colours of 8 bits by their opacity, but not others:
+    both tags are overwritten with what means nothing.
+    """
+    changed = bytearray(data)
+    for tag, neutral in ((ORIENTATION, 1), (_EXTRA_SAMPLES, 0)):
+        if tag in page.tags:
+            place = page.tags[tag].valueoffset
+            changed[place : place + 2] = neutral.to_bytes(2, "little" if file.byteorder == "<" else "big")
+    pixels = cv2.imdecode(np.frombuffer(changed, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("OpenCV cannot decode it")
+    return pixels[..., None] if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
