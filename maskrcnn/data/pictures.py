@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from maskrcnn.data.stored import Stored, find_orientation
+from maskrcnn.data.stored import Stored, find_orientation, from_opencv
 from maskrcnn.data.tiff import MAGIC, read_tiff
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -84,11 +84,11 @@ class PictureReader:
         if image is None:
             return None
         orientation = find_orientation(bytes(metadata[0])) if metadata else 1
-        if image.ndim == 2:
-            return Stored(image[..., None], orientation, 0)
+        pixels = from_opencv(image)
+        alpha = 2 if pixels.shape[2] == 4 else 0
         if data[:8] == PNG and data[25:26] == GREY_ALPHA:
-            return Stored(image[..., [0, 3]], orientation, 2)
-        return Stored(image[..., [2, 1, 0, 3][: image.shape[2]]], orientation, 2 if image.shape[2] == 4 else 0)
+            pixels = pixels[..., [0, 3]]
+        return Stored(pixels, orientation, alpha)
 
     def _convert(self, pixels: np.ndarray, alpha: int, path: Path) -> np.ndarray:
         if pixels.dtype == np.uint16:

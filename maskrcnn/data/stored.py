@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 ORIENTATION = 274  # EXIF's tag; TIFF has the same
@@ -31,6 +32,13 @@ class Stored(NamedTuple):
         """The pixels turned as the orientation says, [h, w, c] or [w, h, c]."""
         turn = _TURNS.get(self.orientation)
         return self.pixels if turn is None else turn(self.pixels)
+
+
+def from_opencv(image: np.ndarray) -> np.ndarray:
+    """What OpenCV decoded, [h, w] or blue, green, red and maybe opacity last, as [h, w, c] with red first."""
+    if image.ndim == 2:
+        return image[..., None]
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
 
 
 def find_orientation(exif: bytes) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG, TIFF, TiffPage
 
-from maskrcnn.data.stored import ORIENTATION, Stored
+from maskrcnn.data.stored import ORIENTATION, Stored, from_opencv
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two of BigTIFF
 _EXTRA_SAMPLES = 338
@@ -99,7 +99,9 @@ def _decode_with_opencv(data: bytes, file: tifffile.TiffFile, page: TiffPage) ->
         if tag in page.tags:
             place = page.tags[tag].valueoffset
             changed[place : place + 2] = neutral.to_bytes(2, "little" if file.byteorder == "<" else "big")
-    pixels = cv2.imdecode(np.frombuffer(changed, np.uint8), cv2.IMREAD_UNCHANGED)
+    inks = page.photometric == PHOTOMETRIC.SEPARATED
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH if inks else cv2.IMREAD_UNCHANGED
+    pixels = cv2.imdecode(np.frombuffer(changed, np.uint8), flags)
     if pixels is None:
         raise ValueError("OpenCV cannot decode it")
-    return pixels[..., None] if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    return from_opencv(pixels)

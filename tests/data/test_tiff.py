@@ -141,6 +141,12 @@ def test_a_palette_is_looked_up_and_turned(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(with_tags(data, {274: 6}), tmp_path, 3), seen)
 
 
+def test_inks_become_colours(tmp_path: Path) -> None:
+    inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 255, 255, 0], [0, 0, 0, 255]]], np.uint8)
+    colours = [[[255, 255, 255], [0, 255, 255], [255, 0, 0], [0, 0, 0]]]
+    assert read(encode(inks, photometric="separated"), tmp_path, 3).tolist() == colours
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("encoder", [lambda pixels: encode(pixels, photometric="rgb"), encode_lzw])
 def test_declared_opacity_is_put_on_black_with_three_channels_and_kept_with_four(
