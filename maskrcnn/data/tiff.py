@@ -59,7 +59,7 @@ def _decode(data: bytes) -> Stored:
         alpha = declared[0] if len(pages) == len(declared) == 1 else 0
         if all(map(_is_plain, pages)):
             return Stored(np.concatenate([_pixels(page) for page in pages], axis=2), orientation, alpha)
-        if len(whole) > 1 or first is not every[0] or not _suits_opencv(first):
+        if len(pages) > 1 or first is not every[0] or not _suits_opencv(first):
             raise _Unreadable(
                 f"is a TIFF of {first.samplesperpixel} samples a pixel in {len(pages)} pages with compression "
                 f"{COMPRESSION(first.compression).name}, which is not read: save it with Deflate or without "
