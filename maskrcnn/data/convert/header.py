@@ -14,7 +14,7 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; 
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture as viewers and `read_picture` show it, turned as its EXIF entry says.
+    """Height and width of a picture as viewers and `PictureReader` show it, turned as its EXIF entry says.
 
     No pixel is decoded. For the same reason, an EXIF entry that a PNG holds after its pixels is not seen.
 
@@ -27,7 +27,7 @@ def read_size(path: Path) -> tuple[int, int]:
 def check_size(path: Path, size: tuple[int, int], annotations: Path) -> tuple[int, int]:
     """The height and width that a picture's annotations state, if it has them, turned as its EXIF entry says or not.
 
-    `read_picture` later takes the orientation that has this size.
+    `PictureReader` later takes the orientation that has this size.
 
     Args:
         path: of the picture; size: height and width in its annotations; annotations: their file, for the message.

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.convert.header import ORIENTATION, check_size, read_size
-from maskrcnn.data.pictures import read_picture
+from maskrcnn.data.pictures import PictureReader
 
 
 def save(path: Path, orientation: int) -> None:
@@ -20,7 +20,7 @@ def test_sizes_are_those_of_the_pictures_that_are_read(tmp_path: Path, suffix: s
     path = tmp_path / f"a{suffix}"
     save(path, orientation)
     assert read_size(path) == ((20, 12) if orientation >= 5 else (12, 20))
-    assert read_size(path) == read_picture(path, None).shape[:2]
+    assert read_size(path) == PictureReader(3, 65535)(path, None).shape[:2]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
@@ -38,7 +38,7 @@ def test_annotations_may_be_for_the_picture_before_it_was_turned(tmp_path: Path,
 
 def test_a_broken_exif_entry_is_ignored_as_in_reading(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((12, 20, 3), np.uint8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0no such thing")
-    assert read_size(tmp_path / "a.jpg") == (12, 20) == read_picture(tmp_path / "a.jpg", None).shape[:2]
+    assert read_size(tmp_path / "a.jpg") == (12, 20) == PictureReader(3, 65535)(tmp_path / "a.jpg", None).shape[:2]
 
 
 def test_a_text_is_no_picture(tmp_path: Path) -> None:
