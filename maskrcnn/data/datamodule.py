@@ -7,14 +7,17 @@ from typing import Any
 import albumentations
 import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.class_map import ClassMap
+from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.dataset import InstanceDataset
+from maskrcnn.data.order import EpochOrder
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
-from maskrcnn.data.sampler import EpochSampler
+from maskrcnn.data.sampler import Address, EpochSampler, InOrder
+from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Source
 from maskrcnn.data.transforms import Augmentation, Sample
 
@@ -35,6 +38,10 @@ class CocoDataModule(LightningDataModule):
         batch_size, val_batch_size: pictures in a batch of one process.
         workers: processes that make the samples; 0 makes them in the training process.
         canvases, object_slots: see `Collate`.
+        fold, folds, val_fraction, fold_group, fold_seed, fraction, class_map, repeat_threshold: see `Selection`.
+        group_by_aspect: make the training batches, over all ranks, of pictures that are higher than wide or of others,
+            as torchvision and Detectron2 do: less padding. One batch an epoch may be mixed; without effect where
+            `shuffle` is false.
 
     Attributes:
         read: reads the pictures.
@@ -42,11 +49,15 @@ class CocoDataModule(LightningDataModule):
     Attributes (after `setup`):
         classes: name of each label.
         train_annotations, val_annotations: the parts of the data set.
+        order: of the training samples.
+        selection_notes: what selection did, for people; empty where it did nothing.
     """
 
     classes: tuple[str, ...]
     train_annotations: CocoAnnotations
     val_annotations: CocoAnnotations
+    order: EpochOrder
+    selection_notes: list[str]
 
     def __init__(
         self,
@@ -64,6 +75,15 @@ class CocoDataModule(LightningDataModule):
         workers: int,
         canvases: list[tuple[int, int]],
         object_slots: list[int],
+        fold: int | None,
+        folds: int | None,
+        val_fraction: float | None,
+        fold_group: str | None,
+        fold_seed: int,
+        fraction: float,
+        class_map: ClassMap | None,
+        repeat_threshold: float,
+        group_by_aspect: bool,
     ) -> None:
         super().__init__()
         if seed < 0:
@@ -81,6 +101,10 @@ class CocoDataModule(LightningDataModule):
         self.val_batch_size = val_batch_size
         self.workers = workers
         self.collate = Collate(canvases, object_slots)
+        self.selection = Selection(
+            fold, folds, val_fraction, fold_group, fold_seed, fraction, class_map, repeat_threshold
+        )
+        self.group_by_aspect = group_by_aspect
 
     def prepare_data(self) -> None:
         """Makes sure that the data set is there; runs in one process of a machine."""
@@ -90,35 +114,37 @@ class CocoDataModule(LightningDataModule):
         """Reads and checks the annotations, once.
 
         Raises:
-            ValueError: of `read_annotations`; or nothing to learn from; or the parts differ in their classes.
+            ValueError: of `Selection.read`; or an epoch would be empty.
         """
         if hasattr(self, "classes"):
             return
-        train, val = (read_annotations(split) for split in self.source.splits(self.root))
-        if not any(len(record.objects.labels) for record in train.records):
-            raise ValueError(f"{train.file} has no usable annotation of a single object; there is nothing to learn")
-        if train.classes != val.classes:
-            raise ValueError(_difference(train, val))
-        self.train_annotations, self.val_annotations = train, val
-        self.classes = train.classes
+        selected = self.selection.read(self.source.splits(self.root))
+        portrait = selected.census.portrait if self.group_by_aspect else None
+        self.order = EpochOrder(selected.factors, portrait, self.seed, self.shuffle)
+        if not len(self.order):
+            raise ValueError(f"an epoch of {len(selected.factors)} training pictures is empty: raise the sets' weights")
+        self.selection_notes = selected.notes
+        if len(self.order) != len(selected.factors):
+            self.selection_notes.append(f"{len(self.order)} samples an epoch")
+        self.train_annotations, self.val_annotations = selected.train, selected.val
+        self.classes = selected.train.classes
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled and augmented. A last batch that is not full is left out, unless it is the only one."""
         dataset = InstanceDataset(self.train_annotations, self.read, self.seed, self.resize, self.augmentation)
         rank, world_size = self._rank()
         epoch, batch = self._position(world_size)
-        seed = self.seed if self.shuffle else None
-        sampler = EpochSampler(len(dataset), seed, rank, world_size, epoch, batch * self.batch_size)
+        sampler = EpochSampler(self.order, self.batch_size, rank, world_size, epoch, batch * self.batch_size)
         return self._loader(dataset, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
 
     def train_batches(self, world_size: int) -> int:
         """Batches that one rank trains on in an epoch, known without making a loader."""
-        return max(len(self.train_annotations.records) // world_size // self.batch_size, 1)
+        return max(len(self.order) // world_size // self.batch_size, 1)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """All pictures in order."""
         dataset = InstanceDataset(self.val_annotations, self.read, self.seed, self.resize, None)
-        sampler = EpochSampler(len(dataset), None, *self._rank(), epoch=0, start=0)
+        sampler = InOrder(len(dataset), *self._rank())
         return self._loader(dataset, sampler, self.val_batch_size, drop_last=False)
 
     def test_dataloader(self) -> DataLoader[Sample]:
@@ -145,7 +171,7 @@ class CocoDataModule(LightningDataModule):
         return divmod(done, max(batches, 1))
 
     def _loader(
-        self, dataset: InstanceDataset, sampler: EpochSampler, batch_size: int, drop_last: bool
+        self, dataset: InstanceDataset, sampler: Sampler[Address], batch_size: int, drop_last: bool
     ) -> DataLoader[Sample]:
         return DataLoader(
             dataset,
@@ -160,18 +186,3 @@ class CocoDataModule(LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=self.workers > 0,
         )
-
-
-def _difference(train: CocoAnnotations, val: CocoAnnotations) -> str:
-    """What differs in the classes of the two parts, and what to do."""
-    facts = [
-        f"{one.file} lacks {', '.join(sorted(set(other.classes) - set(one.classes)))}"
-        for one, other in ((train, val), (val, train))
-        if set(other.classes) - set(one.classes)
-    ]
-    if not facts:
-        facts = [f"{part.file} has the order {', '.join(part.classes)}" for part in (train, val)]
-    return (
-        f"training and validation differ in their classes: {'; '.join(facts)}. "
-        "Write the same 'categories' with the same ids into both files"
-    )

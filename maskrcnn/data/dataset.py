@@ -6,11 +6,12 @@ from torch.utils.data import Dataset
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
+from maskrcnn.data.sampler import Address
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 
 
 class InstanceDataset(Dataset[Sample]):
-    """Samples addressed by (epoch, index): each is a function of (seed, epoch, index), whichever worker makes it.
+    """Samples addressed by (epoch, index, repeat): each is a function of these and the seed, whichever worker makes it.
 
     Args:
         annotations: the data set.
@@ -37,10 +38,11 @@ class InstanceDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.annotations.records)
 
-    def __getitem__(self, address: tuple[int, int]) -> Sample:
+    def __getitem__(self, address: Address) -> Sample:
         # Set here because it holds for a process, and this runs in every one: processes are the parallelism.
         cv2.setNumThreads(0)
-        epoch, index = address
+        epoch, index, repeat = address
         record = self.annotations.records[index]
         image = self.read(record.path, (record.height, record.width))
-        return make_sample(image, record, index, sample_seed(self.seed, epoch, index), self.resize, self.augmentation)
+        seed = sample_seed(self.seed, epoch, index, repeat)
+        return make_sample(image, record, index, seed, self.resize, self.augmentation)

@@ -1,25 +1,30 @@
-"""The order of the pictures: a function of (seed, epoch), whatever was drawn before."""
+"""Addresses of samples for the loader, rank by rank."""
 
 from collections.abc import Iterator
 
-import numpy as np
 from torch.utils.data import Sampler
 
+from maskrcnn.data.order import EpochOrder
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields addresses (epoch, index) of the samples of one rank.
+Address = tuple[int, int, int]  # epoch, index of the picture, how often it came before in this epoch
+
+
+class EpochSampler(Sampler[Address]):
+    """Yields the training samples of one rank.
+
+    Ranks get equally many, in turns, so that their batches together are the batches of one process with as many
+    pictures. Up to `world_size` - 1 samples are left out, others each epoch.
 
     Args:
-        size: pictures in the data set.
-        seed: of the run, from 0 on. None keeps the pictures in order and the epoch at 0, for validation.
-        rank, world_size: of the process. With a seed, ranks get equally many pictures, for which up to `world_size` - 1
-            are left out, others each epoch; without one every picture comes exactly once.
+        order: the samples of each epoch.
+        batch_size: of one rank.
+        rank, world_size: of the process.
         epoch, start: where to go on: in its first pass, the sampler begins with sample `start` of that epoch.
     """
 
-    def __init__(self, size: int, seed: int | None, rank: int, world_size: int, epoch: int, start: int) -> None:
-        self.size = size
-        self.seed = seed
+    def __init__(self, order: EpochOrder, batch_size: int, rank: int, world_size: int, epoch: int, start: int) -> None:
+        self.order = order
+        self.batch_size = batch_size
         self.rank = rank
         self.world_size = world_size
         self.epoch = epoch
@@ -29,18 +34,30 @@ class EpochSampler(Sampler[tuple[int, int]]):
         """Called by Lightning at the start of each epoch."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[Address]:
         start, self.start = self.start, 0
-        epoch = 0 if self.seed is None else self.epoch
-        yield from ((epoch, int(index)) for index in self._order(epoch)[start:])
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if self.seed is None:
-            return np.arange(self.rank, self.size, self.world_size)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
-        return order[: len(self) * self.world_size][self.rank :: self.world_size]
+        epoch = self.epoch if self.order.shuffle else 0
+        samples = self.order.samples(epoch, self.batch_size * self.world_size)
+        own = samples[: len(self) * self.world_size][self.rank :: self.world_size]
+        yield from ((epoch, int(index), int(repeat)) for index, repeat in own[start:])
 
     def __len__(self) -> int:
-        if self.seed is None:
-            return len(range(self.rank, self.size, self.world_size))
-        return self.size // self.world_size
+        return len(self.order) // self.world_size
+
+
+class InOrder(Sampler[Address]):
+    """Yields every picture once, for validation; ranks take turns.
+
+    Args:
+        size: pictures in the data set.
+        rank, world_size: of the process.
+    """
+
+    def __init__(self, size: int, rank: int, world_size: int) -> None:
+        self.indices = range(rank, size, world_size)
+
+    def __iter__(self) -> Iterator[Address]:
+        yield from ((0, index, 0) for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)

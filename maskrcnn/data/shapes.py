@@ -70,8 +70,8 @@ class ShapesSource:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def splits(self, root: Path) -> Splits:
-        return Splits(Split(root / "train", root / "train.json"), Split(root / "val", root / "val.json"))
+    def splits(self, root: Path) -> list[Splits]:
+        return [Splits(Split(root / "train", root / "train.json"), Split(root / "val", root / "val.json"))]
 
     def _check(self, root: Path) -> None:
         if not (root / PARAMETERS).is_file():

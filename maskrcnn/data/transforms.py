@@ -27,7 +27,7 @@ class Sample:
     masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255 in the frame of the box
     original_size: tuple[int, int]  # height and width of the picture as it was read
     index: int  # position in the data set
-    key: int  # 0..2**32-1, a hash of (seed, epoch, index)
+    key: int  # 0..2**32-1, a hash of (seed, epoch, index, repeat)
     vanished: int  # objects that the augmentation moved out of the picture
 
 
@@ -71,9 +71,10 @@ class Augmentation:
         return image, Layers(result["masks"], layers.places)
 
 
-def sample_seed(seed: int, epoch: int, index: int) -> np.random.SeedSequence:
-    """The source of all randomness of one sample."""
-    return np.random.SeedSequence([seed, epoch, index])
+def sample_seed(seed: int, epoch: int, index: int, repeat: int = 0) -> np.random.SeedSequence:
+    """The source of all randomness of one sample; `repeat` is how often its picture came before in the epoch."""
+    # Without the number where it is 0: a seed of two words fills numpy's pool, and a zero more would then count.
+    return np.random.SeedSequence([seed, epoch, index, repeat] if repeat else [seed, epoch, index])
 
 
 def make_sample(

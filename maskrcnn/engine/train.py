@@ -114,6 +114,8 @@ def train(
         highlight=False,
         soft_wrap=True,
     )
+    if data.selection_notes:
+        console.print(f"selected: {'; '.join(data.selection_notes)}", highlight=False, soft_wrap=True)
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
     start = None if resume is None else _last_checkpoint(Path(resume))

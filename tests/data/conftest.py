@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maskrcnn.data.shapes import ShapesSource
-from maskrcnn.data.source import Split
+from maskrcnn.data.source import CocoSource, Split
 
 TINY: dict[str, Any] = {
     "images": [
@@ -71,3 +71,53 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Split]:
         return Split(tmp_path, tmp_path / "annotations.json")
 
     return write_dataset
+
+
+@pytest.fixture
+def write_set(tmp_path: Path) -> Callable[..., CocoSource]:
+    """Writes a data set below `tmp_path`: pictures of noise, each with squares of the classes that are named for it.
+
+    Pictures are called 0.png, 1.png, ..., have the ids 100, 101, ...; the first and every third is higher than wide.
+    The categories are those that are named, by alphabet, with ids from `first_id` on. `val` names the classes in each
+    validation picture; without, there is no validation part.
+    """
+
+    def write_part(file: Path, named: list[list[str]], classes: list[str], first_id: int) -> None:
+        file.with_suffix("").mkdir(parents=True)
+        images, annotations = [], []
+        for i, names in enumerate(named):
+            height, width = (40, 30) if i % 3 == 0 else (30, 40)
+            images.append({"id": 100 + i, "file_name": f"{i}.png", "height": height, "width": width})
+            noise = np.random.default_rng(i).integers(256, size=(height, width, 3), dtype=np.uint8)
+            cv2.imwrite(str(file.with_suffix("") / f"{i}.png"), noise)
+            for k, name in enumerate(names):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": 100 + i,
+                        "category_id": first_id + classes.index(name),
+                        "segmentation": [[k, k, k + 9, k, k + 9, k + 9, k, k + 9]],
+                        "iscrowd": 0,
+                        "bbox": [k, k, 9, 9],
+                        "area": 81,
+                    }
+                )
+        categories = [{"id": first_id + k, "name": name} for k, name in enumerate(classes)]
+        dataset = {"images": images, "annotations": annotations, "categories": categories}
+        file.write_text(json.dumps(dataset))
+
+    def write_parts(
+        name: str, train: list[list[str]], val: list[list[str]] | None = None, first_id: int = 1
+    ) -> CocoSource:
+        classes = sorted({one for names in train for one in names})
+        write_part(tmp_path / name / "train.json", train, classes, first_id)
+        if val is not None:
+            write_part(tmp_path / name / "val.json", val, classes, first_id)
+        return CocoSource(
+            train_images=f"{name}/train",
+            train_annotations=f"{name}/train.json",
+            val_images=None if val is None else f"{name}/val",
+            val_annotations=None if val is None else f"{name}/val.json",
+        )
+
+    return write_parts

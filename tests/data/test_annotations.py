@@ -262,7 +262,8 @@ def test_pictures_in_folders(write: Write, tiny: Dataset) -> None:
 
 def test_paths_of_a_source(tmp_path: Path) -> None:
     source = CocoSource(train_images="t", train_annotations="t.json", val_images="/abs/v", val_annotations="v.json")
-    train, val = source.splits(tmp_path)
+    (splits,) = source.splits(tmp_path)
+    train, val = splits.train, splits.val
     assert train == (tmp_path / "t", tmp_path / "t.json")
     assert val == (Path("/abs/v"), tmp_path / "v.json")
     with pytest.raises(FileNotFoundError, match=r"no directory .*/t: set data\.root or data\.source\.train_images"):

@@ -38,6 +38,15 @@ def module(root: Path, source: Any, **changes: Any) -> CocoDataModule:
         "workers": 0,
         "canvases": [(128, 192)],
         "object_slots": [8],
+        "fold": None,
+        "folds": None,
+        "val_fraction": None,
+        "fold_group": None,
+        "fold_seed": 0,
+        "fraction": 1.0,
+        "class_map": None,
+        "repeat_threshold": 0.0,
+        "group_by_aspect": False,
     }
     return CocoDataModule(**{**choices, **changes})
 

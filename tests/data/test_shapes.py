@@ -118,7 +118,7 @@ def test_same_seed_for_both_parts_is_refused() -> None:
 
 
 def test_ground_truth_scores_one(shapes_root: Path, shapes_source: ShapesSource) -> None:
-    truth = read_annotations(shapes_source.splits(shapes_root).train).ground_truth()
+    truth = read_annotations(shapes_source.splits(shapes_root)[0].train).ground_truth()
     assert any(annotation["iscrowd"] for annotation in truth["annotations"])
     coco = COCO()
     coco.dataset = truth

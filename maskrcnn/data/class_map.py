@@ -1,0 +1,83 @@
+"""Classes chosen, merged and renamed; and the classes of several data sets joined."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from maskrcnn.data.coco import CocoAnnotations, Record
+from maskrcnn.data.views import Joined, Relabelled
+
+ClassMap = dict[str, list[str]]
+
+
+def annotate(
+    file: Path, classes: tuple[str, ...], category_ids: tuple[int, ...], records: Sequence[Record]
+) -> CocoAnnotations:
+    """Annotations whose pictures are a view."""
+    return CocoAnnotations(file, classes, category_ids, cast(list[Record], records))
+
+
+def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnotations:
+    """Chooses, merges and renames classes.
+
+    Args:
+        annotations: a data set.
+        class_map: old names by new name. Labels follow its order; a new class has the category id of the first old one
+            that is listed for it. What is not listed is left out.
+
+    Raises:
+        ValueError: no class at all, an old name that the data set does not have, or that is listed twice.
+    """
+    labels = np.full(len(annotations.classes), -1)
+    for label, (new, names) in enumerate(class_map.items()):
+        if not isinstance(new, str) or not names:
+            raise ValueError(f"data.class_map.{new} is {names}; give a name, and the list of names that it stands for")
+        for name in names:
+            if name not in annotations.classes:
+                near = difflib.get_close_matches(name, annotations.classes, n=3)
+                known = f"Did you mean {' or '.join(near)}?" if near else f"There are {_few(annotations.classes)}."
+                raise ValueError(f"data.class_map.{new}: {annotations.file} has no class {name!r}. {known}")
+            old = annotations.classes.index(name)
+            if labels[old] >= 0:
+                raise ValueError(f"data.class_map lists {name!r} twice; an object has one class")
+            labels[old] = label
+    if not class_map:
+        raise ValueError("data.class_map lists no class; null keeps the classes as they are")
+    ids = tuple(annotations.category_ids[annotations.classes.index(names[0])] for names in class_map.values())
+    return annotate(annotations.file, tuple(class_map), ids, Relabelled(annotations.records, labels))
+
+
+def join(parts: dict[str, CocoAnnotations], classes: tuple[str, ...], category_ids: tuple[int, ...]) -> CocoAnnotations:
+    """Puts data sets one after the other; the file's place is taken by the folder that holds them all.
+
+    Args:
+        parts: by name of the set, at least one; classes, category_ids: of `join_classes`.
+    """
+    if len(parts) == 1 and next(iter(parts.values())).classes == classes:
+        return next(iter(parts.values()))
+    records = {
+        name: Relabelled(part.records, np.array([classes.index(one) for one in part.classes]))
+        for name, part in parts.items()
+    }
+    folder = Path(os.path.commonpath([part.file.parent.resolve() for part in parts.values()]))
+    return annotate(folder, classes, category_ids, Joined(dict(records)))
+
+
+def join_classes(parts: Sequence[CocoAnnotations]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The classes of several data sets by name, in the order in which they come, and their category ids: the sets' own
+    where they agree, else counted from 1.
+    """
+    pairs = {pair for part in parts for pair in zip(part.classes, part.category_ids)}
+    classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
+    ids = dict(pairs)
+    if len(pairs) == len(classes) == len(set(ids.values())):
+        return classes, tuple(ids[name] for name in classes)
+    return classes, tuple(range(1, len(classes) + 1))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")

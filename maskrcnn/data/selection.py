@@ -1,0 +1,212 @@
+"""Which pictures are learnt and which validate, with which classes."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from maskrcnn.data.census import Census, take_census
+from maskrcnn.data.class_map import ClassMap, annotate, join, join_classes, map_classes
+from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.folds import find_groups, stratify
+from maskrcnn.data.repeat import repeat_factors
+from maskrcnn.data.source import Splits
+from maskrcnn.data.views import Chosen
+
+
+class Selected(NamedTuple):
+    """What was selected."""
+
+    train: CocoAnnotations
+    val: CocoAnnotations
+    census: Census  # of the training pictures
+    factors: np.ndarray  # [n] float64: how often each training picture comes in an epoch, on average
+    notes: list[str]  # what a user should know of it; empty where everything is as in the files
+
+
+class Selection:
+    """Selects pictures and classes.
+
+    Each data set of a mixture is split for itself, by its own classes, so that splits are the same for any class map.
+
+    Args:
+        fold, folds: train on all but one of so many parts of the training file, and validate on that part, 0 to
+            folds - 1; null validates on the validation file.
+        val_fraction: the share of the training file's pictures to validate on, where there is no validation file.
+        fold_group: regular expression, searched for in file names; pictures for which it captures the same text stay in
+            one part. Null: each picture for itself.
+        fold_seed: of the parts and of `fraction`, from 0 on; they do not depend on the run's seed.
+        fraction: the share of the training pictures to learn from; a smaller one is a part of a larger one.
+        class_map: see `map_classes`; null keeps the classes.
+        repeat_threshold: see `repeat_factors`.
+
+    Raises:
+        ValueError: a choice is not usable, or contradicts another.
+    """
+
+    def __init__(
+        self,
+        fold: int | None,
+        folds: int | None,
+        val_fraction: float | None,
+        fold_group: str | None,
+        fold_seed: int,
+        fraction: float,
+        class_map: ClassMap | None,
+        repeat_threshold: float,
+    ) -> None:
+        if (fold is None) != (folds is None):
+            given = f"data.folds={folds}" if fold is None else f"data.fold={fold}"
+            raise ValueError(
+                f"{given} needs the other of the two: data.fold=0 data.folds=5 trains on the last four fifths"
+            )
+        if fold is not None and folds is not None and (folds < 2 or not 0 <= fold < folds):
+            raise ValueError(f"data.fold is {fold} of data.folds={folds}; give 2 or more, and one of 0 to folds - 1")
+        if folds is not None and val_fraction is not None:
+            raise ValueError(
+                f"data.folds={folds} and data.val_fraction={val_fraction} contradict: set one of them to null"
+            )
+        if val_fraction is not None and not 0 < val_fraction < 1:
+            raise ValueError(f"data.val_fraction is {val_fraction}; it must be between 0 and 1")
+        if not 0 < fraction <= 1:
+            raise ValueError(f"data.fraction is {fraction}; it must be more than 0, and at most 1")
+        if not 0 <= repeat_threshold <= 1:
+            raise ValueError(f"data.repeat_threshold is {repeat_threshold}; it must be a share, 0 (off) to 1")
+        if fold_seed < 0:
+            raise ValueError(f"data.fold_seed is {fold_seed}; it must be 0 or more")
+        self.fold, self.folds, self.val_fraction = fold, folds, val_fraction
+        self.fold_group = None if fold_group is None else _compile(fold_group)
+        self.fold_seed, self.fraction, self.class_map = fold_seed, fraction, class_map
+        self.repeat_threshold = repeat_threshold
+
+    def read(self, sources: list[Splits]) -> Selected:
+        """Reads and checks the annotations, and selects.
+
+        Args:
+            sources: where the parts lie, of each data set.
+
+        Raises:
+            ValueError: of `read_annotations`; nothing to learn from or to validate on; parts that differ in classes.
+        """
+        self._check(sources)
+        notes: list[str] = []
+        trains: dict[str, CocoAnnotations] = {}
+        vals: dict[str, CocoAnnotations] = {}
+        for source in sources:
+            trains[source.name], val = self._split(source, notes)
+            if val is not None:
+                vals[source.name] = val
+        classes, ids = join_classes(list(trains.values()))
+        weights = np.repeat([source.weight for source in sources], [len(part.records) for part in trains.values()])
+        if len(sources) > 1:
+            notes += [f"{one.name}: {len(trains[one.name].records)} pictures x {one.weight:g}" for one in sources]
+        train, val = join(trains, classes, ids), join(vals, classes, ids)
+        if self.class_map is not None:
+            before = [train, val]
+            train, val = (map_classes(part, self.class_map) for part in before)
+            notes.append(f"classes {', '.join(train.classes)}{_left_out(before, self.class_map)}")
+        if self.fraction < 1:
+            order = np.random.default_rng([self.fold_seed, 1]).permutation(len(train.records))
+            kept = np.sort(order[: max(int(len(order) * self.fraction + 0.5), 1)])
+            notes.append(f"data.fraction={self.fraction}: {len(kept)} of {len(order)} training pictures")
+            train, weights = _choose(train, kept), weights[kept]
+        census = take_census(train.records)
+        if not len(census.labels):
+            raise ValueError(f"{train.file} has no usable annotation of a single object; there is nothing to learn")
+        repeats = repeat_factors(census, self.repeat_threshold)
+        if self.repeat_threshold > 0:
+            notes.append(f"repeat factors {repeats.min():.2f} to {repeats.max():.2f}")
+        return Selected(train, val, census, weights * repeats, notes)
+
+    def _check(self, sources: list[Splits]) -> None:
+        """Whether it is clear what to validate on."""
+        present = [source.val.annotations for source in sources if source.val is not None]
+        if self.val_fraction is not None and present:
+            raise ValueError(
+                f"data.val_fraction={self.val_fraction} takes the validation pictures from the training file, but "
+                f"there is a validation file, {present[0]}: set data.val_fraction=null, or val_images and "
+                "val_annotations of its source to null"
+            )
+        if self.val_fraction is None and self.folds is None and not present:
+            raise ValueError(
+                "there is nothing to validate on: give data.source.val_images and data.source.val_annotations, or take "
+                "a part of the training pictures by data.val_fraction=0.2, or by data.fold=0 data.folds=5"
+            )
+
+    def _split(self, source: Splits, notes: list[str]) -> tuple[CocoAnnotations, CocoAnnotations | None]:
+        """The training and validation part of a data set."""
+        train = read_annotations(source.train)
+        if self.folds is None and self.val_fraction is None:
+            val = None if source.val is None else read_annotations(source.val)
+            if val is not None and train.classes != val.classes:
+                raise ValueError(_difference(train, val))
+            return train, val
+        size = len(train.records)
+        groups = np.arange(size)
+        if self.fold_group is not None:
+            names = [Path(os.path.relpath(record.path, source.train.images)).as_posix() for record in train.records]
+            groups = find_groups(names, self.fold_group)
+        if self.folds is not None:
+            shares, chosen, key = [1 / self.folds] * self.folds, self.fold, f"data.folds={self.folds}"
+        else:
+            assert self.val_fraction is not None
+            shares, chosen = [self.val_fraction, 1 - self.val_fraction], 0
+            key = f"data.val_fraction={self.val_fraction}"
+        parts = stratify(take_census(train.records), groups, shares, self.fold_seed)
+        if len(np.unique(parts)) < len(shares):
+            raise ValueError(
+                f"{key} leaves a part without any picture: {train.file} has {size} pictures in {groups.max() + 1} "
+                "groups that stay together. Make fewer or larger parts, or smaller groups by data.fold_group"
+            )
+        held = np.flatnonzero(parts == chosen)
+        unused = "" if source.val is None else f", {source.val.annotations} is not used"
+        what = f"fold {self.fold} of {self.folds}" if self.folds is not None else key
+        notes.append(
+            f"{what} of {train.file.name}: {size - len(held)} pictures to learn, {len(held)} to validate{unused}"
+        )
+        return _choose(train, np.flatnonzero(parts != chosen)), _choose(train, held)
+
+
+def _compile(expression: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise ValueError(f"data.fold_group={expression} is not a regular expression: {error}") from error
+    if not pattern.groups:
+        raise ValueError(f"data.fold_group={expression} captures nothing; put what a group shares in parentheses")
+    return pattern
+
+
+def _choose(annotations: CocoAnnotations, indices: np.ndarray) -> CocoAnnotations:
+    records = Chosen(annotations.records, indices)
+    return annotate(annotations.file, annotations.classes, annotations.category_ids, records)
+
+
+def _left_out(parts: list[CocoAnnotations], class_map: ClassMap) -> str:
+    """How many objects of which classes a map leaves out of the training and validation part."""
+    classes = parts[0].classes
+    listed = {name for names in class_map.values() for name in names}
+    counts = [np.bincount(take_census(part.records).labels, minlength=len(classes)) for part in parts]
+    missing = sorted((i for i, name in enumerate(classes) if name not in listed), key=lambda i: -int(counts[0][i]))
+    if not missing:
+        return ""
+    train, val = (int(count[missing].sum()) for count in counts)
+    few = ", ".join(f"{classes[i]} {counts[0][i]}" for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
+    return f" ({train} training and {val} validation objects of {len(missing)} others left out; in training {few})"
+
+
+def _difference(train: CocoAnnotations, val: CocoAnnotations) -> str:
+    """What differs in the classes of the two parts, and what to do."""
+    facts = [
+        f"{one.file} lacks {', '.join(sorted(set(other.classes) - set(one.classes)))}"
+        for one, other in ((train, val), (val, train))
+        if set(other.classes) - set(one.classes)
+    ]
+    if not facts:
+        facts = [f"{part.file} has the order {', '.join(part.classes)}" for part in (train, val)]
+    return (
+        f"training and validation differ in their classes: {'; '.join(facts)}. "
+        "Write the same 'categories' with the same ids into both files"
+    )
