@@ -35,7 +35,8 @@ def stratify(census: Census, groups: np.ndarray, shares: Sequence[float], seed: 
 
     Greedy, as iterative stratification (Sechidis et al. 2011, On the stratification of multi-label data): groups with
     the rarest class go first, those with most of it before others, in a random order otherwise. Each goes to the part
-    that it fills least: where the sum of squares of what is there, in shares of what is wanted, grows least.
+    that it fills least: where the sum of squares of what is there, in shares of what is wanted, grows least,
+    among those that do not yet have their number of pictures.
 
     Args:
         census: of the pictures; groups: [n] int64, 0..G-1.
@@ -65,12 +66,14 @@ def stratify(census: Census, groups: np.ndarray, shares: Sequence[float], seed: 
     filled = np.zeros((len(totals), len(weights)))
     parts = np.zeros(len(starts), np.int64)
     ends = np.append(starts[1:], len(keys))
+    room = np.floor(weights * len(groups) + 1e-9)  # 0.29 * 100 is less than 29
     for group in np.lexsort((chance, -most, rarest)):
         window = slice(starts[group], ends[group])
         new, held = added[window], columns[window]
         # Weighted by the parts' shares: without, the least sum of squares would give a small part less than its share.
         growth = (new * (2 * filled[held] + new)).sum(axis=0) * weights
-        part = np.argmin(growth)
+        part = np.argmin(np.where((room > 0) | (room <= 0).all(), growth, np.inf))
         filled[held, part] += new[:, part]
+        room[part] -= numbers[ends[group] - 1]  # the last column, of pictures
         parts[group] = part
     return parts[groups]

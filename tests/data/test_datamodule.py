@@ -3,6 +3,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import albumentations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.mixed import Member, MixedSource
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.shapes import ShapesSource
 from maskrcnn.data.source import CocoSource, Split
@@ -225,6 +227,113 @@ def test_a_resumed_run_sees_what_it_would_have_seen(
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="You're resuming")  # "your dataloader is not resumable": it is
             assert fit(data(), None, tmp_path / f"{step}.ckpt", limit) == whole[step:]
+
+
+EVERYTHING: dict[str, Any] = {
+    "resize": Resize(shortest=[30, 40], longest=64),
+    "canvases": [(64, 64)],
+    "fold": 1,
+    "folds": 3,
+    "fraction": 0.9,
+    "class_map": {"first": ["a", "d"], "second": ["c"]},
+    "repeat_threshold": 0.6,
+    "group_by_aspect": True,
+}
+
+
+@pytest.fixture
+def selected(write_set: Callable[..., CocoSource], tmp_path: Path) -> Callable[..., CocoDataModule]:
+    """Two mixed sets under every kind of selection: 33 of 54 pictures to learn, landscape and portrait."""
+    rng = np.random.default_rng(0)
+    members = {}
+    for name, classes, weight in (("one", ["a", "b", "c"], 1.0), ("two", ["c", "d"], 1.5)):
+        named = [list(rng.choice(classes, rng.integers(3))) for _ in range(27)]
+        members[name] = Member(root=".", source=write_set(name, named), weight=weight)
+
+    def make(**changes: Any) -> CocoDataModule:
+        data = module(tmp_path, MixedSource(sources=members), **{**EVERYTHING, **changes})
+        data.setup()
+        return data
+
+    return make
+
+
+def test_a_selection_gives_the_same_bits_for_any_workers(selected: Callable[..., CocoDataModule]) -> None:
+    data = selected()
+    pictures = len(data.train_annotations.records)
+    assert pictures == round(0.9 * 36)
+    assert len(data.order) > 1.25 * pictures
+    assert data.train_batches(1) == len(data.order) // 4
+    alone = [epoch_of(data, epoch) for epoch in (0, 1)]
+    assert [len(epoch) for epoch in alone] == [len(data.order) // 4] * 2
+    high = [(batch.original_sizes[:, 0] > batch.original_sizes[:, 1]).tolist() for batch in alone[1]]
+    assert all(len(set(batch)) == 1 for batch in high[:-1])
+    assert {batch[0] for batch in high} == {False, True}
+    for workers in (1, 2):
+        assert equal(epoch_of(selected(workers=workers), 1), alone[1])
+    assert not equal(epoch_of(selected(seed=12), 1), alone[1])
+
+
+@pytest.mark.parametrize(
+    "workers, limit, steps", [(0, 1.0, [1, 5, 9, 10, 14]), (0, 3, [2, 3, 4]), (2, 1.0, [5])], ids=str
+)
+def test_a_resumed_run_with_a_selection(
+    selected: Callable[..., CocoDataModule], tmp_path: Path, workers: int, limit: float | int, steps: list[int]
+) -> None:
+    whole = fit(selected(), tmp_path, None, limit)
+    assert len(whole) == 2 * (selected().train_batches(1) if limit == 1.0 else 3)
+    assert len({key for batch in whole for key in batch}) == sum(map(len, whole))  # no sample comes twice
+    for step in steps:
+        assert fit(selected(workers=workers), None, tmp_path / f"{step}.ckpt", limit) == whole[step:]
+
+
+def rank_of(data: CocoDataModule, rank: int, world_size: int) -> list[Batch]:
+    """The batches of one of several processes in the third epoch."""
+    progress = SimpleNamespace(total=SimpleNamespace(processed=2 * data.train_batches(world_size)))
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]  # what the data module asks of a trainer
+        global_rank=rank,
+        world_size=world_size,
+        limit_train_batches=1.0,
+        fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress)),
+    )
+    return list(data.train_dataloader())
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_ranks_share_the_batches_of_one_process(selected: Callable[..., CocoDataModule], world_size: int) -> None:
+    whole = rank_of(selected(), 0, 1)
+    ranks = [rank_of(selected(batch_size=4 // world_size), rank, world_size) for rank in range(world_size)]
+    assert [len(batches) for batches in ranks] == [len(whole)] * world_size
+    for batch, *shares in zip(whole, *ranks, strict=True):
+        for i in range(4):
+            one, part = i // world_size, shares[i % world_size]
+            together, alone = ([tensor[k] for tensor in flat(b)] for b, k in ((batch, i), (part, one)))
+            assert all(torch.equal(x, y) for x, y in zip(together, alone, strict=True))
+
+
+def test_every_coming_of_a_picture_is_augmented_differently(selected: Callable[..., CocoDataModule]) -> None:
+    data = selected(transforms=[albumentations.ColorJitter(p=1.0)], workers=2, resize=Resize(shortest=[40], longest=64))
+    seen: dict[int, list[bytes]] = {}
+    for batch in [*epoch_of(data, 0), *epoch_of(data, 1)]:
+        for index, image in zip(batch.indices.tolist(), batch.images, strict=True):
+            seen.setdefault(index, []).append(image.numpy().tobytes())
+    assert max(map(len, seen.values())) >= 4
+    assert all(len(set(images)) == len(images) for images in seen.values())
+
+
+def test_first_comings_are_as_they_were_before_there_were_others(ready: Callable[..., CocoDataModule]) -> None:
+    for seed in (11, 2**40):
+        data = ready(seed=seed)
+        keys = {
+            int(i): int(key) for batch in epoch_of(data, 1) for i, key in zip(batch.indices, batch.keys, strict=True)
+        }
+        assert keys == {i: np.random.SeedSequence([seed, 1, i]).generate_state(1)[0] for i in range(40)}
+
+
+def test_an_epoch_without_samples_is_refused(write_set: Callable[..., CocoSource], tmp_path: Path) -> None:
+    source = MixedSource(sources={"one": Member(root=".", source=write_set("one", [["a"]], [["a"]]), weight=0.5)})
+    with pytest.raises(ValueError, match="an epoch of 1 training pictures is empty: raise the sets' weights"):
+        module(tmp_path, source).setup()
 
 
 def two_parts(write: Callable[[dict[str, Any]], Split], tmp_path: Path, train: Any, val: Any) -> CocoDataModule:
