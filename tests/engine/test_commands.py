@@ -167,3 +167,33 @@ def test_a_trial_that_fails_does_not_stop_the_others_of_a_sweep(command: Command
 def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "--help", cwd=tmp_path, tiny=False)
     assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
+
+
+def test_a_selection_is_kept_in_the_checkpoint(command: Command, tmp_path: Path) -> None:
+    done = command(
+        "train.py", "trainer.max_epochs=1", "data.class_map={round:[circle],edged:[square,star]}", "data.fold=1",
+        "data.folds=4", "data.repeat_threshold=0.9", f"run_dir={tmp_path}/run", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "12 training and 4 validation pictures, 2 classes" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.startswith("selected: "))
+    assert "selected: fold 1 of 4 of train.json: 12 pictures to learn, 4 to validate" in line
+    assert (
+        "val.json is not used; classes round, edged (" in line and "of 1 others left out; in training triangle" in line
+    )
+    assert "repeat factors 1.00 to 1." in line
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    content = checkpoint.read(best)["maskrcnn"]
+    assert (content["classes"], content["category_ids"]) == (["round", "edged"], [1, 2])
+    done = command("evaluate.py", f"checkpoint={best}", tiny=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
+    assert set(scores["per_class"]) == {"round", "edged"}
+    before = last_scores(tmp_path / "run")
+    assert {name: scores[name] for name in before} == pytest.approx(before, rel=0, abs=0, nan_ok=True)
+    found = json.loads((tmp_path / "run" / "evaluation" / "detections.json").read_text())
+    assert {one["category_id"] for one in found} == {1, 2}
+    assert len({one["image_id"] for one in found}) == 4
+    refused = command("evaluate.py", f"checkpoint={best}", 'override=["data.class_map=null"]', tiny=False, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "knows the classes round, edged, but the data has circle, square, triangle, star" in refused.stderr
