@@ -32,7 +32,7 @@ class Batch(NamedTuple):
     image_sizes: Tensor  # [B, 2] int64, height and width of the content on the canvas
     original_sizes: Tensor  # [B, 2] int64, height and width of the picture as it was read
     indices: Tensor  # [B] int64, the pictures' positions in their data set
-    keys: Tensor  # [B] int64 in 0..2**32-1, a hash of (seed, epoch, index): the source of all sampling noise
+    keys: Tensor  # [B] int64 in 0..2**32-1, a hash of (seed, epoch, index, repeat): the source of all sampling noise
     targets: Targets
     dropped: Tensor  # [B] int64, objects for which there was no slot
 

@@ -107,7 +107,12 @@ class CocoDataModule(LightningDataModule):
         self.group_by_aspect = group_by_aspect
 
     def prepare_data(self) -> None:
-        """Makes sure that the data set is there; runs in one process of a machine."""
+        """Makes sure that the data set is there; runs in one process of a machine.
+
+        Raises:
+            ValueError: of `Selection.check`, or of the source.
+        """
+        self.selection.check(self.source.splits(self.root))
         self.source.prepare(self.root)
 
     def setup(self, stage: str | None = None) -> None:

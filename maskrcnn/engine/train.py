@@ -26,7 +26,7 @@ from maskrcnn.modeling.weights import load_weights
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds what draws initial weights; sampling and augmentation are functions of (seed, epoch, index) anyway."""
+    """Seeds what draws initial weights; sampling and augmentation are functions of (seed, epoch, index, repeat)."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from, not we
     torch.manual_seed(seed)

@@ -330,6 +330,12 @@ def test_first_comings_are_as_they_were_before_there_were_others(ready: Callable
         assert keys == {i: np.random.SeedSequence([seed, 1, i]).generate_state(1)[0] for i in range(40)}
 
 
+def test_a_contradiction_is_found_before_anything_is_drawn(tmp_path: Path, shapes_source: ShapesSource) -> None:
+    with pytest.raises(ValueError, match=r"data\.val_fraction=0\.2 takes .* there is a validation file"):
+        module(tmp_path / "shapes", shapes_source, val_fraction=0.2).prepare_data()
+    assert not (tmp_path / "shapes").exists()
+
+
 def test_an_epoch_without_samples_is_refused(write_set: Callable[..., CocoSource], tmp_path: Path) -> None:
     source = MixedSource(sources={"one": Member(root=".", source=write_set("one", [["a"]], [["a"]]), weight=0.5)})
     with pytest.raises(ValueError, match="an epoch of 1 training pictures is empty: raise the sets' weights"):
