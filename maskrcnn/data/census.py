@@ -1,11 +1,11 @@
-"""What pictures hold, counted once: selection and sampling look at these arrays instead of the annotations."""
+"""What pictures hold, as arrays: selection and sampling look at these instead of the annotations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from maskrcnn.data.coco import Record
+from maskrcnn.data.records import Records
 
 
 class Census(NamedTuple):
@@ -19,13 +19,27 @@ class Census(NamedTuple):
         """The picture of each object, [sum of counts] int64."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
+    def choose(self, indices: np.ndarray) -> "Census":
+        """Of some of the pictures, [k] int64, in their order."""
+        counts = self.counts[indices]
+        before, before_chosen = np.cumsum(self.counts) - self.counts, np.cumsum(counts) - counts
+        rows = np.repeat(before[indices] - before_chosen, counts) + np.arange(counts.sum())
+        return Census(counts, self.labels[rows], self.portrait[indices])
 
-def take_census(records: Sequence[Record]) -> Census:
-    """Goes through the pictures once."""
-    labels: list[np.ndarray] = [np.zeros(0, np.int64)]
-    portrait = np.zeros(len(records), bool)
-    for i, record in enumerate(records):
-        labels.append(record.objects.labels)
-        portrait[i] = record.height > record.width
-    counts = np.array([len(one) for one in labels[1:]], np.int64)
-    return Census(counts, np.concatenate(labels), portrait)
+    def relabel(self, labels: np.ndarray) -> "Census":
+        """With other labels: [K] int64, the new one of each old one, -1 where its objects are left out."""
+        new = labels[self.labels]
+        counts = np.bincount(self.pictures()[new >= 0], minlength=len(self.counts))
+        return Census(counts, new[new >= 0], self.portrait)
+
+
+def read_census(records: Records) -> Census:
+    """Of pictures as they were read."""
+    objects = ~records.crowd
+    counts = np.bincount(records.picture[objects], minlength=len(records))
+    return Census(counts, records.label[objects], records.sizes[:, 0] > records.sizes[:, 1])
+
+
+def join_censuses(parts: Sequence[Census]) -> Census:
+    """Of the pictures of one part after the other."""
+    return Census(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

@@ -4,21 +4,14 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from maskrcnn.data.coco import CocoAnnotations, Record
+from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.records import Record
 from maskrcnn.data.views import Joined, Relabelled
 
 ClassMap = dict[str, list[str]]
-
-
-def annotate(
-    file: Path, classes: tuple[str, ...], category_ids: tuple[int, ...], records: Sequence[Record]
-) -> CocoAnnotations:
-    """Annotations whose pictures are a view."""
-    return CocoAnnotations(file, classes, category_ids, cast(list[Record], records))
 
 
 def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnotations:
@@ -48,7 +41,7 @@ def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnota
     if not class_map:
         raise ValueError("data.class_map lists no class; null keeps the classes as they are")
     ids = tuple(annotations.category_ids[annotations.classes.index(names[0])] for names in class_map.values())
-    return annotate(annotations.file, tuple(class_map), ids, Relabelled(annotations.records, labels))
+    return CocoAnnotations(annotations.file, tuple(class_map), ids, Relabelled(annotations.records, labels))
 
 
 def join(parts: dict[str, CocoAnnotations], classes: tuple[str, ...], category_ids: tuple[int, ...]) -> CocoAnnotations:
@@ -59,12 +52,12 @@ def join(parts: dict[str, CocoAnnotations], classes: tuple[str, ...], category_i
     """
     if len(parts) == 1 and next(iter(parts.values())).classes == classes:
         return next(iter(parts.values()))
-    records = {
+    records: dict[str, Sequence[Record]] = {
         name: Relabelled(part.records, np.array([classes.index(one) for one in part.classes]))
         for name, part in parts.items()
     }
     folder = Path(os.path.commonpath([part.file.parent.resolve() for part in parts.values()]))
-    return annotate(folder, classes, category_ids, Joined(dict(records)))
+    return CocoAnnotations(folder, classes, category_ids, Joined(records))
 
 
 def join_classes(parts: Sequence[CocoAnnotations]) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -67,6 +67,7 @@ class Records(Sequence[Record]):
     Attributes:
         picture, label, crowd: [M] int64, int64 and bool of all annotations: the position of their picture, their class,
             whether they are crowd regions.
+        sizes: [n, 2] int64, height and width of the pictures.
     """
 
     def __init__(self, file: Path, images: Path) -> None:
@@ -77,20 +78,20 @@ class Records(Sequence[Record]):
         self._names = Texts(column["names"], column["name_ends"])
         self._ids = Texts(column["ids"], column["id_ends"])
         self._masks = Texts(column["masks"], column["mask_ends"])
-        self._sizes, self._boxes, self._areas = column["sizes"], column["boxes"], column["areas"]
+        self.sizes, self._boxes, self._areas = column["sizes"], column["boxes"], column["areas"]
         self._starts = np.searchsorted(self.picture, np.arange(len(self) + 1))
 
     def __reduce__(self) -> tuple[type["Records"], tuple[Path, Path]]:
         return Records, (self.file, self.images)  # to a worker goes the path, not what lies there
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return len(self.sizes)
 
     def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]  # IndexError beyond the end, which ends a loop over this sequence
         rows = np.arange(self._starts[index], self._starts[index + 1])
         crowd = self.crowd[rows]
-        height, width = self._sizes[index].tolist()
+        height, width = self.sizes[index].tolist()
         return Record(
             id=json.loads(self._ids[index]),
             path=self.images / self._names[index].decode(*TEXT),

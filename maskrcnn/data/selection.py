@@ -1,19 +1,18 @@
 """Which pictures are learnt and which validate, with which classes."""
 
-import os
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from maskrcnn.data.census import Census, take_census
-from maskrcnn.data.class_map import ClassMap, annotate, join, join_classes, map_classes
+from maskrcnn.data.census import Census
+from maskrcnn.data.class_map import ClassMap, join, join_classes, map_classes
 from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.folds import find_groups, stratify
+from maskrcnn.data.records import Records
 from maskrcnn.data.repeat import repeat_factors
 from maskrcnn.data.source import Splits
-from maskrcnn.data.views import Chosen
+from maskrcnn.data.views import Chosen, take_census
 
 
 class Selected(NamedTuple):
@@ -150,8 +149,8 @@ class Selection:
         size = len(train.records)
         groups = np.arange(size)
         if self.fold_group is not None:
-            names = [Path(os.path.relpath(record.path, source.train.images)).as_posix() for record in train.records]
-            groups = find_groups(names, self.fold_group)
+            assert isinstance(train.records, Records)
+            groups = find_groups(train.records.names(), self.fold_group)
         if self.folds is not None:
             shares, chosen, key = [1 / self.folds] * self.folds, self.fold, f"data.folds={self.folds}"
         else:
@@ -185,7 +184,7 @@ def _compile(expression: str) -> re.Pattern[str]:
 
 def _choose(annotations: CocoAnnotations, indices: np.ndarray) -> CocoAnnotations:
     records = Chosen(annotations.records, indices)
-    return annotate(annotations.file, annotations.classes, annotations.category_ids, records)
+    return CocoAnnotations(annotations.file, annotations.classes, annotations.category_ids, records)
 
 
 def _left_out(parts: list[CocoAnnotations], class_map: ClassMap) -> str:

@@ -3,10 +3,12 @@ picture are changed when they are asked for, so that workers share what was read
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from maskrcnn.data.coco import Instances, Record
+from maskrcnn.data.census import Census, join_censuses, read_census
+from maskrcnn.data.records import Instances, Record, Records
 
 
 class Chosen(Sequence[Record]):
@@ -22,7 +24,7 @@ class Chosen(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Record:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: Any) -> Any:
         return self.records[int(self.indices[index])]
 
 
@@ -40,7 +42,7 @@ class Relabelled(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, index: int) -> Record:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: Any) -> Any:
         record = self.records[index]
         return record._replace(objects=self._relabel(record.objects), crowds=self._relabel(record.crowds))
 
@@ -65,8 +67,25 @@ class Joined(Sequence[Record]):
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def __getitem__(self, index: int) -> Record:  # type: ignore[override]  # no slices
+    def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]  # from the end, where negative; IndexError, where outside
         part = int(np.searchsorted(self.ends, index, side="right"))
         record = self.parts[part][index - int(self.ends[part])]  # counted from the end of the part
         return record._replace(id=f"{self.names[part]}/{record.id}") if len(self.parts) > 1 else record
+
+
+def take_census(records: Sequence[Record]) -> Census:
+    """What pictures hold, from arrays alone.
+
+    Args:
+        records: as they were read, or views of such.
+    """
+    match records:
+        case Chosen():
+            return take_census(records.records).choose(records.indices)
+        case Relabelled():
+            return take_census(records.records).relabel(records.labels)
+        case Joined():
+            return join_censuses([take_census(part) for part in records.parts])
+    assert isinstance(records, Records)
+    return read_census(records)

@@ -8,7 +8,7 @@ import pytest
 from maskrcnn.data.class_map import join, join_classes, map_classes
 from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.source import CocoSource, Split
-from maskrcnn.data.views import Chosen
+from maskrcnn.data.views import Chosen, take_census
 
 WriteSet = Callable[..., CocoSource]
 NAMED = [["bus", "car", "bus"], [], ["van"], ["dog", "car"]]  # alphabetical ids from 5 on: bus 5, car 6, dog 7, van 8
@@ -89,6 +89,26 @@ def test_category_ids_stay_where_sets_agree(write_set: WriteSet, tmp_path: Path)
         for name, named, first in (("a", [["x", "y"]], 4), ("b", [["y"]], 5))
     ]
     assert join_classes(parts) == (("x", "y"), (4, 5))
+
+
+def test_a_census_is_what_a_count_of_the_records_gives(
+    write_set: WriteSet, tmp_path: Path, tiny: dict[str, Any], write: Callable[[dict[str, Any]], Split]
+) -> None:
+    rng = np.random.default_rng(0)
+    parts = {"tiny": read_annotations(write(tiny))}  # with a crowd region, which does not count
+    for name, classes in (("a", ["x", "y", "z"]), ("b", ["y", "cat"])):
+        source = write_set(name, [classes, *(list(rng.choice(classes, rng.integers(4))) for _ in range(8))])
+        parts[name] = read_annotations(source.splits(tmp_path)[0].train)
+    joined = join(parts, *join_classes(list(parts.values())))
+    chosen = Chosen(joined.records, np.array([17, 2, 0, 9, 10, 5, 1, 2]))
+    mapped = map_classes(
+        CocoAnnotations(joined.file, joined.classes, joined.category_ids, chosen), {"p": ["y"], "q": ["x", "dog"]}
+    )
+    for records in (*(part.records for part in parts.values()), joined.records, chosen, mapped.records):
+        census = take_census(records)
+        assert census.counts.tolist() == [len(record.objects.labels) for record in records]
+        assert census.labels.tolist() == [label for record in records for label in record.objects.labels]
+        assert census.portrait.tolist() == [record.height > record.width for record in records]
 
 
 def test_chosen_pictures(vehicles: CocoAnnotations) -> None:
