@@ -21,7 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.build import build
-from maskrcnn.config.compose import CONF, check, explain, portable, to_plain
+from maskrcnn.config.compose import check, portable, to_plain
+from maskrcnn.config.explain import dashes, explain
+from maskrcnn.config.groups import CONF
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
 
@@ -55,6 +57,9 @@ def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) 
 
 def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
+    dashed = dashes(sys.argv[1:])
+    if dashed is not None:
+        sys.exit(f"error: {dashed}")
     if "HYDRA_FULL_ERROR" in os.environ:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
         return
@@ -72,8 +77,7 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
-        message = explain(error, config_name, [a for a in sys.argv[1:] if "=" in a])
-        sys.exit(f"error: {message}")
+        sys.exit(f"error: {explain(error, config_name, sys.argv[1:])}")
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
 

@@ -6,13 +6,14 @@ nodes and free lists alike, which schemas registered with Hydra would not: they 
 parties.
 """
 
-import difflib
 import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
+
+from maskrcnn.config.suggest import suggest
 
 # Packages whose classes a configuration may name. Anything else needs `plugins=[package]` on the command line.
 ALLOWED = (
@@ -27,15 +28,7 @@ ALLOWED = (
 # Public names that are shorter than the module they lie in.
 ALIASES = {"pytorch_lightning.Trainer": "pytorch_lightning.trainer.Trainer"}
 SPECIAL = {"_target_", "_partial_"}
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest valid names, or all of them where none is near and they are few."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"Known: {', '.join(known)}." if known and len(known) <= 20 else ""
+MISSING = "???"  # OmegaConf's mark for what must be given; `compose.check` names all of them at once
 
 
 def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., Any]:
@@ -79,11 +72,18 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
 
 
 def _describe(annotation: Any) -> str:
-    if typing.get_origin(annotation) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
-    if isinstance(annotation, type) and not typing.get_args(annotation):
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_describe, arguments))
+    if annotation is type(None):
+        return "null"
+    if annotation in (bool, int, float, str):
         return annotation.__name__
-    return str(annotation).replace("typing.", "").replace("collections.abc.", "").replace("NoneType", "null")
+    if origin is Callable or (isinstance(annotation, type) and origin is None):
+        return "a mapping with a _target_"
+    return str(annotation)
 
 
 def _fits(value: Any, annotation: Any) -> bool:
@@ -136,28 +136,46 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
             continue
         if name not in parameters:
             raise ValueError(f"unknown key '{where}{name}'. {suggest(name, parameters)}".rstrip())
-        if value == "???":
-            raise ValueError(f"'{where}{name}' must be given: {where}{name}=...")
-        annotation = hints.get(name, Any)
-        if not _fits(value, annotation):
-            raise ValueError(f"'{where}{name}' is {value!r}, but must be {_describe(annotation)}")
+        _check_value(value, hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
-            raise ValueError(f"'{where}{name}' is missing")
+            raise ValueError(
+                f"'{where}{name}' is missing: add it to its file, or leave out the ~ that removed it from there"
+            )
+
+
+def _check_value(value: Any, annotation: Any, key: str) -> None:
+    """Checks a value against an annotation, and names the very entry of a mapping that does not fit."""
+    if isinstance(value, dict) and typing.get_origin(annotation) is dict:
+        for name, child in value.items():
+            _check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
+    elif value != MISSING and not _fits(value, annotation):
+        raise ValueError(f"'{key}' is {value!r}, but must be {_describe(annotation)}")
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether an annotation of others' code is of numbers, strings and choices alone, and so can be relied on."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return all(map(_is_plain, typing.get_args(annotation)))
+    return typing.get_origin(annotation) is typing.Literal or annotation in (bool, int, float, str, type(None))
 
 
 def _check_third_party(function: Callable[..., Any], values: dict[str, Any], key: str) -> None:
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
+    try:
+        hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except NameError:  # of a name that is imported for type checkers only
+        hints = {}
     for name, value in values.items():
         if name not in SPECIAL and name not in parameters:
             raise ValueError(
                 f"unknown key '{key}.{name}': {values['_target_']} does not take it. "
                 f"{suggest(name, parameters)}".rstrip()
             )
-        if value == "???":
-            raise ValueError(f"'{key}.{name}' must be given: {key}.{name}=...")
+        if value is not None and name in hints and _is_plain(hints[name]):
+            _check_value(value, hints[name], f"{key}.{name}")
 
 
 def check_nodes(value: Any, key: str, plugins: list[str]) -> None:

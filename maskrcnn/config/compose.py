@@ -1,19 +1,17 @@
-"""Composes configurations from `conf/`, and says what was meant where a key is mistyped."""
+"""Composes configurations from `conf/`, and checks them whole."""
 
-import re
+import inspect
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import ConfigCompositionException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from maskrcnn.config.check import check_call, check_nodes, suggest
-
-PACKAGE = Path(__file__).resolve().parent.parent
-# In the installed package, conf/ lies inside it; in a checkout, beside it.
-CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+from maskrcnn.config.check import MISSING, check_call, check_nodes
+from maskrcnn.config.explain import explain
+from maskrcnn.config.groups import CONF, check_groups, groups
+from maskrcnn.config.suggest import keys, suggest_key
 
 # ${first:a,b}: a, or b where a is null. OmegaConf's own oc.select takes b only where the key a is not there at all.
 OmegaConf.register_new_resolver("first", lambda a, b: b if a is None else a, replace=True)
@@ -33,7 +31,7 @@ def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictCo
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)
-    except ConfigCompositionException as error:
+    except HydraException as error:
         raise ValueError(explain(error, config_name, overrides)) from error
 
 
@@ -67,55 +65,27 @@ def check(plain: dict[str, Any], root: Callable[..., Any]) -> None:
     """Checks a whole configuration: its top level against a function's parameters, every node against its target.
 
     Raises:
-        ValueError: see `check_nodes`.
+        ValueError: see `check_groups`, `check_call` and `check_nodes`; or keys without a value, all of them at once.
     """
+    check_groups(plain)
+    for name in plain:
+        if name not in inspect.signature(root).parameters:
+            known = [key for key in keys({n: v for n, v in plain.items() if n != name}) if key not in groups().values()]
+            raise ValueError(f"unknown key '{name}'. {suggest_key(name, known) or 'See --help for all keys'}")
     check_call(root, plain, "")
     check_nodes(plain, "", plain["plugins"])
+    missing = _without_value(plain)
+    if missing:
+        named = ", ".join(f"'{key}'" for key in missing)
+        raise ValueError(f"{named} must be given: {' '.join(f'{key}=...' for key in missing)}")
 
 
-def keys(value: Any, prefix: str = "") -> list[str]:
-    """All keys of nested mappings, joined by dots."""
-    if not isinstance(value, dict):
-        return []
+def _without_value(plain: dict[str, Any]) -> list[str]:
+    """The keys that hold OmegaConf's mark for what must be given."""
     found = []
-    for name, child in value.items():
-        key = f"{prefix}.{name}" if prefix else str(name)
-        found += [key, *keys(child, key)]
+    for key in keys(plain):
+        value: Any = plain
+        for name in key.split("."):
+            value = value[name]
+        found += [key] if value == MISSING else []
     return found
-
-
-def groups() -> list[str]:
-    """Names of the configuration groups."""
-    return sorted(path.name for path in CONF.iterdir() if path.is_dir())
-
-
-def explain(error: Exception, config_name: str, overrides: list[str]) -> str:
-    """Hydra's complaint in one sentence, with the nearest valid keys where one is unknown.
-
-    Args:
-        error: of composition; config_name, overrides: what was composed.
-    """
-    causes = [str(error)] + ([str(error.__cause__)] if error.__cause__ else [])
-    text = "\n".join(causes)
-    choice = re.search(r"Could not find '([^'/]+)/([^']+)'", text)
-    if choice is not None:
-        listed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)  # with those of the user's --config-dir
-        return f"there is no {choice[1]}={choice[2]}. {suggest(choice[2], listed)} Choices: {', '.join(sorted(listed))}"
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown is None:
-        unquoted = re.search(r"\[([\w.]+)=", text) if "override=[" in "".join(overrides) else None
-        return f"{text}\nPut quotes inside the brackets: 'override=[\"{unquoted[1]}=...\"]'" if unquoted else text
-    key = unknown.group(1)
-    chosen = [o for o in overrides if o.split("=")[0] in groups() and o.split("=")[0] != key]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            config = hydra.compose(config_name, chosen)
-        except ConfigCompositionException:
-            config = hydra.compose(config_name)
-    known = keys(OmegaConf.to_container(config, resolve=False)) + groups()
-    # The last name is where the slip mostly is: look for it beside its siblings first.
-    parent, _, name = key.rpartition(".")
-    siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
-    if parent and siblings:
-        return f"unknown key '{key}'. {suggest(name, siblings)}".rstrip()
-    return f"unknown key '{key}'. {suggest(key, known)}".rstrip()

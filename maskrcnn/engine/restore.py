@@ -7,8 +7,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from maskrcnn.config.build import build
-from maskrcnn.config.check import suggest
-from maskrcnn.config.compose import check, keys
+from maskrcnn.config.compose import check
+from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.train import check_channels, train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -36,7 +36,7 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or key not in known:
-            raise ValueError(f"override={override}: unknown key '{key}'. {suggest(key, known)}".rstrip())
+            raise ValueError(f"override={override}: unknown key '{key}'. {suggest_key(key, known)}".rstrip())
         OmegaConf.update(changed, key, yaml.safe_load(value))
     plain = OmegaConf.to_container(changed, resolve=True)
     assert isinstance(plain, dict)

@@ -7,8 +7,10 @@ import yaml
 from omegaconf import OmegaConf
 
 from maskrcnn.config.build import build
-from maskrcnn.config.check import check_call, check_nodes, resolve_target, suggest
-from maskrcnn.config.compose import CONF, check, compose, groups, to_plain
+from maskrcnn.config.check import check_call, check_nodes, resolve_target
+from maskrcnn.config.compose import check, compose, to_plain
+from maskrcnn.config.groups import CONF, groups
+from maskrcnn.config.suggest import suggest
 from maskrcnn.engine.train import train
 
 
@@ -24,8 +26,7 @@ def choices() -> list[str]:
         group = path.parent.name
         if group in ("from", "to"):  # of convert.yaml, not of train.yaml
             continue
-        if path.stem != "base":
-            found.append(f"{group}={path.stem}")
+        found.append(f"{group}={path.stem}")
     return found
 
 
@@ -73,6 +74,8 @@ def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
             r"'model\.backbone\.norm' is 'batchnorm', but must be one of frozen, batch, group",
         ),
         ("optimizer.lr=[1]", r"'optimizer\.lr' is \[1\], but must be float"),
+        ("trainer.max_epochs=three", r"^'trainer\.max_epochs' is 'three', but must be int or null$"),
+        ("loss_weights.mask=2x", r"^'loss_weights\.mask' is '2x', but must be float$"),
         ("data=nuclei", r"'data\.root' must be given: data\.root="),
         ("+optimizer.algorithm.momentun=0.9", r"unknown key 'optimizer\.algorithm\.momentun': torch\.optim\.AdamW"),
     ],
@@ -147,7 +150,7 @@ def function(*, a: int, b: list[float] | None, c: tuple[int, int], d: dict[str, 
         ({"a": 1.5, "b": None, "c": [1, 2], "d": {}}, "'k.a' is 1.5"),
         ({"a": 1, "b": ["x"], "c": [1, 2], "d": {}}, "'k.b'"),
         ({"a": 1, "b": None, "c": [1, 2, 3], "d": {}}, "'k.c'"),
-        ({"a": 1, "b": None, "c": [1, 2], "d": {"x": 1}}, "'k.d'"),
+        ({"a": 1, "b": None, "c": [1, 2], "d": {"x": 1}}, "'k.d.x' is 1, but must be bool"),
     ],
 )
 def test_values_must_fit_annotations(values: dict[str, Any], message: str | None) -> None:

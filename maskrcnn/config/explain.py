@@ -1,0 +1,163 @@
+"""Says in one sentence what was meant where Hydra refuses a command line."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+
+from maskrcnn.config.check import resolve_target
+from maskrcnn.config.groups import CONF, check_groups, groups
+from maskrcnn.config.suggest import keys, suggest, suggest_key
+
+# What other frameworks call it, or take it for.
+HABITS = {
+    "device": "Did you mean trainer=gpu?",
+    "gpu": "Did you mean trainer=gpu?",
+    "gpus": "Did you mean trainer=gpu trainer.devices=...?",
+    "amp": "Did you mean trainer.precision?",
+    "learning_rate": "Did you mean optimizer.lr?",
+    "epochs": "Did you mean trainer.max_epochs?",
+    "image_size": "Did you mean data.resize.shortest and data.resize.longest?",
+    "pretrained": "Did you mean weights?",
+    "num_classes": "The classes come from the annotation file.",
+}
+HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
+
+
+def explain(error: Exception, config_name: str, arguments: list[str]) -> str:
+    """Hydra's complaint in one sentence, with what may have been meant.
+
+    Args:
+        error: of composition.
+        config_name, arguments: what was composed; the arguments with Hydra's options among them, as a user gave them.
+    """
+    if isinstance(error, OverrideParseException):
+        return _unreadable(str(error.override), arguments)
+    text = "\n".join([str(error)] + ([str(error.__cause__)] if error.__cause__ else []))
+    choice = re.search(r"Could not find '([^'/]+)/([^']*)'", text)
+    if choice is not None:
+        listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
+        near = suggest(choice[2], listed)
+        near = "" if near.startswith("Known") else f" {near}"
+        return f"there is no {choice[1]}={choice[2]}.{near} Choices: {', '.join(listed)}"
+    ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
+    if ambiguous is not None:
+        key, value = ambiguous.groups()
+        as_list = "" if key in groups() else f"A list needs brackets: '{key}=[{value}]'; a sweep needs -m: "
+        return f"{key}={value} holds a comma. {as_list or 'A sweep needs -m: '}-m {key}={value}"
+    unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
+    if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
+        return text
+    value = next((a.partition("=")[2] for a in arguments if a.lstrip("+~").partition("=")[0] == unknown[1]), "...")
+    return f"unknown key '{unknown[1]}'. {_meant(unknown[1], value, config_name, arguments)}"
+
+
+def dashes(arguments: list[str]) -> str | None:
+    """A sentence about a key=value that is written like an option, if there is one."""
+    for argument in arguments:
+        bare = argument.lstrip("-")
+        if bare != argument and "=" in bare and not bare.startswith(HYDRAS_OPTIONS):
+            return f"{argument}: keys have no dashes before them. Did you mean {bare}?"
+    return None
+
+
+def _unreadable(override: str, arguments: list[str]) -> str:
+    following = arguments[arguments.index(override) + 1 :] if override in arguments else []
+    key, equals, value = override.partition("=")
+    if not equals:
+        word = following[0] if following and "=" not in following[0] else "..."
+        return f"'{override}' has no value. Did you mean {override}={word}?"
+    if value.count("[") > value.count("]") and following:  # the shell cut it at a space
+        whole = value
+        for more in following:
+            whole += f" {more}"
+            if whole.count("[") == whole.count("]"):
+                return f"{override} ends in the middle of a list. Put quotes around all of it: '{key}={whole}'"
+    if value.count("[") != value.count("]"):
+        return f"{override} has {value.count('[')} opening and {value.count(']')} closing brackets"
+    if value.startswith("[") and "=" in value:
+        quoted = ",".join(f'"{one.strip()}"' for one in value.strip("[]").split(","))
+        return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"
+    if value.startswith("="):
+        return f"{override} has too many =. Did you mean {key}={value.lstrip('=')}?"
+    quoted = f"'{key}=\"{value}\"'"
+    return f"cannot read {override}. A value with one of =,:[]{{}}() in it needs two pairs of quotes: {quoted}"
+
+
+def _meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
+    """What an unknown key may stand for, given the groups that the command line chooses."""
+    config = _without(key, config_name, arguments)
+    try:
+        check_groups(config)
+    except ValueError as error:
+        return f"Note that {error}"
+    packages = groups() if config_name == "train" else {}
+    known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
+    if config_name != "train":
+        top, _, below = key.partition(".")
+        if top in groups():
+            inside = f"{groups()[top]}.{below}={value}" if below else f"{groups()[top]}.KEY=..."
+            return f"Parts are the checkpoint's; single keys change with 'override=[\"{inside}\"]'"
+        if key in keys(_without("", "train", [])):
+            return f"Keys of the checkpoint change with 'override=[\"{key}={value}\"]'"
+    elif key in HABITS:
+        return HABITS[key]
+    elif "/" in key:
+        group = key.rpartition("/")[2]
+        return f"Did you mean {group}={value}?" if group in packages else suggest(group, packages)
+    else:
+        others = [name for name in ("evaluate", "predict") if key in list(OmegaConf.load(CONF / f"{name}.yaml"))]
+        if others:
+            return f"It is a key of {' and '.join(f'{name}.py' for name in others)}"
+    parent, _, name = key.rpartition(".")
+    more = _parameters(config, parent)
+    if name in more:
+        return f"It is not in the files, but can be added: +{key}={value}"
+    sentence = suggest_key(key, [*known, *packages])
+    if sentence.startswith("Known") and more:
+        sentence = suggest(name, more) or sentence
+    return sentence or "See --help for all keys"
+
+
+def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]:
+    """The configuration with the choices of groups alone; the default's where a choice does not fit either."""
+    chosen = [a for a in arguments if a.partition("=")[0] in {*groups(), "hydra.searchpath"} - {key}]
+    folder = re.search(r"(?:--config-dir|-cd)[= ](\S+)", " ".join(arguments))
+    if folder is not None:
+        chosen.append(f"hydra.searchpath=['file://{Path(folder[1]).resolve()}']")
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            config = hydra.compose(config_name, chosen)
+        except HydraException:
+            config = hydra.compose(config_name)
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(name): child for name, child in plain.items()}
+
+
+def _at(config: dict[str, Any], key: str) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _follows(config: dict[str, Any], key: str) -> bool:
+    """Whether a key below the top takes its value from another one, which is then the one to change."""
+    value = _at(config, key)
+    return "." in key and isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value) is not None
+
+
+def _parameters(config: dict[str, Any], key: str) -> list[str]:
+    """What the call at a key would take besides what the files give; our own constructors give all."""
+    node = _at(config, key)
+    if not isinstance(node, dict) or "_target_" not in node or node["_target_"].startswith("maskrcnn."):
+        return []
+    try:
+        return [name for name in inspect.signature(resolve_target(node["_target_"], key, [])).parameters]
+    except ValueError:  # of a plugin
+        return []

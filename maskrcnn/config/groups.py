@@ -1,0 +1,46 @@
+"""The groups of `conf/`, and where the values of their files belong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent.parent
+# In the installed package, conf/ lies inside it; in a checkout, beside it.
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+HEADER = "# @package "
+
+
+def groups() -> dict[str, str]:
+    """The key that each group's values belong to, as the header of its files says: {"backbone": "model.backbone"}."""
+    found = {}
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        first = min(folder.glob("*.yaml")).read_text().partition("\n")[0]
+        found[folder.name] = first.removeprefix(HEADER).strip() if first.startswith(HEADER) else folder.name
+    return found
+
+
+def check_groups(config: Mapping[str, Any]) -> None:
+    """Checks that the values of each group lie where its package says, and are a mapping there.
+
+    Args:
+        config: a composed configuration, resolved or not.
+
+    Raises:
+        ValueError: values lie at the top level, as those of a file without its header do; or a choice was written to
+            the package's key.
+    """
+    for group, package in groups().items():
+        if package == group:
+            continue
+        values = config.get(group)
+        if values is not None:
+            instead = "" if package == "_global_" else f" On the command line, single values are {package}.KEY=..."
+            raise ValueError(
+                f"the values of '{group}' lie at the top level"
+                f"{'' if package == '_global_' else f' instead of at {package!r}'}: the first line of a file of yours "
+                f"in this group must be '{HEADER}{package}'.{instead}"
+            )
+        above, _, name = package.rpartition(".")
+        parent = config.get(above)
+        if isinstance(parent, Mapping) and isinstance(parent.get(name), str):
+            raise ValueError(f"'{package}' holds values, not a choice. Did you mean {group}={parent[name]}?")

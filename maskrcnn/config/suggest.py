@@ -1,0 +1,62 @@
+"""What was meant by a name that is not there."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest valid names, or all of them where none is near and they are few."""
+    known = sorted({name for name in known if not name.startswith("_")})
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if near:
+        return did_you_mean(near)
+    return f"Known: {', '.join(known)}." if known and len(known) <= 20 else ""
+
+
+def suggest_key(key: str, known: Iterable[str]) -> str:
+    """A sentence with the keys of a configuration that a mistyped or misplaced one may stand for.
+
+    First the keys that end like it, then its near siblings, then keys elsewhere with the same or a near last name.
+
+    Args:
+        key: names joined by dots; known: all valid ones.
+    """
+    known = sorted({one for one in known if not _last(one).startswith("_")})
+    parent, _, name = key.rpartition(".")
+    longer = [one for one in known if one.endswith(f".{key}")]
+    if longer:
+        return did_you_mean(longer[:4])
+    siblings = [_last(one) for one in known if one.rpartition(".")[0] == parent]
+    if parent and difflib.get_close_matches(name, siblings):
+        return suggest(name, siblings)
+    names = sorted({_last(one) for one in known})
+    near = [name] if name in names else difflib.get_close_matches(name, names)
+    if parent and siblings and name not in names:
+        return suggest(name, siblings)
+    if not parent:
+        found = [one for word in near for one in known if _last(one) == word]
+        return did_you_mean([one for one in found if "." not in one] or found[:4])
+    likeness = {one: difflib.SequenceMatcher(None, key, one).ratio() for one in known if _last(one) in near}
+    least = max(0.6, 0.85 * max(likeness.values(), default=0))  # of keys with the same name, those with a like parent
+    return did_you_mean(sorted((one for one in likeness if likeness[one] >= least), key=lambda one: -likeness[one])[:3])
+
+
+def did_you_mean(names: list[str]) -> str:
+    """The names as a question; nothing where there are none."""
+    return f"Did you mean {' or '.join(names)}?" if names else ""
+
+
+def keys(value: Any, prefix: str = "") -> list[str]:
+    """All keys of nested mappings, joined by dots."""
+    if not isinstance(value, dict):
+        return []
+    found = []
+    for name, child in value.items():
+        key = f"{prefix}.{name}" if prefix else str(name)
+        found += [key, *keys(child, key)]
+    return found
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]

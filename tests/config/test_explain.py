@@ -1,0 +1,145 @@
+"""What the configuration says of slips that new users make: each answer names what was meant."""
+
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.config.compose import check, compose, to_plain
+from maskrcnn.config.explain import HABITS, dashes
+from maskrcnn.config.groups import CONF, groups
+from maskrcnn.config.suggest import suggest_key
+from maskrcnn.engine.evaluate import evaluate
+from maskrcnn.engine.train import train
+
+SLIPS = {
+    # a right name in a wrong place
+    "lr=0.1": "unknown key 'lr'. Did you mean optimizer.lr?",
+    "+lr=0.1": "unknown key 'lr'. Did you mean optimizer.lr?",
+    "batch_size=4": "unknown key 'batch_size'. Did you mean data.batch_size?",
+    "max_epochs=10": "unknown key 'max_epochs'. Did you mean trainer.max_epochs?",
+    "trainer.batch_size=4": "unknown key 'trainer.batch_size'. Did you mean data.batch_size?",
+    "rpn.nms_threshold=0.7": "unknown key 'rpn.nms_threshold'. Did you mean model.rpn.nms_threshold?",
+    "nms_threshold=0.7": "unknown key 'nms_threshold'. Did you mean model.box_head.nms_threshold or "
+    "model.rpn.nms_threshold?",
+    "backbone.norm=frozen": "unknown key 'backbone.norm'. Did you mean model.backbone.norm?",
+    "output=x": "unknown key 'output'. It is a key of evaluate.py and predict.py",
+    # another framework's name
+    "epochs=10": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
+    "trainer.epochs=10": "unknown key 'trainer.epochs'. Did you mean max_epochs?",
+    "device=cuda": "unknown key 'device'. Did you mean trainer=gpu?",
+    "gpus=1": "unknown key 'gpus'. Did you mean trainer=gpu trainer.devices=...?",
+    "num_classes=3": "unknown key 'num_classes'. The classes come from the annotation file.",
+    "data.num_workers=4": "unknown key 'data.num_workers'. Did you mean workers?",
+    # a mistyped name
+    "optimzer=sgd": "unknown key 'optimzer'. Did you mean optimizer?",
+    "optimiser.lr=1": "unknown key 'optimiser.lr'. Did you mean optimizer.lr?",
+    "dataset=coco": "unknown key 'dataset'. Did you mean data?",
+    "data.batchsize=2": "unknown key 'data.batchsize'. Did you mean batch_size or val_batch_size?",
+    "model.rpn.nms_tresh=0.7": "unknown key 'model.rpn.nms_tresh'. Did you mean nms_threshold?",
+    "model.bakbone.norm=batch": "unknown key 'model.bakbone.norm'. Did you mean model.backbone.norm?",
+    "~foo": "unknown key 'foo'. See --help for all keys",
+    "+foo=1": "unknown key 'foo'. See --help for all keys",
+    "++model.neck.foo=1": "unknown key 'model.neck.foo'. Known: channels, extra_level, norm, norm_eps.",
+    "~optimizer.lr": "'optimizer.lr' is missing: add it to its file, or leave out the ~ that removed it from there",
+    # a key that a library takes, but no file gives
+    "trainer.deterministic=true": "unknown key 'trainer.deterministic'. It is not in the files, but can be added: "
+    "+trainer.deterministic=true",
+    "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean deterministic?",
+    # choices of groups
+    "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
+    "trainer=cuda": "there is no trainer=cuda. Choices: cpu, gpu",
+    "box_head=": "there is no box_head=. Choices: conv_fc, fc, small",
+    "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
+    "model.backbone=resnet50": "'model.backbone' holds values, not a choice. Did you mean backbone=resnet50?",
+    # values and quotes
+    "backbone": "'backbone' has no value. Did you mean backbone=...?",
+    "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
+    "seed==1": "seed==1 has too many =. Did you mean seed=1?",
+    "seed=0,1": "seed=0,1 holds a comma. A list needs brackets: 'seed=[0,1]'; a sweep needs -m: -m seed=0,1",
+    "neck=fpn,fpn_small": "neck=fpn,fpn_small holds a comma. A sweep needs -m: -m neck=fpn,fpn_small",
+    "data.canvases=[[192, 256]]": "data.canvases=[[192, ends in the middle of a list. Put quotes around all of it: "
+    "'data.canvases=[[192, 256]]'",
+    "data.canvases=[[192,256]": "data.canvases=[[192,256] has 2 opening and 1 closing brackets",
+    "run_dir=a=b": "cannot read run_dir=a=b. A value with one of =,:[]{}() in it needs two pairs of quotes: "
+    "'run_dir=\"a=b\"'",
+    # all that is missing at once
+    "data=coco_custom": "'data.source.train_images', 'data.source.train_annotations', 'data.source.val_images', "
+    "'data.source.val_annotations' must be given: data.source.train_images=... data.source.train_annotations=... "
+    "data.source.val_images=... data.source.val_annotations=...",
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_answered_with_what_was_meant(slip: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check(to_plain(compose(slip.split(" "))), train)
+    assert str(raised.value) == SLIPS[slip]
+
+
+@pytest.mark.parametrize(
+    ("slips", "answer"),
+    [
+        (["data.root=x"], "unknown key 'data.root'. Parts are the checkpoint's; single keys change with "
+         "'override=[\"data.root=x\"]'"),
+        (["backbone=resnet50"], "unknown key 'backbone'. Parts are the checkpoint's; single keys change with "
+         "'override=[\"model.backbone.KEY=...\"]'"),
+        (["rpn.convs=2"], "unknown key 'rpn.convs'. Parts are the checkpoint's; single keys change with "
+         "'override=[\"model.rpn.convs=2\"]'"),
+        (["seed=1"], "unknown key 'seed'. Keys of the checkpoint change with 'override=[\"seed=1\"]'"),
+        (["override=[data.root=y]"], "override=[data.root=y]: put quotes inside the brackets, and around all of it: "
+         "'override=[\"data.root=y\"]'"),
+        (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
+        ([], "'checkpoint' must be given: checkpoint=..."),
+    ],
+)  # fmt: skip
+def test_slips_with_a_checkpoint(slips: list[str], answer: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check(to_plain(compose(slips, "evaluate")), evaluate)
+    assert str(raised.value) == answer
+
+
+@pytest.mark.parametrize("habit", [habit for habit in HABITS if "Did you mean" in HABITS[habit]])
+def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> None:
+    """The keys in the answers are the configuration's own: setting each to what it is composes."""
+    answer = HABITS[habit].removeprefix("Did you mean ").removesuffix("?")
+    for word in answer.replace(" and ", " ").split():
+        key, _, value = word.partition("=")
+        compose([word] if key in groups() and "." not in key and value else [f"{key}=null"])
+
+
+def test_options_that_are_keys_lose_their_dashes() -> None:
+    assert dashes(["-m", "--seed=1"]) == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
+    assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"]) is None
+
+
+def test_suggestions_hold_no_key_twice() -> None:
+    assert suggest_key("optimzer", ["optimizer", "optimizer", "optimizer.lr"]) == "Did you mean optimizer?"
+    assert suggest_key("a.b", ["x.y"]) == ""
+
+
+def test_groups_know_where_their_files_belong() -> None:
+    assert groups()["backbone"] == "model.backbone"
+    assert groups()["augmentation"] == "data" and groups()["data"] == "data" and groups()["debug"] == "_global_"
+    for path in CONF.glob("*/*.yaml"):
+        group = path.parent.name
+        header = path.read_text().partition("\n")[0]
+        assert header.startswith("# @package") == (groups()[group] != group), path
+        assert not header.startswith("# @package") or header == f"# @package {groups()[group]}", path
+
+
+HEADLESS = (
+    "the values of 'neck' lie at the top level instead of at 'model.neck': "
+    "the first line of a file of yours in this group must be '# @package model.neck'."
+)
+
+
+@pytest.mark.parametrize("more", [[], ["model.neck.channels=16"], ["neck.channels=16"]])
+def test_a_file_without_its_header_is_told_which_one_to_add(more: list[str], tmp_path: Path) -> None:
+    (tmp_path / "neck").mkdir()
+    (tmp_path / "neck" / "mine.yaml").write_text((CONF / "neck" / "fpn.yaml").read_text().partition("\n")[2])
+    search = f"hydra.searchpath=['file://{tmp_path}']"
+    with pytest.raises(ValueError) as raised:
+        check(to_plain(compose([search, "neck=mine", *more])), train)
+    assert HEADLESS in str(raised.value)
+    (tmp_path / "neck" / "mine.yaml").write_text((CONF / "neck" / "fpn.yaml").read_text())
+    check(to_plain(compose([search, "neck=mine", "model.neck.channels=16"])), train)
