@@ -131,6 +131,13 @@ class CocoDataModule(LightningDataModule):
         self.selection_notes = selected.notes
         if len(self.order) != len(selected.factors):
             self.selection_notes.append(f"{len(self.order)} samples an epoch")
+        most, slots = int(selected.census.counts.max()), self.collate.object_slots[-1]
+        if most > slots:
+            warnings.warn(
+                f"{selected.train.file} has up to {most} objects in a picture, more than the {slots} of "
+                f"data.object_slots: the smallest are left out in training; add {most} to data.object_slots",
+                stacklevel=2,
+            )
         self.train_annotations, self.val_annotations = selected.train, selected.val
         self.classes = selected.train.classes
 

@@ -92,7 +92,10 @@ class BoxHead(nn.Module):
         min_size: detections with a shorter side, in pixels, are dropped.
         nms_threshold: highest IoU of two detections of one class.
         pre_nms: best (region, class) pairs of an image that enter NMS.
-        max_detections: best detections kept of an image.
+        max_detections: best detections kept of an image; at most pre_nms.
+
+    Raises:
+        ValueError: max_detections is above pre_nms.
     """
 
     def __init__(
@@ -113,6 +116,11 @@ class BoxHead(nn.Module):
         max_detections: int,
     ) -> None:
         super().__init__()
+        if max_detections > pre_nms:
+            raise ValueError(
+                f"model.box_head.max_detections is {max_detections}, but only model.box_head.pre_nms={pre_nms} enter "
+                "NMS: raise pre_nms to several times max_detections"
+            )
         self.num_classes, self.pool_size, self.class_agnostic = num_classes, pool_size, class_agnostic
         self.trunk = trunk(in_channels, pool_size)
         self.logits = nn.Linear(self.trunk.out_features, num_classes + 1)

@@ -1,5 +1,6 @@
 """Mask R-CNN (arXiv 1703.06870): the two stages put together, as one static graph."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -31,6 +32,9 @@ class MaskRCNN(nn.Module):
         sampler: makes the sampler of regions from K.
         pooler: makes the pooling of regions from the strides of the levels to pool from.
         box_head, mask_head: make the heads from (channels, K).
+
+    Raises:
+        ValueError: the backbone's channels and strides are not those of a pyramid.
     """
 
     pixel_mean: Tensor
@@ -61,6 +65,17 @@ class MaskRCNN(nn.Module):
             raise ValueError(
                 f"the backbone {type(self.backbone).__name__} must say `channels` and `strides` of the maps it returns"
             )
+        strides = tuple(self.backbone.strides)
+        if any(b != 2 * a for a, b in zip(strides, strides[1:])) or strides[-1] > 32:
+            raise ValueError(
+                f"the backbone {type(self.backbone).__name__} has the strides {strides}: each must be twice the one "
+                "before, as regions choose their level by that, and the last at most 32, the unit of canvases"
+            )
+        if len(self.backbone.channels) != len(strides):
+            raise ValueError(
+                f"the backbone {type(self.backbone).__name__} says channels {tuple(self.backbone.channels)} and "
+                f"strides {strides}; give one of each for every map it returns"
+            )
         self.neck = neck(self.backbone.channels, self.backbone.strides)
         self.anchors = anchors(self.neck.strides)
         self.rpn = rpn(self.neck.channels, self.anchors.per_cell)
@@ -68,6 +83,13 @@ class MaskRCNN(nn.Module):
         self.pooler = pooler(self.neck.roi_strides)
         self.box_head = box_head(self.neck.channels, num_classes)
         self.mask_head = mask_head(self.neck.channels, num_classes)
+        proposals = self.rpn.limits[False][1]
+        if proposals < self.box_head.max_detections:
+            warnings.warn(
+                f"model.rpn.test_post_nms gives {proposals} regions a picture, fewer than the "
+                f"{self.box_head.max_detections} of model.box_head.max_detections: raise it as well",
+                stacklevel=2,
+            )
         # Convolutions read channels last: a quarter off the small model's step on a CPU, and what tensor cores want.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

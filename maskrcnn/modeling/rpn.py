@@ -39,6 +39,9 @@ class RPN(nn.Module):
         train_post_nms, test_post_nms: best proposals kept of an image after it.
         nms_threshold: highest IoU of two proposals of one level.
         min_size: proposals with a shorter side, in pixels, are dropped.
+
+    Raises:
+        ValueError: negative_iou is above positive_iou.
     """
 
     def __init__(
@@ -61,6 +64,11 @@ class RPN(nn.Module):
         min_size: float,
     ) -> None:
         super().__init__()
+        if negative_iou > positive_iou:
+            raise ValueError(
+                f"model.rpn.negative_iou is {negative_iou}, above positive_iou {positive_iou}: an anchor between them "
+                "would be both; give at most positive_iou"
+            )
         self.conv = nn.Sequential(*(conv_block(channels, channels, None) for _ in range(convs)))
         self.objectness = nn.Conv2d(channels, anchors_per_cell, 1)
         self.deltas = nn.Conv2d(channels, anchors_per_cell * 4, 1)
