@@ -103,16 +103,23 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     folder.mkdir()
     picture = sorted((shapes_root / "val").glob("*.png"))[0]
     (folder / "good.png").write_bytes(picture.read_bytes())
+    cv2.imwrite(str(folder / "other.jpg"), cv2.imread(str(picture)))
+    (folder / "other.png").write_bytes(picture.read_bytes())
     (folder / "broken.jpg").write_bytes(b"no picture")
     path = run / "checkpoints" / "last.ckpt"
     done = command(
         "predict.py", f"checkpoint={path}", f"source={folder}", "score_threshold=0.0", cwd=tmp_path, tiny=False
     )
     assert done.returncode == 0, done.stderr
-    assert "skipped" in done.stdout and "broken.jpg" in done.stdout and "instances in 1 pictures" in done.stdout
-    drawn = cv2.imread(str(tmp_path / "predictions" / "good.png.png"))
+    assert f"skipped: {folder}/broken.jpg is not a picture" in done.stdout and "instances in 3 pictures" in done.stdout
+    assert done.stdout.rstrip().endswith("could not read 1 of 4: broken.jpg")
+    written = {path.name for path in (tmp_path / "predictions").iterdir()}
+    assert written == {"good.png", "other.jpg.png", "other.png.png", "detections.json"}
+    drawn = cv2.imread(str(tmp_path / "predictions" / "good.png"))
     assert drawn.shape[0] % 192 == 0
-    results = json.loads((tmp_path / "predictions" / "detections.json").read_text())
+    every = json.loads((tmp_path / "predictions" / "detections.json").read_text())
+    assert {result["image_id"] for result in every} == {"good.png", "other.jpg", "other.png"}
+    results = [result for result in every if result["image_id"] == "good.png"]
     predicted = maskrcnn.load(path).predict(picture, score_threshold=0.0)
     assert len(results) == len(predicted.scores) > 0
     np.testing.assert_allclose([r["score"] for r in results], predicted.scores, rtol=1e-6)
@@ -137,8 +144,10 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
         ("train.py", ["resume=nowhere"], "name the folder of a run"),
         ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
         ("evaluate.py", [], "checkpoint"),
-        ("evaluate.py", ["checkpoint=x", "override=[data.root=y]"], "'override=[\"data.root=...\"]'"),
+        ("evaluate.py", ["checkpoint=x", "override=[data.root=y]"], "'override=[\"data.root=y\"]'"),
         ("evaluate.py", ["checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        ("train.py", ["--seed=1"], "keys have no dashes before them. Did you mean seed=1?"),
+        ("train.py", ["model.box_head.max_detections=500"], "raise pre_nms to several times max_detections"),
         ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
     ],
 )
@@ -166,6 +175,7 @@ def test_a_trial_that_fails_does_not_stop_the_others_of_a_sweep(command: Command
 
 def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "--help", cwd=tmp_path, tiny=False)
+    assert "box_head: conv_fc, fc, small\n" in done.stdout
     assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
 
 
