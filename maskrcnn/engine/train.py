@@ -81,7 +81,9 @@ def train(
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
     console = Console()
-    model(1)  # with any number of classes: values that do not fit together are refused before data is read
+    model(
+        1, data.read.channels
+    )  # with any number of classes: values that do not fit together are refused before data is read
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)

@@ -19,7 +19,7 @@ def model(*overrides: str) -> functools.partial[MaskRCNN]:
 class Odd(nn.Module):
     """A backbone that only says what it returns."""
 
-    def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    def __init__(self, channels: tuple[int, ...], strides: tuple[int, ...], image_channels: int) -> None:
         super().__init__()
         self.channels, self.strides = channels, strides
 
@@ -36,7 +36,7 @@ class Odd(nn.Module):
 )
 def test_numbers_that_contradict_each_other_are_refused(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        model(override)(1)
+        model(override)(1, 3)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_a_backbone_that_makes_no_pyramid_is_refused(
     channels: tuple[int, ...], strides: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        model()(1, backbone=functools.partial(Odd, channels, strides))
+        model()(1, 3, backbone=functools.partial(Odd, channels, strides))
 
 
 def test_more_detections_than_regions_are_announced() -> None:
     with pytest.warns(UserWarning, match=r"test_post_nms gives 100 regions a picture, fewer than the 101"):
-        model("model.box_head.max_detections=101")(1)
+        model("model.box_head.max_detections=101")(1, 3)
