@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader, Sampler
 from maskrcnn.data.class_map import ClassMap
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.collate import Collate
+from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.dataset import InstanceDataset
 from maskrcnn.data.order import EpochOrder
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Resize
+from maskrcnn.data.resize import Sizing
 from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Source
@@ -32,7 +33,8 @@ class CocoDataModule(LightningDataModule):
         source: where the data set lies below it.
         channels, max_value: see `PictureReader`.
         resize: the size at which the network sees pictures.
-        transforms: augmentation of the training pictures, before the resize.
+        transforms, paste, min_visible: augmentation of the training pictures, see `Augmentation`; the transforms come
+            before the resize.
         seed: of the run, from 0 on: of the order and the augmentation.
         shuffle: training pictures in a new order each epoch; false keeps them in order, to look for trouble.
         batch_size, val_batch_size: pictures in a batch of one process.
@@ -66,8 +68,10 @@ class CocoDataModule(LightningDataModule):
         source: Source,
         channels: int,
         max_value: int,
-        resize: Resize,
+        resize: Sizing,
         transforms: list[albumentations.BasicTransform],
+        paste: CopyPaste | None,
+        min_visible: float,
         seed: int,
         shuffle: bool,
         batch_size: int,
@@ -94,7 +98,7 @@ class CocoDataModule(LightningDataModule):
         self.source = source
         self.read = PictureReader(channels, max_value)
         self.resize = resize
-        self.augmentation = Augmentation(transforms)
+        self.augmentation = Augmentation(transforms, paste, min_visible)
         self.seed = seed
         self.shuffle = shuffle
         self.batch_size = batch_size

@@ -1,11 +1,13 @@
 """Annotated pictures as training samples."""
 
 import cv2
+import numpy as np
 from torch.utils.data import Dataset
 
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Resize
+from maskrcnn.data.records import Record
+from maskrcnn.data.resize import Sizing
 from maskrcnn.data.sampler import Address
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 
@@ -26,7 +28,7 @@ class InstanceDataset(Dataset[Sample]):
         annotations: CocoAnnotations,
         read: PictureReader,
         seed: int,
-        resize: Resize,
+        resize: Sizing,
         augmentation: Augmentation | None,
     ) -> None:
         self.annotations = annotations
@@ -42,7 +44,14 @@ class InstanceDataset(Dataset[Sample]):
         # Set here because it holds for a process, and this runs in every one: processes are the parallelism.
         cv2.setNumThreads(0)
         epoch, index, repeat = address
-        record = self.annotations.records[index]
-        image = self.read(record.path, (record.height, record.width))
+        image, record = self._read(index)
         seed = sample_seed(self.seed, epoch, index, repeat)
-        return make_sample(image, record, index, seed, self.resize, self.augmentation)
+        return make_sample(image, record, index, seed, self.resize, self.augmentation, self._draw)
+
+    def _read(self, index: int) -> tuple[np.ndarray, Record]:
+        record = self.annotations.records[index]
+        return self.read(record.path, (record.height, record.width)), record
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, Record]:
+        """Any picture of the data set, however often it comes itself; also the one that it is to be pasted on."""
+        return self._read(int(rng.integers(len(self))))

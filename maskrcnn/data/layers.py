@@ -58,6 +58,12 @@ def stack_masks(masks: list[bytes], height: int, width: int) -> Layers:
     return Layers(images, places)
 
 
+def count_pixels(layers: Layers) -> np.ndarray:
+    """Pixels [n] int64 of each mask."""
+    counts = [np.bincount(image.ravel(), minlength=FULL + 1) for image in layers.images]
+    return np.array([counts[layer][id_] for layer, id_ in layers.places], np.int64)
+
+
 def find_extents(layers: Layers) -> list[Extent]:
     """The extents of all masks that have a pixel, in the order of the masks."""
     extents: dict[tuple[int, int], tuple[int, int, int, int]] = {}

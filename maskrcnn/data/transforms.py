@@ -5,16 +5,20 @@ touches the picture only, and there is no mask that could be half a pixel beside
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import albumentations
 import cv2
 import numpy as np
 
-from maskrcnn.data.layers import Extent, Layers, find_extents, stack_masks
+from maskrcnn.data.copy_paste import CopyPaste
+from maskrcnn.data.layers import Layers, stack_masks
 from maskrcnn.data.records import Record
-from maskrcnn.data.resize import Resize
-from maskrcnn.structures import MASK_CROP
+from maskrcnn.data.resize import Sizing
+from maskrcnn.data.scene import Scene, cut_out, make_scene
+
+Draw = Callable[[np.random.Generator], tuple[np.ndarray, Record]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,28 @@ class Sample:
     original_size: tuple[int, int]  # height and width of the picture as it was read
     index: int  # position in the data set
     key: int  # 0..2**32-1, a hash of (seed, epoch, index, repeat)
-    vanished: int  # objects that the augmentation moved out of the picture
+    vanished: int  # objects of the picture itself that were moved out of it, covered, or too little of them was left
 
 
 class Augmentation:
-    """Applies albumentations to a picture and its masks.
+    """What happens to training pictures only.
 
     Args:
         transforms: of albumentations, in this order; none leaves everything as it is.
+        paste: lays objects of another picture over the one that it gets; None for no pasting.
+        min_visible: an object is dropped if less than this share of its pixels is left after the crop of the resize and
+            after pasting, from 0 to 1. At 0, as in the paper on copy-paste and in Detectron2, any pixel will do. (What
+            `transforms` cut off does not count: they scale too, so the share is not known.)
     """
 
-    def __init__(self, transforms: list[albumentations.BasicTransform]) -> None:
+    def __init__(
+        self, transforms: list[albumentations.BasicTransform], paste: CopyPaste | None, min_visible: float
+    ) -> None:
+        if not 0 <= min_visible <= 1:
+            raise ValueError(f"data.min_visible is {min_visible}; give a share of an object's pixels, from 0 to 1")
+        _check_masks_stay_exact(transforms)
+        self.paste = paste
+        self.min_visible = min_visible
         # Neither seed= nor set_random_seed(): both give every transform the same stream, so that, say, horizontal and
         # vertical flips always come together (albumentations 2.0.8, issue 2473).
         self.compose = albumentations.Compose(transforms) if transforms else None
@@ -71,6 +86,18 @@ class Augmentation:
         return image, Layers(result["masks"], layers.places)
 
 
+def _check_masks_stay_exact(transforms: list[albumentations.BasicTransform]) -> None:
+    """Refuses what would blend the ids of masks, also within OneOf and the like."""
+    for transform in transforms:
+        chosen = getattr(transform, "mask_interpolation", None)  # None for groups such as OneOf
+        if chosen not in (None, cv2.INTER_NEAREST, cv2.INTER_NEAREST_EXACT):
+            raise ValueError(
+                f"data.transforms: {type(transform).__name__} has mask_interpolation {chosen}, which blends masks with "
+                f"their neighbours: leave it out, or give {cv2.INTER_NEAREST}"
+            )
+        _check_masks_stay_exact(getattr(transform, "transforms", []))
+
+
 def sample_seed(seed: int, epoch: int, index: int, repeat: int = 0) -> np.random.SeedSequence:
     """The source of all randomness of one sample; `repeat` is how often its picture came before in the epoch."""
     # Without the number where it is 0: a seed of two words fills numpy's pool, and a zero more would then count.
@@ -82,8 +109,9 @@ def make_sample(
     record: Record,
     index: int,
     seed: np.random.SeedSequence,
-    resize: Resize,
+    resize: Sizing,
     augmentation: Augmentation | None,
+    other: Draw | None = None,
 ) -> Sample:
     """Turns an annotated picture into a sample.
 
@@ -91,39 +119,36 @@ def make_sample(
         image: [h, w, C] uint8 of the record's size.
         record: its annotations.
         index: position in the data set.
-        seed: of `sample_seed`.
+        seed: of `sample_seed`; all randomness comes from it.
         resize: applied after the augmentation.
-        augmentation: None for validation: nothing is random then, and the size is the last of `resize`.
+        augmentation: None for validation: nothing is random then.
+        other: draws a picture of the data set to paste from; needed where the augmentation pastes.
     """
-    height, width = image.shape[:2]
-    layers = stack_masks(record.objects.masks, height, width)
-    shortest = resize.shortest[-1]
-    if augmentation is not None:
-        rng = np.random.default_rng(seed)
-        shortest = resize.shortest[rng.integers(len(resize.shortest))]
-        image, layers = augmentation(image, layers, rng)
-    extents = find_extents(layers)
-    resized = resize(image, shortest)
-    scale = np.array([resized.shape[1] / image.shape[1], resized.shape[0] / image.shape[0]] * 2)
-    masks = [crop_mask(layers, extent) for extent in extents]
+    rng = np.random.default_rng(seed)
+    scenes = [_make_scene(image, record, resize, augmentation, rng)]
+    if augmentation is not None and augmentation.paste is not None:
+        assert other is not None
+        beside = _make_scene(*other(rng), resize, augmentation, rng)
+        scenes = list(augmentation.paste(scenes[0], beside, augmentation.min_visible, rng))
+    parts = [cut_out(scene, 0.0 if augmentation is None else augmentation.min_visible) for scene in scenes]
     return Sample(
-        image=resized,
-        boxes=(np.array([extent[3:] for extent in extents]).reshape(-1, 4) * scale).astype(np.float32),
-        labels=record.objects.labels[[extent.instance for extent in extents]],
-        masks=np.stack(masks) if masks else np.zeros((0, MASK_CROP, MASK_CROP), np.uint8),
-        original_size=(height, width),
+        image=scenes[0].image,
+        boxes=np.concatenate([part.boxes for part in parts]).astype(np.float32),
+        labels=np.concatenate([part.labels for part in parts]),
+        masks=np.concatenate([part.masks for part in parts]),
+        original_size=(image.shape[0], image.shape[1]),
         index=index,
         key=int(seed.generate_state(1)[0]),
-        vanished=len(layers.places) - len(extents),
+        vanished=len(record.objects.labels) - len(parts[0].labels),
     )
 
 
-def crop_mask(layers: Layers, extent: Extent) -> np.ndarray:
-    """Cuts a mask to its extent and resizes it to MASK_CROP x MASK_CROP uint8, 0..255 of coverage."""
-    window = layers.images[extent.layer][extent.y1 : extent.y2, extent.x1 : extent.x2]
-    crop = (window == extent.id).view(np.uint8) * np.uint8(255)
-    # Means over the pixels along a side that shrinks; linear interpolation along one that grows.
-    shrunk = (min(crop.shape[1], MASK_CROP), min(crop.shape[0], MASK_CROP))
-    if shrunk != crop.shape[::-1]:
-        crop = cv2.resize(crop, shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.resize(crop, (MASK_CROP, MASK_CROP), interpolation=cv2.INTER_LINEAR)
+def _make_scene(
+    image: np.ndarray, record: Record, resize: Sizing, augmentation: Augmentation | None, rng: np.random.Generator
+) -> Scene:
+    """Augments a picture and takes the view of it that the network gets."""
+    layers = stack_masks(record.objects.masks, image.shape[0], image.shape[1])
+    if augmentation is not None:
+        image, layers = augmentation(image, layers, rng)
+    view = resize.view(image.shape[0], image.shape[1], None if augmentation is None else rng)
+    return make_scene(image, layers, record.objects.labels, view)

@@ -8,7 +8,7 @@ import torch
 
 from maskrcnn.config.build import build
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Resize, prepare_picture
+from maskrcnn.data.resize import Sizing, prepare_picture
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.restore import Restored, restore
 from maskrcnn.evaluation.results import Result, coco_results
@@ -45,7 +45,7 @@ class Predictor:
         self.device = device
         data = restored.config["data"]
         self.read = PictureReader(data["channels"], data["max_value"])
-        self.resize: Resize = build(data["resize"], [], "data.resize")
+        self.resize: Sizing = build(data["resize"], [], "data.resize")
         self.paste = restored.config["callbacks"]["mean_ap"]["paste"]
 
     def predict(self, image: np.ndarray | str | Path, score_threshold: float = 0.5) -> Prediction:

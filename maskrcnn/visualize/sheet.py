@@ -12,8 +12,8 @@ _GAP = 8  # pixels between the two pictures of a pair
 _SHEET_GAP = 32  # pixels between the pictures of a sheet
 
 
-def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
-    """A picture under a black bar with its caption in white."""
+def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    """A picture [h, w, 3] u8 RGB under a black bar with its caption in white, shortened to the picture's width."""
     bar = np.full((text_size(caption, 1)[1], *picture.shape[1:]), BLACK, np.uint8)
     put_text(bar, shorten(caption, picture.shape[1], 1), 0, 0, BLACK, 1)
     return np.concatenate([bar, picture])
@@ -30,8 +30,8 @@ def side_by_side(picture: np.ndarray, ground_truth: Instances, prediction: Insta
     Returns:
         A picture u8 RGB of the two, each enlarged as `draw_instances` does.
     """
-    left = _captioned(draw_instances(picture, ground_truth, classes), "ground truth")
-    right = _captioned(draw_instances(picture, prediction, classes), "prediction")
+    left = captioned(draw_instances(picture, ground_truth, classes), "ground truth")
+    right = captioned(draw_instances(picture, prediction, classes), "prediction")
     gap = np.full((left.shape[0], _GAP, 3), WHITE, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 

@@ -13,7 +13,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.jitter import LargeScaleJitter
 from maskrcnn.data.mixed import Member, MixedSource
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.shapes import ShapesSource
@@ -33,6 +35,8 @@ def module(root: Path, source: Any, **changes: Any) -> CocoDataModule:
             albumentations.Affine(rotate=(-20, 20), p=0.5),
             albumentations.ColorJitter(p=0.5),
         ],
+        "paste": None,
+        "min_visible": 0.0,
         "seed": 11,
         "shuffle": True,
         "batch_size": 4,
@@ -89,6 +93,18 @@ def test_bits_do_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> 
     assert not equal(*alone)
     for workers in (1, 2):
         assert equal(epoch_of(ready(workers=workers), 1), alone[1])
+
+
+def test_what_is_pasted_does_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> None:
+    changes: dict[str, Any] = {
+        "resize": LargeScaleJitter(shortest=[96], longest=128, scales=(0.5, 2.0)),
+        "paste": CopyPaste(most=10),
+        "object_slots": [16],
+    }
+    alone = epoch_of(ready(**changes), 0)
+    assert equal(epoch_of(ready(workers=2, **changes), 0), alone)
+    plain = epoch_of(ready(**{**changes, "paste": None}), 0)
+    assert sum(int(b.targets.valid.sum()) for b in alone) > sum(int(b.targets.valid.sum()) for b in plain)
 
 
 def test_bits_depend_on_seed_and_epoch(ready: Callable[..., CocoDataModule]) -> None:

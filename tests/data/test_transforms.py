@@ -10,8 +10,9 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.layers import Extent, Layers, stack_masks
 from maskrcnn.data.records import Instances, Record
-from maskrcnn.data.resize import Resize, prepare_picture
-from maskrcnn.data.transforms import Augmentation, Sample, crop_mask, make_sample, sample_seed
+from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
+from maskrcnn.data.scene import crop_mask
+from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 
 HEIGHT, WIDTH = 48, 72
 SAME = Resize(shortest=[HEIGHT], longest=WIDTH)
@@ -38,7 +39,7 @@ def picture(seed: int) -> np.ndarray:
 
 
 def make(masks: np.ndarray, transforms: list[Any] | None, epoch: int = 0, resize: Resize = SAME) -> Sample:
-    augmentation = None if transforms is None else Augmentation(transforms)
+    augmentation = None if transforms is None else Augmentation(transforms, None, 0.0)
     return make_sample(picture(0), record(masks), 4, sample_seed(7, epoch, 4), resize, augmentation)
 
 
@@ -127,9 +128,9 @@ def test_layers_warp_as_single_masks_do() -> None:
     layers = stack_masks(record(masks).objects.masks, HEIGHT, WIDTH)
     assert 1 < len(layers.images) < 12
     transforms = [albumentations.Affine(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-10, 10), p=1)]
-    _, warped = Augmentation(transforms)(picture(0), layers, default_rng(9))
+    _, warped = Augmentation(transforms, None, 0.0)(picture(0), layers, default_rng(9))
     single = Layers(list(masks), [(i, 1) for i in range(12)])
-    _, expected = Augmentation(transforms)(picture(0), single, default_rng(9))
+    _, expected = Augmentation(transforms, None, 0.0)(picture(0), single, default_rng(9))
     for (layer, id_), mask in zip(layers.places, expected.images, strict=True):
         np.testing.assert_array_equal(warped.images[layer] == id_, mask)
     assert not np.array_equal(expected.images[0], masks[0])
@@ -151,7 +152,7 @@ def test_no_transforms_are_validation() -> None:
 @pytest.mark.parametrize("shortest, longest", [(HEIGHT, WIDTH), (31, 1000), (61, 1000), (33, 40)])
 def test_any_number_of_channels_moves_and_shrinks_as_each_alone(channels: int, shortest: int, longest: int) -> None:
     image = default_rng(0).integers(256, size=(HEIGHT, WIDTH, channels), dtype=np.uint8)
-    augmentation = Augmentation([albumentations.HorizontalFlip(p=1), albumentations.D4(p=1)])
+    augmentation = Augmentation([albumentations.HorizontalFlip(p=1), albumentations.D4(p=1)], None, 0.0)
     resize = Resize(shortest=[shortest], longest=longest)
 
     def prepare(pixels: np.ndarray) -> np.ndarray:
@@ -171,7 +172,7 @@ def test_transforms_of_colours_are_refused_without_colours(channels: int) -> Non
         ValueError,
         match=rf"data\.transforms cannot change a picture of data\.channels={channels} \(ColorJitter .*\): remove what",
     ):
-        Augmentation([albumentations.ColorJitter(p=1)])(image, Layers([], []), default_rng(0))
+        Augmentation([albumentations.ColorJitter(p=1)], None, 0.0)(image, Layers([], []), default_rng(0))
 
 
 def test_a_quarter_turn() -> None:
@@ -275,10 +276,10 @@ def test_resized_picture_lies_under_its_boxes(factor: float) -> None:
 
 def test_pixels_of_a_resized_picture() -> None:
     image = picture(3)
-    half = Resize(shortest=[HEIGHT // 2], longest=WIDTH)(image, HEIGHT // 2)
+    half = resize_picture(image, (HEIGHT // 2, WIDTH // 2))
     means = image.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(half, means, atol=0.5)
-    double = Resize(shortest=[HEIGHT * 2], longest=WIDTH * 2)(image, HEIGHT * 2)
+    double = resize_picture(image, (HEIGHT * 2, WIDTH * 2))
     # A pixel of the doubled picture lies a quarter beside the centre of its own, towards a neighbour.
     expected = 0.5625 * image[4, 5] + 0.1875 * image[4, 6] + 0.1875 * image[5, 5] + 0.0625 * image[5, 6]
     np.testing.assert_allclose(double[9, 11], expected, atol=1)
@@ -302,7 +303,7 @@ def test_bare_pictures_are_prepared_as_in_validation() -> None:
 
 def test_same_size_is_not_resampled() -> None:
     image = picture(1)
-    assert SAME(image, HEIGHT) is image
+    assert resize_picture(image, SAME.view(HEIGHT, WIDTH, None).size) is image
 
 
 def test_impossible_sizes_are_refused() -> None:
@@ -312,3 +313,52 @@ def test_impossible_sizes_are_refused() -> None:
         Resize(shortest=[800], longest=700)
     with pytest.raises(ValueError, match=r"resize\.shortest is \[\]"):
         Resize(shortest=[], longest=700)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        albumentations.Affine(mask_interpolation=cv2.INTER_LINEAR),
+        albumentations.OneOf(
+            [albumentations.NoOp(), albumentations.ElasticTransform(mask_interpolation=cv2.INTER_AREA)]
+        ),
+    ],
+)
+def test_masks_must_not_be_blended(transform: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"data\.transforms: (Affine|ElasticTransform) has mask_interpolation [13], which"
+    ):
+        Augmentation([transform], None, 0.0)
+
+
+# Albumentations' transforms that resample masks, as they do by default.
+RESAMPLING = [
+    albumentations.Affine(rotate=(-30, 30), scale=(0.7, 1.3), p=1),
+    albumentations.CropAndPad(px=(-9, 9), p=1),
+    albumentations.ElasticTransform(alpha=60, sigma=6, p=1),
+    albumentations.GridDistortion(p=1),
+    albumentations.GridElasticDeform(num_grid_xy=(4, 4), magnitude=5, p=1),
+    albumentations.OpticalDistortion(p=1),
+    albumentations.Perspective(p=1),
+    albumentations.RandomResizedCrop(size=(40, 64), p=1),
+    albumentations.RandomScale(p=1),
+    albumentations.RandomSizedCrop(min_max_height=(20, 40), size=(40, 64), p=1),
+    albumentations.Resize(height=40, width=60, p=1),
+    albumentations.Rotate(p=1),
+    albumentations.SafeRotate(p=1),
+    albumentations.ThinPlateSpline(p=1),
+]
+
+
+@pytest.mark.parametrize("transform", RESAMPLING, ids=lambda transform: type(transform).__name__)
+def test_resampling_never_blends_ids(transform: Any) -> None:
+    layer = default_rng(3).choice(np.array([0, 10, 200], np.uint8), size=(HEIGHT // 8, WIDTH // 8))
+    layer = layer.repeat(8, axis=0).repeat(8, axis=1)
+    _, layers = Augmentation([transform], None, 0.0)(picture(0), Layers([layer], [(0, 10), (0, 200)]), default_rng(0))
+    assert set(np.unique(layers.images[0])) == {0, 10, 200}
+    assert not np.array_equal(layers.images[0], layer)
+
+
+def test_least_visible_share() -> None:
+    with pytest.raises(ValueError, match=r"data\.min_visible is 1\.5; give a share of an object's pixels, from 0 to 1"):
+        Augmentation([], None, 1.5)

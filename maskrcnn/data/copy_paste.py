@@ -1,0 +1,103 @@
+"""Simple copy-paste: objects of one picture laid over another."""
+
+import math
+
+import numpy as np
+
+from maskrcnn.data.layers import FULL, Layers
+from maskrcnn.data.scene import Scene, visible
+
+GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
+
+
+class CopyPaste:
+    """Pastes a random subset of another picture's visible objects: any number of them is as likely as any other.
+
+    Ghiasi et al. 2021, arXiv 2012.07177: both pictures are augmented and resized on their own, the objects keep their
+    places on the canvas, covered objects lose the covered pixels. Edges are not blended, which the paper found to make
+    no difference. Crowd regions are never pasted; those of the picture below stay unlabelled, also where covered.
+
+    Args:
+        most: the largest number of objects that are pasted; MMDetection's `max_num_pasted` is 100.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        if most < 1:
+            raise ValueError(f"paste.most is {most}; give 1 or more, or switch pasting off with data.paste=null")
+        self.most = most
+
+    def __call__(self, scene: Scene, other: Scene, min_visible: float, rng: np.random.Generator) -> tuple[Scene, Scene]:
+        """Pastes objects of `other`.
+
+        The picture is put together at the network's size; the masks of either scene stay in their own pixels. A pixel
+        below is covered if its centre is.
+
+        Returns:
+            `scene` with the objects in its picture and without what they cover in its layers. Its picture grows, up to
+            its canvas, where an object lies beyond. And `other`, holding the pasted objects only.
+        """
+        other = _trim(other, scene.canvas)
+        extents = visible(other, min_visible)
+        count = int(rng.integers(min(len(extents), self.most) + 1))
+        chosen = [extents[i] for i in np.sort(rng.choice(len(extents), count, replace=False))]
+        other = _select(other, [extent.instance for extent in chosen])
+        if not chosen:
+            return scene, other
+        mask = _union(other.layers)
+        height = max(scene.image.shape[0], _reach([extent.y2 for extent in chosen], other.scale[1], scene.canvas[0]))
+        width = max(scene.image.shape[1], _reach([extent.x2 for extent in chosen], other.scale[0], scene.canvas[1]))
+        image = np.full((height, width, scene.image.shape[2]), GROUND, np.uint8)
+        image[: scene.image.shape[0], : scene.image.shape[1]] = scene.image
+        pasted = other.image[:height, :width]
+        region = image[: pasted.shape[0], : pasted.shape[1]]
+        covered = _read_at_centres(mask, pasted.shape, (1 / other.scale[0], 1 / other.scale[1]))
+        region[covered] = pasted[covered]
+        step = (scene.scale[0] / other.scale[0], scene.scale[1] / other.scale[1])
+        layers = [np.where(_read_at_centres(mask, layer.shape, step), 0, layer) for layer in scene.layers.images]
+        return scene._replace(image=image, layers=Layers(layers, scene.layers.places)), other
+
+
+def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
+    """What of a scene lies on a canvas of a given height and width."""
+    height, width = scene.image.shape[:2]
+    rows = None if height <= canvas[0] else int(canvas[0] / scene.scale[1])
+    columns = None if width <= canvas[1] else int(canvas[1] / scene.scale[0])
+    layers = Layers([layer[:rows, :columns] for layer in scene.layers.images], scene.layers.places)
+    return scene._replace(image=scene.image[: canvas[0], : canvas[1]], layers=layers)
+
+
+def _select(scene: Scene, instances: list[int]) -> Scene:
+    """A scene with some of its objects."""
+    places = [scene.layers.places[instance] for instance in instances]
+    return scene._replace(
+        layers=Layers(scene.layers.images, places), labels=scene.labels[instances], areas=scene.areas[instances]
+    )
+
+
+def _union(layers: Layers) -> np.ndarray:
+    """The pixels [h, w] bool of all objects."""
+    wanted = np.zeros((len(layers.images), FULL + 1), bool)
+    for layer, id_ in layers.places:
+        wanted[layer, id_] = True
+    mask: np.ndarray = np.any([ids[image] for ids, image in zip(wanted, layers.images, strict=True)], axis=0)
+    return mask
+
+
+def _reach(ends: list[int], scale: float, limit: int) -> int:
+    """Pixels of the network's picture up to the last of some ends in pixels of a layer."""
+    return min(math.ceil(max(ends) * scale), limit)
+
+
+def _read_at_centres(mask: np.ndarray, shape: tuple[int, ...], step: tuple[float, float]) -> np.ndarray:
+    """Reads a mask [h, w] bool at the centres of a grid's pixels, False beyond it.
+
+    Args:
+        shape: height and width of the grid, which begins where the mask does.
+        step: x, y: pixels of the mask from one pixel of the grid to the next.
+    """
+    rows = ((np.arange(shape[0]) + 0.5) * step[1]).astype(np.int64)
+    columns = ((np.arange(shape[1]) + 0.5) * step[0]).astype(np.int64)
+    rows, columns = rows[rows < mask.shape[0]], columns[columns < mask.shape[1]]
+    values = np.zeros(shape[:2], bool)
+    values[: len(rows), : len(columns)] = mask[rows][:, columns]
+    return values
