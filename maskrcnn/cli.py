@@ -1,6 +1,7 @@
 """The command line: composes and checks a configuration, then runs what it describes."""
 
 import functools
+import inspect
 import json
 import logging
 import os
@@ -148,6 +149,21 @@ def _convert(config: DictConfig) -> None:
     convert(**build(plain, plain["plugins"]))
 
 
+def _inspect(config: DictConfig) -> None:
+    from maskrcnn.engine.inspect_data import inspect_data
+    from maskrcnn.engine.train import train
+
+    _quieten()
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    own, trained = (inspect.signature(task).parameters for task in (inspect_data, train))
+    check({key: value for key, value in plain.items() if key in trained or key not in own}, train)
+    options = {key: value for key, value in plain.items() if key in own}
+    check(options, inspect_data)
+    if not inspect_data(**build(options, plain["plugins"])):
+        sys.exit(1)
+
+
 def train() -> None:
     """`python train.py`: trains; see `--help`."""
     _run("train", _train)
@@ -166,3 +182,8 @@ def predict() -> None:
 def convert() -> None:
     """`python convert_data.py from=... source=... out=...`: turns a data set of one annotation format into another."""
     _run("convert", _convert)
+
+
+def inspect_data() -> None:
+    """`python inspect_data.py data=...`: looks a data set through."""
+    _run("inspect", _inspect)

@@ -136,7 +136,7 @@ def _no_collection() -> Iterator[None]:
 
 def _parse(file: Path) -> tuple[list[Picture], list[Annotation], dict[str, Any]]:
     """What an annotation file holds: pictures, usable annotations, and classes and findings."""
-    dataset = _read_json(file)
+    dataset = read_json(file)
     problems = [*_category_problems(dataset["categories"]), *_image_problems(dataset["images"])]
     if not problems:
         problems = list(_annotation_problems(dataset))
@@ -159,7 +159,12 @@ def _few(values: list[Any], count: int) -> str:
     return ", ".join(map(str, values[:5])) + (f", ... ({count} in all)" if count > 5 else "")
 
 
-def _read_json(file: Path) -> Any:
+def read_json(file: Path) -> dict[str, Any]:
+    """The content of an annotation file, with its three lists of mappings.
+
+    Raises:
+        ValueError: it is not of COCO's format; the message names it.
+    """
     raw = file.read_bytes()
     try:
         dataset = orjson.loads(raw)
@@ -284,7 +289,7 @@ def _annotations(
         if mask is None:
             continue
         box, area = entry.get("bbox"), entry.get("area")
-        if not _is_box(box):
+        if not is_box(box):
             kind = "no box" if box is None else "a box without area, or not of four numbers"
             found[f"{kind}: taken from the mask"].append(name)
             box = coco_mask.toBbox({"size": size, "counts": mask}).tolist()
@@ -315,7 +320,7 @@ def _compress(segmentation: Any, size: tuple[int, int]) -> Compressed:
     return mask, "some polygons of fewer than three points: those left out" if left_out else None
 
 
-def _is_box(box: Any) -> TypeGuard[list[float]]:
+def is_box(box: Any) -> TypeGuard[list[float]]:
     """Whether it is x, y, width, height with an area."""
     return (
         isinstance(box, list)

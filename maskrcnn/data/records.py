@@ -65,9 +65,10 @@ class Records(Sequence[Record]):
         images: directory that the pictures' names start from.
 
     Attributes:
+        sizes: [N, 2] int64 heights and widths of the pictures.
         picture, label, crowd: [M] int64, int64 and bool of all annotations: the position of their picture, their class,
             whether they are crowd regions.
-        sizes: [n, 2] int64, height and width of the pictures.
+        boxes: [M, 4] float64, as those of `Instances`.
     """
 
     def __init__(self, file: Path, images: Path) -> None:
@@ -78,7 +79,7 @@ class Records(Sequence[Record]):
         self._names = Texts(column["names"], column["name_ends"])
         self._ids = Texts(column["ids"], column["id_ends"])
         self._masks = Texts(column["masks"], column["mask_ends"])
-        self.sizes, self._boxes, self._areas = column["sizes"], column["boxes"], column["areas"]
+        self.sizes, self.boxes, self._areas = column["sizes"], column["boxes"], column["areas"]
         self._starts = np.searchsorted(self.picture, np.arange(len(self) + 1))
 
     def __reduce__(self) -> tuple[type["Records"], tuple[Path, Path]]:
@@ -107,7 +108,7 @@ class Records(Sequence[Record]):
 
     def _instances(self, rows: np.ndarray) -> Instances:
         masks = [self._masks[row] for row in rows.tolist()]
-        return Instances(self.label[rows], self._boxes[rows], self._areas[rows], masks)
+        return Instances(self.label[rows], self.boxes[rows], self._areas[rows], masks)
 
 
 class Texts(Sequence[bytes]):

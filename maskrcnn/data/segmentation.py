@@ -34,7 +34,7 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
         raise Defect("a segmentation that is neither polygons nor run lengths")
     if not segmentation or segmentation == [[]]:
         raise Defect("an empty segmentation")
-    polygons = [polygon for polygon in segmentation if _is_polygon(polygon)]
+    polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
         raise Defect("no polygon of three or more points")
     rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
@@ -43,7 +43,8 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     return rle["counts"], len(segmentation) - len(polygons)
 
 
-def _is_polygon(polygon: Any) -> bool:
+def is_polygon(polygon: Any) -> bool:
+    """Whether it is a list of finite numbers, two for each of at least three points."""
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
         return False
     try:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
-from maskrcnn.data.records import Record
 from maskrcnn.evaluation.results import Result, coco_results
-from maskrcnn.evaluation.rle import Rle, decode
+from maskrcnn.evaluation.rle import decode
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch
 from maskrcnn.visualize.instances import Instances
 from maskrcnn.visualize.sheet import contact_sheet, save_png, side_by_side
+from maskrcnn.visualize.truth import truth_of
 
 
 def to_instances(results: list[Result]) -> Instances:
@@ -25,16 +25,6 @@ def to_instances(results: list[Result]) -> Instances:
         scores=np.array([result["score"] for result in results], np.float64),
         masks=[decode(result["segmentation"]) for result in results],
     )
-
-
-def truth_of(record: Record) -> Instances:
-    """The annotated objects of a picture as arrays to draw."""
-    objects = record.objects
-    boxes = objects.boxes.copy()
-    boxes[:, 2:] += boxes[:, :2]
-    size = [record.height, record.width]
-    masks = [decode(Rle(size=size, counts=mask.decode("ascii"))) for mask in objects.masks]
-    return Instances(boxes, objects.labels, None, masks)
 
 
 class Pictures(pl.Callback):

@@ -21,7 +21,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: the file is not a picture; the message names it.
     """
-    return _read_sizes(path)[0]
+    return read_sizes(path)[0]
 
 
 def check_size(path: Path, size: tuple[int, int], annotations: Path) -> tuple[int, int]:
@@ -35,37 +35,10 @@ def check_size(path: Path, size: tuple[int, int], annotations: Path) -> tuple[in
     Raises:
         ValueError: the picture has another size, or is none.
     """
-    sizes = _read_sizes(path)
+    sizes = read_sizes(path)
     if size not in sizes:
         raise ValueError(
             f"{annotations} is for a picture {size[0]} pixels high and {size[1]} wide, but {path} is {sizes[0][0]} x "
             f"{sizes[0][1]}: put the picture that was annotated back, or annotate this one"
         )
     return sizes[sizes.index(size)]  # integers, where JSON has 480.0
-
-
-def _read_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Height and width as shown, and as they would be without the EXIF entry."""
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            form, entry = picture.format, picture.info.get("exif")
-            turned_tiff = form == "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is not a picture, or broken: replace it, or remove it and its annotations") from error
-    if turned_tiff:
-        return (height, width), (width, height)
-    if form in TURNED and entry and _orientation(entry) >= 5:
-        return (width, height), (height, width)
-    return (height, width), (height, width)
-
-
-def _orientation(entry: bytes) -> int:
-    exif = Image.Exif()
-    try:
-        exif.load(entry)
-        return int(exif.get(ORIENTATION, 1))
-    except (SyntaxError, ValueError, TypeError, struct.error):  # broken, and ignored by OpenCV too
-        return 1

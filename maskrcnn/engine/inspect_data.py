@@ -1,0 +1,143 @@
+"""Looks a data set through before anything is trained on it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine.draw_samples import draw_samples
+from maskrcnn.inspection.anchors import model_shapes
+from maskrcnn.inspection.inspection import Depth, Inspection, Limits, inspect, write_mended
+from maskrcnn.inspection.page import write_page
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+
+LEVELS = {"error": "[red]error[/]", "mended": "[yellow]mended[/]", "note": "note"}
+
+
+def inspect_data(
+    *,
+    data: CocoDataModule,
+    model: Callable[[int], MaskRCNN],
+    depth: Depth,
+    output: str,
+    fix: bool,
+    out: str | None,
+    draw: int,
+    plugins: list[str],
+) -> bool:
+    """Reports what is wrong with a data set, and how it fits the configuration.
+
+    Args:
+        data: the data set; model: of the configuration, for its anchors and its cap on detections.
+        depth: headers (annotations and headers of pictures), or pixels (every picture is decoded).
+        output: folder for report.html, report.json and drawn samples.
+        fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json. The original
+            is never touched.
+        draw: this many training samples, as the network gets them, into samples_1.png, ...
+        plugins: packages besides ours that the configuration may name.
+
+    Returns:
+        Whether training could start.
+
+    Raises:
+        ValueError: a file is no COCO file, nothing usable is left of it, or `out` is there.
+        FileNotFoundError: there is no such file.
+    """
+    if fix != (out is not None):
+        raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
+    console = Console(highlight=False)
+    data.prepare_data()
+    found = inspect(data.splits(), depth, limits(data, model))
+    _print(console, found)
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "report.html", folder / "report.json"]
+    write_page(found, data.read, written[0])
+    written[1].write_text(json.dumps(summary(found), indent=2) + "\n")
+    sound = not any(finding.level == "error" for finding in found.findings())
+    if out is not None:
+        for part in found.parts:
+            path = Path(out)
+            name = path if len(found.parts) == 1 else path.with_name(f"{path.stem}_{part.name}{path.suffix}")
+            written += write_mended(part, name)
+    if draw and sound:
+        data.setup("fit")
+        written += draw_samples(data, draw, folder)
+    for path in written:
+        console.print(f"wrote {path}", soft_wrap=True)
+    return sound
+
+
+def limits(data: CocoDataModule, model: Callable[[int], MaskRCNN] | MaskRCNN) -> Limits:
+    """How a configuration will use the data."""
+    detector = model if isinstance(model, MaskRCNN) else model(1)
+    return Limits(
+        resize=data.resize,
+        read=data.read,
+        object_slots=data.collate.object_slots[-1],
+        detections=detector.box_head.max_detections,
+        shapes=model_shapes(detector.anchors),
+        strides=detector.anchors.strides,
+    )
+
+
+def _print(console: Console, found: Inspection) -> None:
+    for part in found.parts:
+        content = part.content
+        console.print(
+            f"{part.name}: {len(part.records)} pictures, {int((content.counts == 0).sum())} of them without objects; "
+            f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max()} in a "
+            f"picture; {content.crowds} crowd regions",
+            soft_wrap=True,
+        )
+    table = Table("", "part", "found", "number", "first", "fix=true, or what to do", title="findings")
+    for finding in found.findings():
+        first = ", ".join(map(str, finding.first))
+        table.add_row(LEVELS[finding.level], finding.part, finding.what, str(finding.number), first, finding.remedy)
+    if table.row_count:
+        console.print(table)
+        console.print("error: training stops. mended: training does so for itself. note: worth a look.")
+    else:
+        console.print("nothing is wrong with it")
+    if found.reach is not None:
+        table = Table("objects", "number", "IoU 0.5", "IoU 0.7", title="reached by an anchor (train)")
+        for size, (number, half, most) in found.reach.by_size.items():
+            table.add_row(size, str(number), f"{half:.1%}", f"{most:.1%}")
+        console.print(table)
+        better = found.reach.suggestion
+        if better is not None:
+            console.print(
+                f"model.anchors.scales={_plain(better.scales)} model.anchors.ratios={_plain(better.ratios)} would "
+                f"reach {better.reached[0]:.1%} and {better.reached[1]:.1%}",
+                soft_wrap=True,
+            )
+    pixels = found.parts[0].pixels
+    if pixels is not None:
+        mean, std = (_plain(np.round(values, 2).tolist()) for values in (pixels.mean, pixels.std))
+        console.print(f"pixels of train: model.pixel_mean={mean} model.pixel_std={std}", soft_wrap=True)
+
+
+def _plain(values: list[float]) -> str:
+    return "[" + ",".join(f"{value:g}" for value in values) + "]"
+
+
+def summary(found: Inspection) -> dict[str, object]:
+    """The findings and counts as plain values, for report.json."""
+    return {
+        "findings": [finding._asdict() for finding in found.findings()],
+        "parts": {
+            part.name: {
+                "annotations": str(part.split.annotations),
+                "pictures": len(part.records),
+                "objects": len(part.content.labels),
+                "crowd regions": part.content.crowds,
+                "objects by class": dict(zip(part.content.classes, part.content.per_class().tolist())),
+            }
+            for part in found.parts
+        },
+        "anchors": None if found.reach is None else found.reach._asdict(),
+    }

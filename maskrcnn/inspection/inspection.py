@@ -1,0 +1,155 @@
+"""A whole data set looked through: every part for itself, then against each other."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from maskrcnn.data.coco import CocoAnnotations, read_annotations, read_json
+from maskrcnn.data.records import Records
+from maskrcnn.data.resize import Sizing
+from maskrcnn.data.source import Split
+from maskrcnn.inspection.anchors import Shapes, Suggestion, best_iou, sample_boxes, shares, suggest
+from maskrcnn.inspection.content import Content, check_classes, check_content, take_content
+from maskrcnn.inspection.finding import LEVELS, Finding, Findings
+from maskrcnn.inspection.mend import mend
+from maskrcnn.inspection.pixels import Pixels, Reader, check_copies, check_leaks, see_pictures
+
+Depth = Literal["headers", "pixels"]
+# COCO's areas of small, medium and large objects, here of the box at the network's size.
+SIZES = {"small (under 32 px)": (0, 32), "medium (32 to 96 px)": (32, 96), "large (from 96 px)": (96, np.inf)}
+
+
+class Limits(NamedTuple):
+    """What a configuration says of how it will use the data."""
+
+    resize: Sizing
+    read: Reader
+    object_slots: int
+    detections: int
+    shapes: Shapes  # of the anchors
+    strides: tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """What was found in one annotation file and its pictures."""
+
+    name: str  # train or val
+    split: Split
+    annotations: CocoAnnotations  # as mended
+    records: Records
+    mended: dict[str, Any]
+    findings: Findings
+    content: Content
+    pixels: Pixels | None  # at depth=pixels
+
+
+class Reach(NamedTuple):
+    """How much of the ground truth anchors can reach."""
+
+    by_size: dict[str, tuple[int, float, float]]  # boxes, and their shares that are reached at IoU 0.5 and 0.7
+    suggestion: Suggestion | None  # where it would reach more
+
+
+class Inspection(NamedTuple):
+    """What was found in a data set."""
+
+    parts: list[Part]
+    between: Findings
+    reach: Reach | None
+
+    def findings(self) -> list[Finding]:
+        """All, errors first."""
+        found = [finding for part in self.parts for finding in part.findings.all()] + self.between.all()
+        return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def inspect(splits: dict[str, Split], depth: Depth, limits: Limits) -> Inspection:
+    """Looks through a data set.
+
+    Args:
+        splits: its parts: train, and val if there is one.
+        depth: look at annotations and headers of pictures, or at all pixels too.
+        limits: of the configuration.
+
+    Raises:
+        ValueError: a file is no COCO file, or nothing usable is left of it.
+        FileNotFoundError: there is no such file.
+    """
+    parts = [_inspect_part(name, split, depth, limits) for name, split in splits.items()]
+    between = Findings("both")
+    if len(parts) == 2:
+        train, val = parts
+        check_classes(train.content, val.content, between)
+        if train.pixels is not None and val.pixels is not None:
+            check_leaks(train.records, val.records, (train.pixels, val.pixels), between)
+    return Inspection(parts, between, measure_reach(parts[0].content.boxes, limits))
+
+
+def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
+    findings = Findings(name)
+    mended = mend(read_json(split.annotations), split, findings)
+    if not mended["images"] or not mended["annotations"]:
+        first = "".join(f"\n- {finding.number} {finding.what}" for finding in findings.all())
+        raise ValueError(f"{split.annotations}: no usable picture with an annotation is left, after leaving out{first}")
+    annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)
+    assert isinstance(annotations.records, Records)
+    records = annotations.records
+    content = take_content(records, annotations.classes, limits.resize)
+    check_content(content, records, limits.object_slots, limits.detections, findings)
+    pixels = None
+    if depth == "pixels":
+        pixels = see_pictures(records, limits.read, findings)
+        check_copies(records, pixels, findings)
+    return Part(name, split, annotations, records, mended, findings, content, pixels)
+
+
+def _read_mended(mended: dict[str, Any], split: Split) -> CocoAnnotations:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / split.annotations.name
+        file.write_text(json.dumps(mended))
+        return read_annotations(Split(split.images, file))
+
+
+def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
+    """How much of the ground truth the configuration's anchors can reach; None without any.
+
+    Args:
+        boxes: [M, 4] x, y, width, height at the size of the network's pictures.
+        limits: of the configuration.
+    """
+    boxes = sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])
+    if not len(boxes):
+        return None
+    iou = best_iou(boxes, *limits.shapes)
+    sides = np.sqrt(boxes[:, 2] * boxes[:, 3])
+    by_size = {"all": (len(boxes), *shares(iou))}
+    for size, (low, high) in SIZES.items():
+        chosen = (sides >= low) & (sides < high)
+        if chosen.any():
+            by_size[size] = (int(chosen.sum()), *shares(iou[chosen]))
+    better = suggest(boxes, limits.strides)
+    return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
+
+
+def write_mended(part: Part, out: Path) -> list[Path]:
+    """Writes a part's mended annotations, and beside them what was changed, line by line.
+
+    Raises:
+        ValueError: a file is already there.
+    """
+    log = out.with_name(f"{out.stem}_changes.csv")
+    for path in (out, log):
+        if path.exists():
+            raise ValueError(f"{path} is already there: give another name by out=..., or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(part.mended))
+    rows = [("id", "what", "done"), *part.findings.changes]
+    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows))
+    return [out, log]
+
+
+def _cell(value: Any) -> str:
+    return '"' + str(value).replace('"', '""') + '"'

@@ -1,0 +1,257 @@
+"""Mends an annotation file of COCO's format: what `read_annotations` would refuse or mend for itself, and more."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pycocotools import mask as coco_mask
+from rich.progress import Progress, track
+
+from maskrcnn.data.coco import MANY, is_box
+from maskrcnn.data.header import Size, read_sizes
+from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon
+from maskrcnn.data.source import Split
+from maskrcnn.inspection.finding import Findings
+from maskrcnn.inspection.polygon import crosses_itself
+
+LEFT_OUT = "left out"
+FROM_MASK = "taken from the mask"
+AGREE = 0.8  # IoU of a box with its mask's, below which they disagree if they are also more than 2 pixels apart
+APART = 2.0
+
+
+def mend(dataset: dict[str, Any], split: Split, findings: Findings) -> dict[str, Any]:
+    """Makes a data set sound by changing as little as possible.
+
+    Args:
+        dataset: a COCO file's content, with its three lists; not changed.
+        split: where it and its pictures lie.
+        findings: gets what is wrong, and what was changed.
+
+    Returns:
+        A data set that `read_annotations` reads without complaint.
+    """
+    categories = _categories(dataset["categories"], findings)
+    images = _images(dataset["images"], split, findings)
+    annotations = _annotations(dataset["annotations"], categories, images, findings)
+    used = Counter(annotation["category_id"] for annotation in annotations)
+    for category in (category for category in categories.values() if not used[category["id"]]):
+        findings.add("note", "classes without an annotation", "annotate some, or remove the class", category["name"])
+    return {
+        **dataset,
+        "categories": list({category["id"]: category for category in categories.values()}.values()),
+        "images": list(images.values()),
+        "annotations": annotations,
+    }
+
+
+def _categories(categories: list[dict[str, Any]], findings: Findings) -> dict[int, dict[str, Any]]:
+    """The category that each id of the file stands for."""
+    known: dict[int, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
+    similar: dict[str, str] = {}
+    for category in categories:
+        id_, name = category.get("id"), category.get("name")
+        if type(id_) is not int or not isinstance(name, str):
+            findings.mend("error", "categories without an integer id and a name", LEFT_OUT, category.get("id"))
+        elif id_ in known:
+            findings.mend("error", "category ids that come twice", "the later ones left out", id_)
+        elif name in by_name:
+            findings.mend("error", "category names that come twice", "joined to the first of that name", name)
+            known[id_] = by_name[name]
+        else:
+            known[id_] = by_name[name] = category
+            twin = similar.setdefault(name.strip().casefold(), name)
+            if twin != name:
+                remedy = "make them one, if they are (data.class_map does so for a run)"
+                findings.add("note", "class names that differ in case or blanks only", remedy, f"{twin!r} {name!r}")
+    return known
+
+
+def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> dict[tuple[type, Any], dict[str, Any]]:
+    """The usable pictures by the type and value of the id in the file."""
+    present = _Listing(split.images)
+    usable: dict[tuple[type, Any], dict[str, Any]] = {}
+    names: dict[str, Any] = {}
+    mixed = len({type(image.get("id")) for image in images}) > 1
+    for image in track(images, "headers of pictures", transient=True):
+        id_, name = image.get("id"), image.get("file_name")
+        if type(id_) not in (int, str) or not isinstance(name, str):
+            findings.mend("error", "images without an id and a file_name", LEFT_OUT, id_ if name is None else name)
+            continue
+        if (type(id_), id_) in usable:
+            findings.mend("error", "image ids that come twice", "the later ones left out", id_)
+            continue
+        if not present(name):
+            findings.mend("error", "pictures that are missing", "left out with their annotations", name)
+            continue
+        if name in names:
+            remedy = "join their annotations under one id"
+            findings.add("note", "pictures that are listed under two ids", remedy, f"{names[name]} {id_}", id_)
+        names.setdefault(name, id_)
+        try:
+            shown, stored = read_sizes(split.images / name)
+        except (ValueError, OSError):
+            findings.mend("error", "files that are no pictures, or broken", "left out with their annotations", name)
+            continue
+        sized = _sized(image, shown, stored, findings)
+        if sized is None:
+            continue
+        if mixed:
+            findings.mend("error", "image ids of another type than others", "numbered anew", id_)
+            sized["id"] = len(usable) + 1
+        usable[type(id_), id_] = sized
+    return usable
+
+
+class _Listing:
+    """Looks for files, one listing a directory instead of a look-up each."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, set[str]] = {}
+
+    def __call__(self, name: str) -> bool:
+        parent, base = os.path.split(name)
+        if parent not in self.files:
+            folder = self.root / parent
+            self.files[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        return base in self.files[parent]
+
+
+def _sized(image: dict[str, Any], shown: Size, stored: Size, findings: Findings) -> dict[str, Any] | None:
+    """The picture's entry with its true size; None where its annotations are for another one."""
+    size, name = (image.get("height"), image.get("width")), image["file_name"]
+    if not all(type(side) is int and 0 < side < FARTHEST for side in size):
+        findings.mend("error", "images without a height and width", "taken from the picture", image["id"])
+        return {**image, "height": shown[0], "width": shown[1]}
+    if size not in (shown, stored):
+        what = "pictures of another size than their annotations are for"
+        findings.mend("error", what, "left out with their annotations", f"{name} ({shown[0]} x {shown[1]})")
+        return None
+    if size != shown:
+        what = "pictures annotated without their EXIF rotation"
+        findings.add("note", what, "read without it, which is right if the masks fit", name, image["id"])
+    return {**image}
+
+
+class _Examined(NamedTuple):
+    """What a segmentation turned out to be."""
+
+    defect: str | None
+    short: int  # polygons that are none
+    crossing: bool
+    box: list[float]  # of the mask
+    area: float
+
+
+def _examine(segmentation: Any, size: Size) -> _Examined:
+    try:
+        mask, short = compress(segmentation, *size)
+    except Defect as defect:
+        return _Examined(str(defect), 0, False, [], 0.0)
+    rle = {"size": size, "counts": mask}
+    polygons = segmentation if isinstance(segmentation, list) else []
+    crossing = any(crosses_itself(polygon) for polygon in polygons if is_polygon(polygon))
+    return _Examined(None, short, crossing, coco_mask.toBbox(rle).tolist(), float(coco_mask.area(rle)))
+
+
+def _examine_all(segmentations: list[Any], sizes: list[Size]) -> Iterator[_Examined]:
+    if len(segmentations) < MANY:
+        yield from map(_examine, segmentations, sizes)
+        return
+    with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
+        examined = pool.map(_examine, segmentations, sizes, chunksize=1000)
+        yield from progress.track(examined, len(segmentations), description="masks of annotations")
+
+
+def _annotations(
+    annotations: list[dict[str, Any]],
+    categories: dict[int, dict[str, Any]],
+    images: dict[tuple[type, Any], dict[str, Any]],
+    findings: Findings,
+) -> list[dict[str, Any]]:
+    """The usable annotations, numbered anew where their ids do not tell them apart."""
+    kept = []
+    for position, annotation in enumerate(annotations):
+        id_ = annotation.get("id", f"#{position}")
+        image = images.get((type(annotation.get("image_id")), _hashable(annotation.get("image_id"))))
+        category = categories.get(_hashable(annotation.get("category_id")))
+        if image is None:
+            findings.mend("error", "annotations of pictures that are not there", LEFT_OUT, id_)
+        elif category is None:
+            findings.mend("error", "annotations of categories that are not there", LEFT_OUT, id_)
+        elif annotation.get("segmentation") is None:
+            findings.mend("error", "annotations without a segmentation", LEFT_OUT, id_)
+        else:
+            kept.append((id_, image, {**annotation, "image_id": image["id"], "category_id": category["id"]}))
+    sizes = [(image["height"], image["width"]) for _, image, _ in kept]
+    examined = _examine_all([annotation["segmentation"] for *_, annotation in kept], sizes)
+    usable = []
+    for (id_, image, annotation), found in zip(kept, examined, strict=True):
+        if found.defect is not None:
+            findings.mend("mended", f"annotations with {found.defect}", LEFT_OUT, id_)
+            continue
+        if found.short:
+            what = "annotations with polygons of fewer than three points"
+            findings.mend("mended", what, "those polygons left out", id_)
+            annotation["segmentation"] = [polygon for polygon in annotation["segmentation"] if is_polygon(polygon)]
+        if found.crossing:
+            findings.add("note", "polygons that cross themselves", "draw them anew", id_, image["id"])
+        _mend_box(id_, annotation, image, found, findings)
+        if not isinstance(annotation.get("area"), int | float) or not 0 < annotation["area"] < FARTHEST**2:
+            findings.mend("mended", "annotations without an area", FROM_MASK, id_)
+            annotation["area"] = found.area
+        usable.append(annotation)
+    return _number(usable, findings)
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, int | str) else None
+
+
+def _mend_box(
+    id_: Any, annotation: dict[str, Any], image: dict[str, Any], found: _Examined, findings: Findings
+) -> None:
+    box = annotation.get("bbox")
+    if not is_box(box):
+        what = "annotations without a box" if box is None else "boxes without area, or not of four numbers"
+        findings.mend("mended", what, FROM_MASK, id_)
+    elif box[0] < -1 or box[1] < -1 or box[0] + box[2] > image["width"] + 1 or box[1] + box[3] > image["height"] + 1:
+        findings.mend("note", "boxes that leave their picture", FROM_MASK, id_, image["id"])
+    elif _disagree(box, found.box):
+        findings.mend("note", "boxes that do not fit their masks", FROM_MASK, id_, image["id"])
+    else:
+        return
+    annotation["bbox"] = found.box
+
+
+def _disagree(a: list[float], b: list[float]) -> bool:
+    corners = [(x, y, x + width, y + height) for x, y, width, height in (a, b)]
+    if max(abs(p - q) for p, q in zip(*corners)) <= APART:
+        return False
+    overlap = [max(0.0, min(corners[0][i + 2], corners[1][i + 2]) - max(corners[0][i], corners[1][i])) for i in (0, 1)]
+    common = overlap[0] * overlap[1]
+    return common < AGREE * (a[2] * a[3] + b[2] * b[3] - common)
+
+
+def _number(annotations: list[dict[str, Any]], findings: Findings) -> list[dict[str, Any]]:
+    """Numbers annotations anew if an id is zero, missing or doubled: pycocotools loses such objects."""
+    seen: Counter[Any] = Counter()
+    odd = False
+    for annotation in annotations:
+        id_ = annotation.get("id")
+        sound = type(id_) is int and id_ > 0
+        seen[id_] += sound
+        if not sound:
+            odd = True
+            findings.mend("mended", "annotation ids that are zero or no number", "all numbered anew", id_)
+        elif seen[id_] == 2:
+            odd = True
+            findings.mend("mended", "annotation ids that come twice", "all numbered anew", id_)
+    if not odd:
+        return annotations
+    return [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]

@@ -1,0 +1,158 @@
+"""An inspection as one self-contained page."""
+
+import base64
+import os
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from maskrcnn.data.records import Record
+from maskrcnn.inspection.charts import bars, heat_map, histogram
+from maskrcnn.inspection.inspection import Inspection, Part
+from maskrcnn.inspection.pixels import Reader
+from maskrcnn.visualize.instances import draw_instances
+from maskrcnn.visualize.truth import truth_of
+
+PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the rarest first
+SIDE = 330  # pixels of a shown picture's longer side
+SIZE_EDGES = [0.0, 4, 8, 16, 32, 64, 96, 128, 256, 512]  # pixels
+COUNT_EDGES = [0.0, 1, 2, 5, 10, 20, 50, 100, 200]
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1440px; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 1em 0 } th { background: #f2f2f2 }
+th, td { border: 1px solid #ccc; padding: .3em .6em; text-align: left }
+.error { background: #fde0e0 } .mended { background: #fdf3d8 }
+figure { display: inline-block; vertical-align: top; margin: 0 1.5em 1.5em 0 }
+figcaption { font-weight: 600; margin: .3em 0 }
+.picture figcaption { font-weight: 400; font-size: 13px; max-width: 330px; overflow-wrap: anywhere }
+svg text { font-size: 12px }
+"""
+
+
+def write_page(found: Inspection, read: Reader, path: Path) -> None:
+    """Writes the page: findings, anchors, histograms, and pictures of the classes and of what was found.
+
+    Args:
+        found: by `inspect`.
+        read: reads a picture of a height and width.
+        path: of the HTML file; it is replaced.
+    """
+    sections = [_summary(found), _findings(found), _anchors(found)]
+    for part in found.parts:
+        sections += [f"<h2>{part.name}</h2>", _charts(part)]
+        sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
+        sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
+    title = escape(", ".join(str(part.split.annotations) for part in found.parts))
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}</body></html>\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[object]]]) -> str:
+    """A table of rows, each with its CSS class."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        f'<tr class="{kind}">{"".join(f"<td>{escape(str(cell))}</td>" for cell in row)}</tr>' for kind, row in rows
+    )
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _summary(found: Inspection) -> str:
+    head = ["", "pictures", "without objects", "objects", "classes", "most in a picture", "crowd regions"]
+    rows = []
+    for part in found.parts:
+        content = part.content
+        numbers = (len(part.records), int((content.counts == 0).sum()), len(content.labels), len(content.classes))
+        rows.append(("", (part.name, *numbers, content.counts.max(), content.crowds)))
+    pixels = found.parts[0].pixels
+    shown = ""
+    if pixels is not None:
+        shown = (
+            f"<p>Pixels of train: mean {pixels.mean.round(2).tolist()}, deviation {pixels.std.round(2).tolist()}</p>"
+        )
+    return _table(head, rows) + shown
+
+
+def _findings(found: Inspection) -> str:
+    findings = found.findings()
+    if not findings:
+        return "<h2>Findings</h2><p>Nothing is wrong with it.</p>"
+    rows = [(f.level, (f.level, f.part, f.what, f.number, ", ".join(map(str, f.first)), f.remedy)) for f in findings]
+    table = _table(["", "part", "found", "number", "first", "fix=true, or what to do"], rows)
+    meaning = "error: training stops. mended: training does so for itself. note: worth a look."
+    return f"<h2>Findings</h2>{table}<p>{meaning}</p>"
+
+
+def _anchors(found: Inspection) -> str:
+    if found.reach is None:
+        return ""
+    rows = [("", (size, number, f"{a:.1%}", f"{b:.1%}")) for size, (number, a, b) in found.reach.by_size.items()]
+    table = _table(["objects of train", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
+    better = found.reach.suggestion
+    if better is not None:
+        table += (
+            f"<p>More would be reached ({better.reached[0]:.1%} and {better.reached[1]:.1%}) by "
+            f"<code>model.anchors.scales={better.scales} model.anchors.ratios={better.ratios}</code></p>"
+        )
+    return f"<h2>Anchors</h2>{table}"
+
+
+def _charts(part: Part) -> str:
+    content = part.content
+    classes = sorted(zip(content.classes, content.per_class().tolist()), key=lambda item: -item[1])
+    sides = np.sqrt(content.boxes[:, 2] * content.boxes[:, 3])
+    return "".join(
+        [
+            bars(dict(classes), "objects by class"),
+            bars(histogram(sides, SIZE_EDGES, " px"), "objects by size, at the network's size"),
+            bars(histogram(content.counts, COUNT_EDGES, ""), "pictures by their number of objects"),
+            heat_map(content.position_map(), "where objects lie"),
+        ]
+    )
+
+
+def _suspicious(part: Part, found: Inspection, read: Reader) -> str:
+    own = part.findings.all() + (found.between.all() if part.name == "val" else [])
+    wanted = {picture for finding in own for picture in finding.pictures}
+    records = {record.id: record for record in part.records if record.id in wanted} if wanted else {}
+    figures = [
+        _figure(records[picture], f"{finding.what}: {records[picture].path.name}", part, read)
+        for finding in own
+        for picture in finding.pictures
+        if picture in records
+    ]
+    return "".join(figures) or "<p>Nowhere that a picture could show.</p>"
+
+
+def _classes(part: Part, read: Reader) -> str:
+    content = part.content
+    shown = []
+    for label in np.argsort(content.per_class(), kind="stable")[:CLASSES].tolist():
+        holders = np.unique(content.pictures[content.labels == label])
+        chosen = holders[np.linspace(0, len(holders) - 1, min(PER_CLASS, len(holders))).round().astype(int)]
+        records = [part.records[index] for index in chosen.tolist()]
+        figures = "".join(_figure(record, record.path.name, part, read) for record in records)
+        shown.append(f"<h4>{escape(content.classes[label])}</h4>{figures or '<p>no object</p>'}")
+    return "".join(shown)
+
+
+def _figure(record: Record, caption: str, part: Part, read: Reader) -> str:
+    """A picture with its annotated objects, as data within the page."""
+    try:
+        picture = read(record.path, (record.height, record.width))
+    except (ValueError, OSError) as error:
+        return f'<figure class="picture"><figcaption>{escape(str(error))}</figcaption></figure>'
+    drawn = draw_instances(picture, truth_of(record), list(part.content.classes))
+    scale = SIDE / max(drawn.shape[:2])
+    if scale < 1:
+        drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    data = base64.b64encode(
+        cv2.imencode(".jpg", drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    ).decode()
+    image = f'<img alt="{escape(caption)}" src="data:image/jpeg;base64,{data}">'
+    return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>'
