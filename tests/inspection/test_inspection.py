@@ -1,0 +1,230 @@
+"""A data set with every defect that is looked for, each of them once."""
+
+import csv
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.pictures import PictureReader
+from maskrcnn.data.resize import Resize
+from maskrcnn.data.source import Split
+from maskrcnn.inspection.anchors import cell_shapes
+from maskrcnn.inspection.inspection import Inspection, Limits, inspect, write_mended
+
+SIDE = 64
+STRIDES = (4, 8)
+LIMITS = Limits(
+    resize=Resize(shortest=[SIDE], longest=SIDE),
+    read=PictureReader(3, 65535),
+    object_slots=3,
+    detections=2,
+    shapes=cell_shapes(STRIDES, [4.0], [1.0]),
+    strides=STRIDES,
+)
+CLASSES = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubble"}, {"id": 3, "name": "dust"}]
+
+
+def noise(seed: int) -> np.ndarray:
+    """Coarse random blocks: no two seeds resemble each other."""
+    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+
+
+def square(id_: Any, image: int, x: float, y: float, side: float = 16, **changes: Any) -> dict[str, Any]:
+    corners = [x, y, x + side, y, x + side, y + side, x, y + side]
+    box = [x, y, side, side]
+    annotation = {"id": id_, "image_id": image, "category_id": 1, "segmentation": [corners], "bbox": box}
+    return {**annotation, "area": side * side, "iscrowd": 0, **changes}
+
+
+def write(root: Path, part: str, dataset: dict[str, Any]) -> Split:
+    split = Split(root / part, root / f"{part}.json")
+    split.annotations.write_text(json.dumps(dataset))
+    return split
+
+
+def entry(id_: Any, name: str, **changes: Any) -> dict[str, Any]:
+    return {"id": id_, "file_name": name, "height": SIDE, "width": SIDE, **changes}
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> dict[str, Split]:
+    for part in ("train", "val"):
+        (tmp_path / part).mkdir()
+    folder = tmp_path / "train"
+    for seed, name in enumerate(["plain.png", "size.png", "crowded.png", "odd.png"]):
+        cv2.imwrite(str(folder / name), noise(seed))
+    (folder / "copy.png").write_bytes((folder / "plain.png").read_bytes())
+    (folder / "broken.png").write_text("no picture")
+    (folder / "cut.png").write_bytes((folder / "odd.png").read_bytes()[:150])
+    turned = Image.fromarray(noise(9)[:, :48])
+    exif = Image.Exif()
+    exif[0x112] = 6  # the camera was held upright
+    turned.save(folder / "turned.jpg", exif=exif)
+    images = [
+        entry(1, "plain.png"),
+        entry(2, "copy.png"),
+        entry(3, "plain.png"),
+        entry(3, "again.png"),
+        entry(4, "gone.png"),
+        entry(5, "broken.png"),
+        entry(6, "size.png", width=100),
+        entry(7, "turned.jpg", width=48),
+        entry(8, "crowded.png"),
+        entry(9, "odd.png"),
+        entry(10, "cut.png"),
+        entry(11, "odd.png", height=None),
+        {"id": 12},
+    ]
+    categories = [*CLASSES, {"id": 3, "name": "other"}, {"id": 4, "name": "cell"}, {"id": 5, "name": "Cell "}, {"id": "6"}]
+    annotations = [
+        *(square(100 + i, 8, 16 * i, 0, category_id=[1, 2][i % 2]) for i in range(4)),
+        square(200, 1, 8, 8),
+        square(200, 2, 8, 8),
+        square(0, 1, 40, 8),
+        square(201, 77, 8, 8),
+        square(202, 1, 8, 8, category_id=88),
+        square(203, 1, 8, 8, segmentation=None),
+        square(204, 4, 8, 8),
+        square(205, 1, 30, 30, category_id=4),
+        square(210, 9, 0, 0, bbox=[0, 0, 0, 16]),
+        square(211, 9, 0, 20, bbox=None),
+        square(212, 9, 0, 40, bbox=[-8, 40, 24, 16]),
+        square(213, 7, 0, 0, bbox=[20, 20, 16, 16]),
+        square(214, 7, 20, 0, segmentation=[[20, 0, 36, 0, 36, 16], [1, 1, 2, 2]], bbox=[20, 0, 16, 16]),
+        square(215, 7, 20, 30, segmentation=[[20, 30, 36, 46, 36, 30, 20, 46]]),
+        square(216, 7, 20, 0, segmentation={"size": [64, 48], "counts": "zzzz!!"}),
+        square(217, 7, 20, 0, segmentation=[]),
+        square(218, 7, 20, 0, segmentation=[[1, 1, 2, 2]]),
+        square(219, 7, 44, 60, 1.5),
+        square(220, 7, 20, 0, area=None),
+    ]
+    train = write(tmp_path, "train", {"images": images, "categories": categories, "annotations": annotations})
+    near = np.clip(noise(2).astype(int) + 12, 0, 255).astype(np.uint8)
+    for name, picture in {"own.png": noise(20), "near.png": near, "same.png": noise(1)}.items():
+        cv2.imwrite(str(tmp_path / "val" / name), picture)
+    (tmp_path / "val" / "same.png").write_bytes((folder / "odd.png").read_bytes())
+    val_images = [entry(1, "own.png"), entry(2, "near.png"), entry(3, "same.png")]
+    val_categories = [*CLASSES, {"id": 5, "name": "Cell "}]
+    val = {"images": val_images, "categories": val_categories, "annotations": [square(1, 1, 8, 8)]}
+    return {"train": train, "val": write(tmp_path, "val", val)}
+
+
+def table(found: Inspection) -> dict[tuple[str, str, str], list[Any]]:
+    return {(f.level, f.part, f.what): f.first for f in found.findings()}
+
+
+PLANTED = {
+    ("error", "train", "images without an id and a file_name"): [12],
+    ("error", "train", "image ids that come twice"): [3],
+    ("error", "train", "pictures that are missing"): ["gone.png"],
+    ("error", "train", "files that are no pictures, or broken"): ["broken.png"],
+    ("error", "train", "images without a height and width"): [11],
+    ("error", "train", "pictures of another size than their annotations are for"): ["size.png (64 x 64)"],
+    ("error", "train", "pictures that cannot be decoded, or not as this configuration reads them"): ["cut.png"],
+    ("error", "train", "categories without an integer id and a name"): ["6"],
+    ("error", "train", "category ids that come twice"): [3],
+    ("error", "train", "category names that come twice"): ["cell"],
+    ("error", "train", "annotations of pictures that are not there"): [201, 204],
+    ("error", "train", "annotations of categories that are not there"): [202],
+    ("error", "train", "annotations without a segmentation"): [203],
+    ("mended", "train", "annotations with run lengths that do not decode"): [216],
+    ("mended", "train", "annotations with an empty segmentation"): [217],
+    ("mended", "train", "annotations with no polygon of three or more points"): [218],
+    ("mended", "train", "annotations with polygons of fewer than three points"): [214],
+    ("mended", "train", "boxes without area, or not of four numbers"): [210],
+    ("mended", "train", "annotations without a box"): [211],
+    ("mended", "train", "annotations without an area"): [220],
+    ("mended", "train", "annotation ids that come twice"): [200],
+    ("mended", "train", "annotation ids that are zero or no number"): [0],
+    ("note", "train", "boxes that leave their picture"): [212],
+    ("note", "train", "boxes that do not fit their masks"): [213],
+    ("note", "train", "polygons that cross themselves"): [215],
+    ("note", "train", "pictures that are listed under two ids"): ["1 3", "9 11"],
+    ("note", "train", "pictures annotated without their EXIF rotation"): ["turned.jpg"],
+    ("note", "train", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
+    ("note", "train", "classes without an annotation"): ["dust", "Cell "],
+    ("note", "train", "pictures with objects under 2 px at the network's size"): [7],
+    ("note", "train", "pictures with more objects than data.object_slots (3), up to 5"): [7, 8],
+    ("note", "train", "pictures with more objects than model.box_head.max_detections (2), up to 5"): [1, 7, 8, 9],
+    ("note", "train", "pictures that are copies of another"): [
+        "copy.png = plain.png",
+        "plain.png = plain.png",
+        "odd.png = odd.png",
+    ],
+    ("note", "val", "classes without an annotation"): ["bubble", "dust", "Cell "],
+    ("note", "both", "classes without an example in val: they count for nothing in the average"): ["bubble"],
+    ("note", "both", "pictures of val that are in train too"): ["same.png = odd.png"],
+    ("note", "both", "pictures of val that are nearly in train too"): ["near.png ~ crowded.png"],
+}
+
+
+def test_finds_each_planted_defect_and_no_other(planted: dict[str, Split]) -> None:
+    assert table(inspect(planted, "pixels", LIMITS)) == PLANTED
+
+
+def test_headers_alone_find_what_needs_no_pixels(planted: dict[str, Split]) -> None:
+    pixels = {key for key in PLANTED if any(word in key[2] for word in ("decoded", "copies", "in train too"))}
+    assert table(inspect(planted, "headers", LIMITS)) == {k: v for k, v in PLANTED.items() if k not in pixels}
+
+
+def test_what_is_mended_reads_without_complaint(planted: dict[str, Split], tmp_path: Path) -> None:
+    before = {name: split.annotations.read_bytes() for name, split in planted.items()}
+    train = inspect(planted, "headers", LIMITS).parts[0]
+    out, log = write_mended(train, tmp_path / "new" / "clean.json")
+    assert {name: split.annotations.read_bytes() for name, split in planted.items()} == before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = read_annotations(Split(planted["train"].images, out))
+    assert [record.path.name for record in clean.records] == [
+        *("plain.png", "copy.png", "plain.png", "turned.jpg", "crowded.png", "odd.png", "cut.png", "odd.png")
+    ]
+    assert clean.classes == ("cell", "bubble", "dust", "Cell ")
+    again = inspect({"train": Split(planted["train"].images, out)}, "headers", LIMITS)
+    assert {finding.level for finding in again.findings()} == {"note"}
+    assert not again.parts[0].findings.changes
+    rows = list(csv.reader(log.open()))
+    assert rows[0] == ["id", "what", "done"]
+    assert ["213", "boxes that do not fit their masks", "taken from the mask"] in rows
+    assert len(rows) == 1 + sum(f.number for f in train.findings.all() if f.level != "note") + 2  # and two boxes
+    with pytest.raises(ValueError, match=r"clean\.json is already there: give another name by out"):
+        write_mended(train, out)
+
+
+def test_classes_that_differ_are_errors(planted: dict[str, Split]) -> None:
+    val = json.loads(planted["val"].annotations.read_text())
+    val["categories"] = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubbles"}]
+    planted["val"].annotations.write_text(json.dumps(val))
+    found = table(inspect(planted, "headers", LIMITS))
+    assert found["error", "both", "classes that val lacks"] == ["Cell ", "bubble", "dust"]
+    assert found["error", "both", "classes that train lacks"] == ["bubbles"]
+
+
+def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
+    found = inspect({"train": write(tmp_path, "train", dataset)}, "pixels", LIMITS)
+    assert found.findings() == []
+    assert found.reach is not None and found.reach.suggestion is None
+    assert found.reach.by_size == {"all": (1, 1.0, 1.0), "small (under 32 px)": (1, 1.0, 1.0)}
+    pixels = found.parts[0].pixels
+    assert pixels is not None
+    np.testing.assert_allclose(pixels.mean, noise(0)[..., ::-1].mean((0, 1)))
+    np.testing.assert_allclose(pixels.std, noise(0)[..., ::-1].std((0, 1)))
+
+
+def test_nothing_left_is_said(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
+    with pytest.raises(ValueError) as error:
+        inspect({"train": write(tmp_path, "train", dataset)}, "headers", LIMITS)
+    assert "no usable picture with an annotation is left, after leaving out\n- 1 pictures that are missing" in str(
+        error.value
+    )
