@@ -82,7 +82,13 @@ def planted(tmp_path: Path) -> dict[str, Split]:
         entry(11, "odd.png", height=None),
         {"id": 12},
     ]
-    categories = [*CLASSES, {"id": 3, "name": "other"}, {"id": 4, "name": "cell"}, {"id": 5, "name": "Cell "}, {"id": "6"}]
+    categories = [
+        *CLASSES,
+        {"id": 3, "name": "other"},
+        {"id": 4, "name": "cell"},
+        {"id": 5, "name": "Cell "},
+        {"id": "6"},
+    ]
     annotations = [
         *(square(100 + i, 8, 16 * i, 0, category_id=[1, 2][i % 2]) for i in range(4)),
         square(200, 1, 8, 8),

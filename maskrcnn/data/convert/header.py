@@ -1,16 +1,10 @@
 """Sizes of pictures from the first bytes of their files, and the files that count as pictures."""
 
-import struct
 from pathlib import Path
 
-from PIL import Image
+from maskrcnn.data.header import read_sizes
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-ORIENTATION = 0x112  # the EXIF entry on how the camera was held; from 5 on, height and width are exchanged
-# Formats whose EXIF entry OpenCV follows, and Pillow does not; Pillow turns the sizes of TIFF by itself.
-TURNED = ("JPEG", "MPO", "PNG", "WEBP")
-
-Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; only headers and label maps are read.
 
 
 def read_size(path: Path) -> tuple[int, int]:
