@@ -1,4 +1,5 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation and visualize, engine, the commands."""
+"""Imports point down: structures, ops, modeling beside data, evaluation and visualize, inspection, engine,
+the commands."""
 
 import ast
 from pathlib import Path
@@ -16,7 +17,8 @@ MAY_IMPORT = {
     "data": {"structures"},
     "evaluation": {"structures", "ops"},
     "visualize": {"structures", "ops"},
-    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "config"},
+    "inspection": {"structures", "ops", "modeling", "data", "evaluation", "visualize"},
+    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "inspection", "config"},
     "cli": {"config", "engine"},
 }
 FENCED = {
@@ -24,9 +26,9 @@ FENCED = {
     "omegaconf": {"config", "cli", "engine"},  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
-    "cv2": {"data", "visualize"},
+    "cv2": {"data", "visualize", "inspection"},
     "tifffile": {"data"},
-    "pycocotools": {"data", "evaluation"},
+    "pycocotools": {"data", "evaluation", "inspection"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
 

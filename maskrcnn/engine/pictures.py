@@ -8,11 +8,11 @@ import pytorch_lightning as pl
 
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.evaluation.rle import decode
+from maskrcnn.inspection.truth import truth_of
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch
 from maskrcnn.visualize.instances import Instances
 from maskrcnn.visualize.sheet import contact_sheet, save_png, side_by_side
-from maskrcnn.visualize.truth import truth_of
 
 
 def to_instances(results: list[Result]) -> Instances:

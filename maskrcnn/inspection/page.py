@@ -13,8 +13,8 @@ from maskrcnn.data.records import Record
 from maskrcnn.inspection.charts import bars, heat_map, histogram
 from maskrcnn.inspection.inspection import Inspection, Part
 from maskrcnn.inspection.pixels import Reader
+from maskrcnn.inspection.truth import truth_of
 from maskrcnn.visualize.instances import draw_instances
-from maskrcnn.visualize.truth import truth_of
 
 PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the rarest first
 SIDE = 330  # pixels of a shown picture's longer side

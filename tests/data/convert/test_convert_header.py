@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.convert.header import ORIENTATION, check_size, read_size
+from maskrcnn.data.convert.header import check_size, read_size
+from maskrcnn.data.header import ORIENTATION
 from maskrcnn.data.pictures import PictureReader
 
 
