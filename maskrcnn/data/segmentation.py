@@ -1,5 +1,6 @@
 """The three forms of a mask in COCO's files, all turned into compressed run lengths."""
 
+from functools import lru_cache
 from typing import Any
 
 from pycocotools import mask as coco_mask
@@ -37,10 +38,19 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
         raise Defect("no polygon of three or more points")
-    rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    if coco_mask.area(rle) == 0:
+    parts = coco_mask.frPyObjects(polygons, height, width)
+    counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]  # merging takes 6 us
+    if counts == _no_pixel(height, width):
         raise Defect("a mask without a pixel inside the picture")
-    return rle["counts"], len(segmentation) - len(polygons)
+    return counts, len(segmentation) - len(polygons)
+
+
+@lru_cache(maxsize=1024)
+def _no_pixel(height: int, width: int) -> bytes:
+    counts: bytes = coco_mask.frPyObjects({"size": [height, width], "counts": [height * width]}, height, width)[
+        "counts"
+    ]
+    return counts
 
 
 def is_polygon(polygon: Any) -> bool:

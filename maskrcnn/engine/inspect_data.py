@@ -21,7 +21,7 @@ LEVELS = {"error": "[red]error[/]", "mended": "[yellow]mended[/]", "note": "note
 def inspect_data(
     *,
     data: CocoDataModule,
-    model: Callable[[int], MaskRCNN],
+    model: Callable[[int, int], MaskRCNN],
     depth: Depth,
     output: str,
     fix: bool,
@@ -51,7 +51,7 @@ def inspect_data(
         raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
     console = Console(highlight=False)
     data.prepare_data()
-    found = inspect(data.splits(), depth, limits(data, model))
+    found = inspect(data.source.splits(data.root), depth, limits(data, model))
     _print(console, found)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,8 @@ def inspect_data(
     if out is not None:
         for part in found.parts:
             path = Path(out)
-            name = path if len(found.parts) == 1 else path.with_name(f"{path.stem}_{part.name}{path.suffix}")
+            single = len(found.parts) == 1
+            name = path if single else path.with_name(f"{path.stem}_{part.name.replace('/', '_')}{path.suffix}")
             written += write_mended(part, name)
     if draw and sound:
         data.setup("fit")
@@ -72,9 +73,9 @@ def inspect_data(
     return sound
 
 
-def limits(data: CocoDataModule, model: Callable[[int], MaskRCNN] | MaskRCNN) -> Limits:
+def limits(data: CocoDataModule, model: Callable[[int, int], MaskRCNN] | MaskRCNN) -> Limits:
     """How a configuration will use the data."""
-    detector = model if isinstance(model, MaskRCNN) else model(1)
+    detector = model if isinstance(model, MaskRCNN) else model(1, data.read.channels)
     return Limits(
         resize=data.resize,
         read=data.read,

@@ -11,7 +11,7 @@ class Finding(NamedTuple):
     """One kind of defect in one part of a data set."""
 
     level: Level
-    part: str  # train, val, or both
+    part: str  # train or val
     what: str  # in the plural: "annotations with an empty segmentation"
     number: int
     first: list[Any]  # ids, or names of files
@@ -31,7 +31,7 @@ class Findings:
     """Collects what is found in one part of a data set.
 
     Args:
-        part: train, val or both.
+        part: train or val.
 
     Attributes:
         changes: what was mended, case by case.

@@ -10,7 +10,7 @@ import numpy as np
 from maskrcnn.data.coco import CocoAnnotations, read_annotations, read_json
 from maskrcnn.data.records import Records
 from maskrcnn.data.resize import Sizing
-from maskrcnn.data.source import Split
+from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import Shapes, Suggestion, best_iou, sample_boxes, shares, suggest
 from maskrcnn.inspection.content import Content, check_classes, check_content, take_content
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 class Part(NamedTuple):
     """What was found in one annotation file and its pictures."""
 
-    name: str  # train or val
+    name: str  # train or val; of several data sets, after the set's name
     split: Split
     annotations: CocoAnnotations  # as mended
     records: Records
@@ -57,20 +57,19 @@ class Inspection(NamedTuple):
     """What was found in a data set."""
 
     parts: list[Part]
-    between: Findings
     reach: Reach | None
 
     def findings(self) -> list[Finding]:
         """All, errors first."""
-        found = [finding for part in self.parts for finding in part.findings.all()] + self.between.all()
+        found = [finding for part in self.parts for finding in part.findings.all()]
         return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
-def inspect(splits: dict[str, Split], depth: Depth, limits: Limits) -> Inspection:
-    """Looks through a data set.
+def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
+    """Looks through a data set. What two of its parts have in common is found in val.
 
     Args:
-        splits: its parts: train, and val if there is one.
+        sources: where its parts lie; more than one are mixed.
         depth: look at annotations and headers of pictures, or at all pixels too.
         limits: of the configuration.
 
@@ -78,14 +77,19 @@ def inspect(splits: dict[str, Split], depth: Depth, limits: Limits) -> Inspectio
         ValueError: a file is no COCO file, or nothing usable is left of it.
         FileNotFoundError: there is no such file.
     """
-    parts = [_inspect_part(name, split, depth, limits) for name, split in splits.items()]
-    between = Findings("both")
-    if len(parts) == 2:
-        train, val = parts
-        check_classes(train.content, val.content, between)
-        if train.pixels is not None and val.pixels is not None:
-            check_leaks(train.records, val.records, (train.pixels, val.pixels), between)
-    return Inspection(parts, between, measure_reach(parts[0].content.boxes, limits))
+    parts: list[Part] = []
+    for source in sources:
+        prefix = f"{source.name}/" if source.name else ""
+        train = _inspect_part(f"{prefix}train", source.train, depth, limits)
+        parts.append(train)
+        if source.val is not None:
+            val = _inspect_part(f"{prefix}val", source.val, depth, limits)
+            check_classes(train.content, val.content, val.findings)
+            if train.pixels is not None and val.pixels is not None:
+                check_leaks(train.records, val.records, (train.pixels, val.pixels), val.findings)
+            parts.append(val)
+    boxes = np.concatenate([part.content.boxes for part in parts if part.name.endswith("train")])
+    return Inspection(parts, measure_reach(boxes, limits))
 
 
 def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:

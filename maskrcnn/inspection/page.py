@@ -44,7 +44,7 @@ def write_page(found: Inspection, read: Reader, path: Path) -> None:
     sections = [_summary(found), _findings(found), _anchors(found)]
     for part in found.parts:
         sections += [f"<h2>{part.name}</h2>", _charts(part)]
-        sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
+        sections += ["<h3>Where something was found</h3>", _suspicious(part, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
     title = escape(", ".join(str(part.split.annotations) for part in found.parts))
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -116,8 +116,8 @@ def _charts(part: Part) -> str:
     )
 
 
-def _suspicious(part: Part, found: Inspection, read: Reader) -> str:
-    own = part.findings.all() + (found.between.all() if part.name == "val" else [])
+def _suspicious(part: Part, read: Reader) -> str:
+    own = part.findings.all()
     wanted = {picture for finding in own for picture in finding.pictures}
     records = {record.id: record for record in part.records if record.id in wanted} if wanted else {}
     figures = [

@@ -14,7 +14,7 @@ from PIL import Image
 from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
-from maskrcnn.data.source import Split
+from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
 from maskrcnn.inspection.inspection import Inspection, Limits, inspect, write_mended
 
@@ -54,7 +54,7 @@ def entry(id_: Any, name: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def planted(tmp_path: Path) -> dict[str, Split]:
+def planted(tmp_path: Path) -> Splits:
     for part in ("train", "val"):
         (tmp_path / part).mkdir()
     folder = tmp_path / "train"
@@ -119,7 +119,7 @@ def planted(tmp_path: Path) -> dict[str, Split]:
     val_images = [entry(1, "own.png"), entry(2, "near.png"), entry(3, "same.png")]
     val_categories = [*CLASSES, {"id": 5, "name": "Cell "}]
     val = {"images": val_images, "categories": val_categories, "annotations": [square(1, 1, 8, 8)]}
-    return {"train": train, "val": write(tmp_path, "val", val)}
+    return Splits(train, write(tmp_path, "val", val))
 
 
 def table(found: Inspection) -> dict[tuple[str, str, str], list[Any]]:
@@ -165,34 +165,34 @@ PLANTED = {
         "odd.png = odd.png",
     ],
     ("note", "val", "classes without an annotation"): ["bubble", "dust", "Cell "],
-    ("note", "both", "classes without an example in val: they count for nothing in the average"): ["bubble"],
-    ("note", "both", "pictures of val that are in train too"): ["same.png = odd.png"],
-    ("note", "both", "pictures of val that are nearly in train too"): ["near.png ~ crowded.png"],
+    ("note", "val", "classes without an example in val: they count for nothing in the average"): ["bubble"],
+    ("note", "val", "pictures of val that are in train too"): ["same.png = odd.png"],
+    ("note", "val", "pictures of val that are nearly in train too"): ["near.png ~ crowded.png"],
 }
 
 
-def test_finds_each_planted_defect_and_no_other(planted: dict[str, Split]) -> None:
-    assert table(inspect(planted, "pixels", LIMITS)) == PLANTED
+def test_finds_each_planted_defect_and_no_other(planted: Splits) -> None:
+    assert table(inspect([planted], "pixels", LIMITS)) == PLANTED
 
 
-def test_headers_alone_find_what_needs_no_pixels(planted: dict[str, Split]) -> None:
+def test_headers_alone_find_what_needs_no_pixels(planted: Splits) -> None:
     pixels = {key for key in PLANTED if any(word in key[2] for word in ("decoded", "copies", "in train too"))}
-    assert table(inspect(planted, "headers", LIMITS)) == {k: v for k, v in PLANTED.items() if k not in pixels}
+    assert table(inspect([planted], "headers", LIMITS)) == {k: v for k, v in PLANTED.items() if k not in pixels}
 
 
-def test_what_is_mended_reads_without_complaint(planted: dict[str, Split], tmp_path: Path) -> None:
-    before = {name: split.annotations.read_bytes() for name, split in planted.items()}
-    train = inspect(planted, "headers", LIMITS).parts[0]
+def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path) -> None:
+    before = planted.train.annotations.read_bytes()
+    train = inspect([planted], "headers", LIMITS).parts[0]
     out, log = write_mended(train, tmp_path / "new" / "clean.json")
-    assert {name: split.annotations.read_bytes() for name, split in planted.items()} == before
+    assert planted.train.annotations.read_bytes() == before
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clean = read_annotations(Split(planted["train"].images, out))
+        clean = read_annotations(Split(planted.train.images, out))
     assert [record.path.name for record in clean.records] == [
         *("plain.png", "copy.png", "plain.png", "turned.jpg", "crowded.png", "odd.png", "cut.png", "odd.png")
     ]
     assert clean.classes == ("cell", "bubble", "dust", "Cell ")
-    again = inspect({"train": Split(planted["train"].images, out)}, "headers", LIMITS)
+    again = inspect([Splits(Split(planted.train.images, out), None)], "headers", LIMITS)
     assert {finding.level for finding in again.findings()} == {"note"}
     assert not again.parts[0].findings.changes
     rows = list(csv.reader(log.open()))
@@ -203,20 +203,21 @@ def test_what_is_mended_reads_without_complaint(planted: dict[str, Split], tmp_p
         write_mended(train, out)
 
 
-def test_classes_that_differ_are_errors(planted: dict[str, Split]) -> None:
-    val = json.loads(planted["val"].annotations.read_text())
+def test_classes_that_differ_are_errors(planted: Splits) -> None:
+    assert planted.val is not None
+    val = json.loads(planted.val.annotations.read_text())
     val["categories"] = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubbles"}]
-    planted["val"].annotations.write_text(json.dumps(val))
-    found = table(inspect(planted, "headers", LIMITS))
-    assert found["error", "both", "classes that val lacks"] == ["Cell ", "bubble", "dust"]
-    assert found["error", "both", "classes that train lacks"] == ["bubbles"]
+    planted.val.annotations.write_text(json.dumps(val))
+    found = table(inspect([planted], "headers", LIMITS))
+    assert found["error", "val", "classes that val lacks"] == ["Cell ", "bubble", "dust"]
+    assert found["error", "val", "classes that train lacks"] == ["bubbles"]
 
 
 def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-    found = inspect({"train": write(tmp_path, "train", dataset)}, "pixels", LIMITS)
+    found = inspect([Splits(write(tmp_path, "train", dataset), None)], "pixels", LIMITS)
     assert found.findings() == []
     assert found.reach is not None and found.reach.suggestion is None
     assert found.reach.by_size == {"all": (1, 1.0, 1.0), "small (under 32 px)": (1, 1.0, 1.0)}
@@ -230,7 +231,7 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
-        inspect({"train": write(tmp_path, "train", dataset)}, "headers", LIMITS)
+        inspect([Splits(write(tmp_path, "train", dataset), None)], "headers", LIMITS)
     assert "no usable picture with an annotation is left, after leaving out\n- 1 pictures that are missing" in str(
         error.value
     )
