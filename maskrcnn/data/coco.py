@@ -103,11 +103,16 @@ def read_annotations(split: Split) -> CocoAnnotations:
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
 
+def cache_folder(kind: str) -> Path:
+    """Where things of a kind are kept from run to run: below XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskrcnn" / kind
+
+
 def _cached(file: Path) -> Path:
     """The file of records of an annotation file, made if there is none."""
     with file.open("rb") as stream:
         key = hashlib.file_digest(stream, "sha256").hexdigest()
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskrcnn" / "annotations"
+    folder = cache_folder("annotations")
     cached = folder / f"{key}-{VERSION}.pt"
     if not cached.is_file():
         with _no_collection():

@@ -11,7 +11,8 @@ from rich.table import Table
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
-from maskrcnn.inspection.inspection import Depth, Inspection, Limits, inspect, write_mended
+from maskrcnn.inspection.inspection import Depth, Inspection, inspect, write_mended
+from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 

@@ -7,6 +7,7 @@ import numpy as np
 from maskrcnn.data.records import Records
 from maskrcnn.data.resize import Sizing
 from maskrcnn.inspection.finding import Findings
+from maskrcnn.inspection.limits import Limits
 
 SMALLEST = 2.0  # pixels of the network's picture; half a cell of the finest level
 CELLS = 24  # of the map of positions, along each side
@@ -56,17 +57,17 @@ def take_content(records: Records, classes: tuple[str, ...], resize: Sizing) -> 
     )
 
 
-def check_content(content: Content, records: Records, object_slots: int, detections: int, findings: Findings) -> None:
+def check_content(content: Content, records: Records, limits: Limits, findings: Findings) -> None:
     """Looks for objects too small, and pictures with more of them than the run has room for.
 
     Args:
-        content, records: of the part.
-        object_slots: the largest of `data.object_slots`; detections: `model.box_head.max_detections`.
+        content, records: of the part; limits: of the configuration.
     """
     for index in np.unique(content.pictures[content.boxes[:, 2:].min(axis=1, initial=np.inf) < SMALLEST]).tolist():
         what = f"pictures with objects under {SMALLEST:g} px at the network's size"
         findings.add("note", what, "raise data.resize, or remove them", records[index].id, records[index].id)
-    for limit, key in ((object_slots, "data.object_slots"), (detections, "model.box_head.max_detections")):
+    caps = {"data.object_slots": limits.object_slots, "model.box_head.max_detections": limits.detections}
+    for key, limit in caps.items():
         for index in np.flatnonzero(content.counts > limit).tolist():
             what = f"pictures with more objects than {key} ({limit}), up to {content.counts.max()}"
             findings.add("note", what, f"raise {key}", records[index].id, records[index].id)

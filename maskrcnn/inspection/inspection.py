@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,28 +10,18 @@ import numpy as np
 
 from maskrcnn.data.coco import CocoAnnotations, read_annotations, read_json
 from maskrcnn.data.records import Records
-from maskrcnn.data.resize import Sizing
 from maskrcnn.data.source import Split, Splits
-from maskrcnn.inspection.anchors import Shapes, Suggestion, best_iou, sample_boxes, shares, suggest
+from maskrcnn.inspection.anchors import Suggestion, best_iou, sample_boxes, shares, suggest
 from maskrcnn.inspection.content import Content, check_classes, check_content, take_content
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
+from maskrcnn.inspection.headers import check_headers
+from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.mend import mend
-from maskrcnn.inspection.pixels import Pixels, Reader, check_copies, check_leaks, see_pictures
+from maskrcnn.inspection.pixels import Pixels, check_copies, check_leaks, see_pictures
 
 Depth = Literal["headers", "pixels"]
 # COCO's areas of small, medium and large objects, here of the box at the network's size.
 SIZES = {"small (under 32 px)": (0, 32), "medium (32 to 96 px)": (32, 96), "large (from 96 px)": (96, np.inf)}
-
-
-class Limits(NamedTuple):
-    """What a configuration says of how it will use the data."""
-
-    resize: Sizing
-    read: Reader
-    object_slots: int
-    detections: int
-    shapes: Shapes  # of the anchors
-    strides: tuple[int, ...]
 
 
 class Part(NamedTuple):
@@ -92,6 +83,32 @@ def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
     return Inspection(parts, measure_reach(boxes, limits))
 
 
+def glance(sources: list[Splits], limits: Limits) -> list[Finding]:
+    """What a run should know before it starts: less than `inspect`, and in a second once the data set was seen.
+
+    Args:
+        sources: where its parts lie; limits: of the configuration.
+
+    Raises:
+        ValueError: pictures are broken, or have another size than their annotations are for.
+    """
+    found: list[Finding] = []
+    for source in sources:
+        for name, split in (("train", source.train), ("val", source.val)):
+            if split is None:
+                continue
+            with warnings.catch_warnings():  # they were given when the data module read the same file
+                warnings.simplefilter("ignore")
+                annotations = read_annotations(split)
+            assert isinstance(annotations.records, Records)
+            check_headers(annotations.records, split.annotations)
+            findings = Findings(f"{source.name}/{name}" if source.name else name)
+            content = take_content(annotations.records, annotations.classes, limits.resize)
+            check_content(content, annotations.records, limits, findings)
+            found += findings.all()
+    return found
+
+
 def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
     findings = Findings(name)
     mended = mend(read_json(split.annotations), split, findings)
@@ -102,7 +119,7 @@ def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part
     assert isinstance(annotations.records, Records)
     records = annotations.records
     content = take_content(records, annotations.classes, limits.resize)
-    check_content(content, records, limits.object_slots, limits.detections, findings)
+    check_content(content, records, limits, findings)
     pixels = None
     if depth == "pixels":
         pixels = see_pictures(records, limits.read, findings)

@@ -16,7 +16,8 @@ from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
-from maskrcnn.inspection.inspection import Inspection, Limits, inspect, write_mended
+from maskrcnn.inspection.inspection import Inspection, inspect, write_mended
+from maskrcnn.inspection.limits import Limits
 
 SIDE = 64
 STRIDES = (4, 8)

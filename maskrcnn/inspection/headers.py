@@ -1,0 +1,57 @@
+"""Headers of all pictures against their annotations, before a run instead of in its middle."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.progress import track
+
+from maskrcnn.data.coco import cache_folder
+from maskrcnn.data.header import read_sizes
+from maskrcnn.data.records import Records
+
+MANY = 20_000  # pictures from which a progress bar is shown
+
+
+def check_headers(records: Records, annotations: Path) -> None:
+    """Makes sure that every picture is one, of the size that its annotations are for, turned by its EXIF entry or not.
+
+    That all were sound is kept in the cache until a file changes.
+
+    Args:
+        records: pictures to look at; annotations: their file, for the message.
+
+    Raises:
+        ValueError: some are not; the message names the first of them.
+    """
+    paths = [records.images / name for name in records.names()]
+    key = hashlib.sha256(f"{records.file.name} {records.images.resolve()}".encode())
+    for path in paths:
+        state = os.stat(path)
+        key.update(b"%d %d;" % (state.st_size, state.st_mtime_ns))
+    known = cache_folder("headers") / key.hexdigest()
+    if known.exists():
+        return
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(_problem, paths, records.sizes.tolist())
+        shown = track(found, "headers of pictures", len(paths), transient=True, disable=len(paths) < MANY)
+        problems = [problem for problem in shown if problem is not None]
+    if problems:
+        first = "".join(f"\n- {problem}" for problem in problems[:5])
+        raise ValueError(
+            f"{annotations}: {len(problems)} of {len(paths)} pictures cannot be used{first}\n"
+            "python inspect_data.py with the same data=... shows all; with fix=true out=clean.json it leaves them out"
+        )
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.touch()
+
+
+def _problem(path: Path, size: list[int]) -> str | None:
+    try:
+        sizes = read_sizes(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+    if tuple(size) in sizes:
+        return None
+    return f"{path} is {sizes[0][0]} x {sizes[0][1]}, but its annotations are for {size[0]} x {size[1]}"
