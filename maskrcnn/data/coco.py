@@ -27,8 +27,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 from pycocotools import mask as coco_mask
-from rich.progress import Progress
 
+from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotation, Picture, Record, Records, read_content, write_records
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress
 from maskrcnn.data.source import Split
@@ -312,9 +312,9 @@ def _compress_all(segmentations: list[Any], sizes: list[tuple[int, int]]) -> Ite
     if len(segmentations) < MANY:
         yield from map(_compress, segmentations, sizes)
         return
-    with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor() as pool:
         masks = pool.map(_compress, segmentations, sizes, chunksize=1000)
-        yield from progress.track(masks, len(segmentations), description="reading annotations")
+        yield from follow(masks, len(segmentations), "reading annotations")
 
 
 def _compress(segmentation: Any, size: tuple[int, int]) -> Compressed:

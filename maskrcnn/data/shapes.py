@@ -11,9 +11,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.progress import Progress
 
 from maskrcnn.data.outline import outline_polygons
+from maskrcnn.data.progress import follow
 from maskrcnn.data.shapes_scene import CLASSES, HEIGHT, WIDTH, Scene, draw_scene
 from maskrcnn.data.source import Split, Splits
 
@@ -84,13 +84,13 @@ class ShapesSource:
             )
 
     def _write(self, root: Path) -> None:
-        with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
+        with ProcessPoolExecutor() as pool:
             for part, (pictures, seed) in self.parts.items():
                 (root / part).mkdir()
                 images: list[dict[str, Any]] = []
                 annotations: list[dict[str, Any]] = []
                 drawn = pool.map(_draw, repeat(root / part), repeat(seed), range(pictures), chunksize=16)
-                for i, found in enumerate(progress.track(drawn, pictures, description=f"drawing shapes ({part})")):
+                for i, found in enumerate(follow(drawn, pictures, f"drawing shapes ({part})")):
                     images.append({"id": i + 1, "file_name": _name(i), "height": HEIGHT, "width": WIDTH})
                     for annotation in found:
                         annotations.append({"id": len(annotations) + 1, "image_id": i + 1, **annotation})

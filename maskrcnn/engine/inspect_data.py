@@ -52,7 +52,7 @@ def inspect_data(
         raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
     console = Console(highlight=False)
     data.prepare_data()
-    found = inspect(data.source.splits(data.root), depth, limits(data, model))
+    found = inspect(data.source.splits(data.root), depth, limits(data, model(1, data.read.channels)))
     _print(console, found)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,9 +74,8 @@ def inspect_data(
     return sound
 
 
-def limits(data: CocoDataModule, model: Callable[[int, int], MaskRCNN] | MaskRCNN) -> Limits:
+def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:
     """How a configuration will use the data."""
-    detector = model if isinstance(model, MaskRCNN) else model(1, data.read.channels)
     return Limits(
         resize=data.resize,
         read=data.read,
@@ -96,7 +95,9 @@ def _print(console: Console, found: Inspection) -> None:
             f"picture; {content.crowds} crowd regions",
             soft_wrap=True,
         )
-    table = Table("", "part", "found", "number", "first", "fix=true, or what to do", title="findings")
+    table = Table(title="findings")
+    for head in ("", "part", "found", "number", "first", "fix=true, or what to do"):
+        table.add_column(head, overflow="fold")
     for finding in found.findings():
         first = ", ".join(map(str, finding.first))
         table.add_row(LEVELS[finding.level], finding.part, finding.what, str(finding.number), first, finding.remedy)

@@ -16,11 +16,13 @@ from rich.console import Console
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.report import print_scores
+from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
 
@@ -81,13 +83,13 @@ def train(
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
     console = Console()
-    model(
-        1, data.read.channels
-    )  # with any number of classes: values that do not fit together are refused before data is read
+    model(1, data.read.channels)  # refuses values that do not fit together, before data is read
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)
     detector = model(len(data.classes), data.read.channels)
+    for sentence in glance(data.source.splits(data.root), limits(data, detector)):
+        console.print(f"{sentence}: python inspect_data.py shows more", highlight=False, soft_wrap=True)
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
             console.print(note, highlight=False)

@@ -57,15 +57,15 @@ def take_content(records: Records, classes: tuple[str, ...], resize: Sizing) -> 
     )
 
 
-def check_content(content: Content, records: Records, limits: Limits, findings: Findings) -> None:
-    """Looks for objects too small, and pictures with more of them than the run has room for.
-
-    Args:
-        content, records: of the part; limits: of the configuration.
-    """
+def check_sizes(content: Content, records: Records, findings: Findings) -> None:
+    """Looks for objects that are too small to be found."""
     for index in np.unique(content.pictures[content.boxes[:, 2:].min(axis=1, initial=np.inf) < SMALLEST]).tolist():
         what = f"pictures with objects under {SMALLEST:g} px at the network's size"
         findings.add("note", what, "raise data.resize, or remove them", records[index].id, records[index].id)
+
+
+def check_caps(content: Content, records: Records, limits: Limits, findings: Findings) -> None:
+    """Looks for pictures with more objects than the run has room for."""
     caps = {"data.object_slots": limits.object_slots, "model.box_head.max_detections": limits.detections}
     for key, limit in caps.items():
         for index in np.flatnonzero(content.counts > limit).tolist():

@@ -5,13 +5,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.progress import track
-
 from maskrcnn.data.coco import cache_folder
 from maskrcnn.data.header import read_sizes
+from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Records
-
-MANY = 20_000  # pictures from which a progress bar is shown
 
 
 def check_headers(records: Records, annotations: Path) -> None:
@@ -35,8 +32,8 @@ def check_headers(records: Records, annotations: Path) -> None:
         return
     with ThreadPoolExecutor() as pool:
         found = pool.map(_problem, paths, records.sizes.tolist())
-        shown = track(found, "headers of pictures", len(paths), transient=True, disable=len(paths) < MANY)
-        problems = [problem for problem in shown if problem is not None]
+        followed = follow(found, len(paths), "headers of pictures")
+        problems = [problem for problem in followed if problem is not None]
     if problems:
         first = "".join(f"\n- {problem}" for problem in problems[:5])
         raise ValueError(

@@ -12,13 +12,14 @@ from maskrcnn.data.coco import CocoAnnotations, read_annotations, read_json
 from maskrcnn.data.records import Records
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import Suggestion, best_iou, sample_boxes, shares, suggest
-from maskrcnn.inspection.content import Content, check_classes, check_content, take_content
+from maskrcnn.inspection.content import Content, check_caps, check_classes, check_sizes, take_content
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.mend import mend
 from maskrcnn.inspection.pixels import Pixels, check_copies, check_leaks, see_pictures
 
+REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
 Depth = Literal["headers", "pixels"]
 # COCO's areas of small, medium and large objects, here of the box at the network's size.
 SIZES = {"small (under 32 px)": (0, 32), "medium (32 to 96 px)": (32, 96), "large (from 96 px)": (96, np.inf)}
@@ -83,16 +84,19 @@ def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
     return Inspection(parts, measure_reach(boxes, limits))
 
 
-def glance(sources: list[Splits], limits: Limits) -> list[Finding]:
+def glance(sources: list[Splits], limits: Limits) -> list[str]:
     """What a run should know before it starts: less than `inspect`, and in a second once the data set was seen.
 
     Args:
         sources: where its parts lie; limits: of the configuration.
 
+    Returns:
+        Sentences to be printed; none where all is well. Caps are not looked at: who applies them says so.
+
     Raises:
         ValueError: pictures are broken, or have another size than their annotations are for.
     """
-    found: list[Finding] = []
+    said = []
     for source in sources:
         for name, split in (("train", source.train), ("val", source.val)):
             if split is None:
@@ -102,11 +106,24 @@ def glance(sources: list[Splits], limits: Limits) -> list[Finding]:
                 annotations = read_annotations(split)
             assert isinstance(annotations.records, Records)
             check_headers(annotations.records, split.annotations)
-            findings = Findings(f"{source.name}/{name}" if source.name else name)
+            findings = Findings(name)
             content = take_content(annotations.records, annotations.classes, limits.resize)
-            check_content(content, annotations.records, limits, findings)
-            found += findings.all()
-    return found
+            check_sizes(content, annotations.records, findings)
+            few = (f"{f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all())
+            said += [f"{split.annotations}: {one}" for one in few]
+            boxes = _real(content.boxes)
+            if name == "train" and len(boxes):
+                half, most = shares(best_iou(boxes, *limits.shapes))
+                if half < REACHED:
+                    said.append(
+                        f"{split.annotations}: anchors reach {half:.1%} of the objects at IoU 0.5, {most:.1%} at 0.7"
+                    )
+    return said
+
+
+def _real(boxes: np.ndarray) -> np.ndarray:
+    """Boxes with an area, or as many of them as suffice."""
+    return sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])
 
 
 def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
@@ -119,7 +136,8 @@ def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part
     assert isinstance(annotations.records, Records)
     records = annotations.records
     content = take_content(records, annotations.classes, limits.resize)
-    check_content(content, records, limits, findings)
+    check_sizes(content, records, findings)
+    check_caps(content, records, limits, findings)
     pixels = None
     if depth == "pixels":
         pixels = see_pictures(records, limits.read, findings)
@@ -141,7 +159,7 @@ def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
         boxes: [M, 4] x, y, width, height at the size of the network's pictures.
         limits: of the configuration.
     """
-    boxes = sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])
+    boxes = _real(boxes)
     if not len(boxes):
         return None
     iou = best_iou(boxes, *limits.shapes)

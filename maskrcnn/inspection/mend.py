@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
-from rich.progress import Progress, track
 
 from maskrcnn.data.coco import MANY, is_box
 from maskrcnn.data.header import Size, read_sizes
+from maskrcnn.data.progress import follow
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon
 from maskrcnn.data.source import Split
 from maskrcnn.inspection.finding import Findings
@@ -77,7 +77,7 @@ def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> d
     usable: dict[tuple[type, Any], dict[str, Any]] = {}
     names: dict[str, Any] = {}
     mixed = len({type(image.get("id")) for image in images}) > 1
-    for image in track(images, "headers of pictures", transient=True):
+    for image in follow(images, len(images), "headers of pictures"):
         id_, name = image.get("id"), image.get("file_name")
         if type(id_) not in (int, str) or not isinstance(name, str):
             findings.mend("error", "images without an id and a file_name", LEFT_OUT, id_ if name is None else name)
@@ -163,9 +163,9 @@ def _examine_all(segmentations: list[Any], sizes: list[Size]) -> Iterator[_Exami
     if len(segmentations) < MANY:
         yield from map(_examine, segmentations, sizes)
         return
-    with Progress(transient=True) as progress, ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor() as pool:
         examined = pool.map(_examine, segmentations, sizes, chunksize=1000)
-        yield from progress.track(examined, len(segmentations), description="masks of annotations")
+        yield from follow(examined, len(segmentations), "masks of annotations")
 
 
 def _annotations(

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from rich.progress import track
 
+from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Record, Records
 from maskrcnn.inspection.finding import Findings
 
@@ -53,7 +53,7 @@ def see_pictures(records: Records, read: Reader, findings: Findings) -> Pixels:
 
     found: list[_Seen | None] = []
     with ThreadPoolExecutor() as pool:
-        for record, seen in zip(records, track(pool.map(see, records), "pixels", len(records), transient=True)):
+        for record, seen in zip(records, follow(pool.map(see, records), len(records), "pixels")):
             found.append(seen)
             if seen is None:
                 what = "pictures that cannot be decoded, or not as this configuration reads them"

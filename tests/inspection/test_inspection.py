@@ -16,7 +16,7 @@ from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
-from maskrcnn.inspection.inspection import Inspection, inspect, write_mended
+from maskrcnn.inspection.inspection import Inspection, glance, inspect, write_mended
 from maskrcnn.inspection.limits import Limits
 
 SIDE = 64
@@ -165,6 +165,7 @@ PLANTED = {
         "plain.png = plain.png",
         "odd.png = odd.png",
     ],
+    ("note", "val", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
     ("note", "val", "classes without an annotation"): ["bubble", "dust", "Cell "],
     ("note", "val", "classes without an example in val: they count for nothing in the average"): ["bubble"],
     ("note", "val", "pictures of val that are in train too"): ["same.png = odd.png"],
@@ -236,3 +237,39 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     assert "no usable picture with an annotation is left, after leaving out\n- 1 pictures that are missing" in str(
         error.value
     )
+
+
+def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Splits) -> None:
+    dataset = json.loads(planted.train.annotations.read_text())
+    images = [
+        entry(1, "plain.png"),
+        entry(5, "broken.png"),
+        entry(6, "size.png", width=100),
+        entry(7, "turned.jpg", width=48),
+    ]
+    sound = {**dataset, "images": images, "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
+    planted.train.annotations.write_text(json.dumps(sound))
+    with pytest.raises(ValueError) as error:
+        glance([planted], LIMITS)
+    first, broken, size, remedy = str(error.value).splitlines()
+    assert first.endswith("train.json: 2 of 4 pictures cannot be used")
+    assert "broken.png is not a picture, or broken: replace it" in broken
+    assert size.endswith("size.png is 64 x 64, but its annotations are for 64 x 100")
+    assert "fix=true out=clean.json" in remedy
+
+
+def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    objects = [square(1, 7, 8, 8), square(2, 7, 4, 4, 1.5), square(3, 7, 0, 0, 60)]
+    dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": objects}
+    split = write(tmp_path, "train", dataset)
+    assert glance([Splits(split, None)], LIMITS) == [
+        f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
+        f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
+    ]
+    monkeypatch.setattr("maskrcnn.inspection.headers.read_sizes", None)  # headers are not read a second time
+    assert len(glance([Splits(split, None)], LIMITS)) == 2
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(1)[:, :8])
+    with pytest.raises(TypeError):  # until a picture changes
+        glance([Splits(split, None)], LIMITS)
