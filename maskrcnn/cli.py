@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import warnings
@@ -84,7 +85,9 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    return f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+    # torch hands an error of a data worker on with the worker's traceback before it.
+    worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
+    return f"error: {worker[1].strip() if worker else error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
 
 
 def _quieten() -> None:

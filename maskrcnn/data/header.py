@@ -5,9 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
-ORIENTATION = 0x112  # the EXIF entry on how the camera was held; from 5 on, height and width are exchanged
-# Formats whose EXIF entry OpenCV follows, and Pillow does not; Pillow turns the sizes of TIFF by itself.
-TURNED = ("JPEG", "MPO", "PNG", "WEBP")
+from maskrcnn.data.stored import ORIENTATION
+from maskrcnn.data.tiff import MAGIC, read_tiff_header
+
+TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats whose EXIF entry OpenCV follows
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; only headers and label maps are read.
 
@@ -23,17 +24,21 @@ def read_sizes(path: Path) -> tuple[Size, Size]:
     Raises:
         ValueError: the file is not a picture; the message names it.
     """
+    broken = f"{path} is not a picture, or broken: replace it, or remove it and its annotations"
+    with path.open("rb") as file:
+        tiff = file.read(4) in MAGIC
+    if tiff:  # Pillow does not read those of five channels
+        header = read_tiff_header(path)
+        if header is None:
+            raise ValueError(broken)
+        height, width, orientation = header
+        return ((width, height) if orientation >= 5 else (height, width)), (height, width)
     try:
         with Image.open(path) as picture:
             width, height = picture.size
             form, entry = picture.format, picture.info.get("exif")
-            turned_tiff = form == "TIFF" and picture.getexif().get(ORIENTATION, 1) >= 5
-    except FileNotFoundError:
-        raise
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is not a picture, or broken: replace it, or remove it and its annotations") from error
-    if turned_tiff:
-        return (height, width), (width, height)
+        raise ValueError(broken) from error
     if form in TURNED and entry and _orientation(entry) >= 5:
         return (width, height), (height, width)
     return (height, width), (height, width)

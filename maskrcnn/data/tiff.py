@@ -44,28 +44,47 @@ def read_tiff(data: bytes, path: Path) -> Stored | None:
         return None
 
 
+def read_tiff_header(path: Path) -> tuple[int, int, int] | None:
+    """Height and width of a TIFF as stored, and its orientation, 1..8 of EXIF; None if the file is broken."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            first = _whole(file)[0]
+            return first.imagelength, first.imagewidth, _orientation(first)
+    except Exception:  # as in `read_tiff`
+        return None
+
+
 class _Unreadable(Exception):
     """A sound file that nothing here decodes; says why and what to do."""
 
 
 def _decode(data: bytes) -> Stored:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        every = [page.aspage() for page in file.pages]
-        whole = [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
+        whole = _whole(file)
         first = whole[0]
         pages = [page for page in whole if page.shape == first.shape]
-        orientation = int(first.tags.valueof(ORIENTATION, default=1))
+        orientation = _orientation(first)
         declared = [int(kind) for kind in first.extrasamples]
         alpha = declared[0] if len(pages) == len(declared) == 1 else 0
         if all(map(_is_plain, pages)):
             return Stored(np.concatenate([_pixels(page) for page in pages], axis=2), orientation, alpha)
-        if len(pages) > 1 or first is not every[0] or not _suits_opencv(first):
+        if len(pages) > 1 or first.index != 0 or not _suits_opencv(first):
             raise _Unreadable(
                 f"is a TIFF of {first.samplesperpixel} samples a pixel in {len(pages)} pages with compression "
                 f"{COMPRESSION(first.compression).name}, which is not read: save it with Deflate or without "
                 "compression, or `pip install imagecodecs`"
             )
         return Stored(_decode_with_opencv(data, file, first), orientation, alpha)
+
+
+def _whole(file: tifffile.TiffFile) -> list[TiffPage]:
+    """The pages that are no previews or masks; the first, if all are."""
+    every = [page.aspage() for page in file.pages]
+    return [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
+
+
+def _orientation(page: TiffPage) -> int:
+    return int(page.tags.valueof(ORIENTATION, default=1))
 
 
 def _is_plain(page: TiffPage) -> bool:

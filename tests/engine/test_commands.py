@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,16 @@ def test_mistakes_end_in_one_sentence(
     done = command(script, *arguments, cwd=tmp_path, tiny=script == "train.py" and "data=nuclei" not in arguments)
     assert done.returncode != 0 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_found_by_a_worker_ends_in_one_sentence(command: Command, tmp_path: Path, shapes_root: Path) -> None:
+    root = tmp_path / "cut"
+    shutil.copytree(shapes_root, root)
+    for picture in (root / "train").glob("*.png"):
+        picture.write_bytes(picture.read_bytes()[:1000])  # the header stays, and is all that is looked at before a run
+    done = command("train.py", "debug=fast", f"data.root={root}", "data.workers=1", cwd=tmp_path)
+    assert done.returncode != 0 and ".png is not a picture, or broken (1000 bytes): replace it" in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_sweep_runs_each_choice_in_its_own_folder(command: Command, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from maskrcnn.data.convert.header import check_size, read_size
-from maskrcnn.data.header import ORIENTATION
 from maskrcnn.data.pictures import PictureReader
+from maskrcnn.data.stored import ORIENTATION
 
 
 def save(path: Path, orientation: int) -> None:
