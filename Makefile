@@ -39,6 +39,7 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## the benchmarks
 	$(BIN)/python benchmarks/spike.py
 	$(BIN)/python benchmarks/annotations.py
+	$(BIN)/python benchmarks/data.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
