@@ -69,9 +69,8 @@ def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
 def _select(scene: Scene, instances: list[int]) -> Scene:
     """A scene with some of its objects."""
     places = [scene.layers.places[instance] for instance in instances]
-    return scene._replace(
-        layers=Layers(scene.layers.images, places), labels=scene.labels[instances], areas=scene.areas[instances]
-    )
+    layers, whole = Layers(scene.layers.images, places), Layers(scene.whole.images, places)
+    return scene._replace(layers=layers, labels=scene.labels[instances], whole=whole)
 
 
 def _union(layers: Layers) -> np.ndarray:

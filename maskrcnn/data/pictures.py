@@ -8,6 +8,7 @@ import numpy as np
 from maskrcnn.data.stored import Stored, find_orientation, from_opencv
 from maskrcnn.data.tiff import MAGIC, read_tiff
 
+JPEG = b"\xff\xd8"
 PNG = b"\x89PNG\r\n\x1a\n"
 MAYBE_TRANSPARENT = (b"\3", b"\4", b"\6")  # of PNG's colour types: palette, grey and colour with alpha
 GREY_ALPHA = b"\4"
@@ -74,7 +75,10 @@ class PictureReader:
         return stored
 
     def _decode_with_opencv(self, data: bytes) -> Stored | None:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        # Red first from the decoder spares a copy; only of JPEG is it known that no bit differs.
+        rgb = self.channels == 3 and data[:2] == JPEG
+        colour = cv2.IMREAD_COLOR_RGB if rgb else cv2.IMREAD_COLOR
+        flags = colour | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
         if self.channels != 3 or (data[:8] == PNG and data[25:26] in MAYBE_TRANSPARENT):
             flags = cv2.IMREAD_UNCHANGED  # the only way to see the transparency
         try:
@@ -84,7 +88,7 @@ class PictureReader:
         if image is None:
             return None
         orientation = find_orientation(bytes(metadata[0])) if metadata else 1
-        pixels = from_opencv(image)
+        pixels = image if rgb else from_opencv(image)
         alpha = 2 if pixels.shape[2] == 4 else 0
         if data[:8] == PNG and data[25:26] == GREY_ALPHA:
             pixels = pixels[..., [0, 3]]

@@ -16,7 +16,7 @@ class Scene(NamedTuple):
     image: np.ndarray  # [h, w, C] uint8 at the network's size
     layers: Layers  # of the same view, in pixels that were annotated
     labels: np.ndarray  # [n] int64 of all objects, whether in view or not
-    areas: np.ndarray  # [n] int64, pixels of each object before any was cut off or covered
+    whole: Layers  # before anything was cut off or covered
     scale: tuple[float, float]  # x, y: pixels of `image` for one of the layers
     canvas: tuple[int, int]  # height and width that `image` may grow to
 
@@ -36,7 +36,7 @@ def make_scene(image: np.ndarray, layers: Layers, labels: np.ndarray, view: View
         image=resize_picture(image[y1:y2, x1:x2], view.size),
         layers=Layers([layer[y1:y2, x1:x2] for layer in layers.images], layers.places),
         labels=labels,
-        areas=count_pixels(layers),
+        whole=layers,
         scale=(view.size[1] / (x2 - x1), view.size[0] / (y2 - y1)),
         canvas=view.canvas,
     )
@@ -47,27 +47,29 @@ def visible(scene: Scene, min_visible: float) -> list[Extent]:
     extents = find_extents(scene.layers)
     if min_visible == 0:
         return extents
-    enough = count_pixels(scene.layers) >= min_visible * scene.areas
+    enough = count_pixels(scene.layers) >= min_visible * count_pixels(scene.whole)
     return [extent for extent in extents if enough[extent.instance]]
 
 
 def cut_out(scene: Scene, min_visible: float) -> Objects:
     """The visible objects of a scene."""
     extents = visible(scene, min_visible)
-    masks = [crop_mask(scene.layers, extent) for extent in extents]
+    masks = np.empty((len(extents), MASK_CROP, MASK_CROP), np.uint8)
+    for extent, mask in zip(extents, masks):
+        crop_mask(scene.layers, extent, mask)
     return Objects(
         boxes=np.array([extent[3:] for extent in extents]).reshape(-1, 4) * np.array(scene.scale * 2),
         labels=scene.labels[[extent.instance for extent in extents]],
-        masks=np.stack(masks) if masks else np.zeros((0, MASK_CROP, MASK_CROP), np.uint8),
+        masks=masks,
     )
 
 
-def crop_mask(layers: Layers, extent: Extent) -> np.ndarray:
-    """Cuts a mask to its extent and resizes it to MASK_CROP x MASK_CROP uint8, 0..255 of coverage."""
+def crop_mask(layers: Layers, extent: Extent, out: np.ndarray | None = None) -> np.ndarray:
+    """Cuts a mask to its extent, and resizes it to MASK_CROP x MASK_CROP uint8, 0..255 of coverage: `out`, if given."""
     window = layers.images[extent.layer][extent.y1 : extent.y2, extent.x1 : extent.x2]
-    crop = (window == extent.id).view(np.uint8) * np.uint8(255)
+    crop = cv2.inRange(window, extent.id, extent.id)
     # Means over the pixels along a side that shrinks; linear interpolation along one that grows.
     shrunk = (min(crop.shape[1], MASK_CROP), min(crop.shape[0], MASK_CROP))
     if shrunk != crop.shape[::-1]:
         crop = cv2.resize(crop, shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.resize(crop, (MASK_CROP, MASK_CROP), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(crop, (MASK_CROP, MASK_CROP), dst=out, interpolation=cv2.INTER_LINEAR)

@@ -74,7 +74,7 @@ def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> byt
             counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
         else:
             counts = bytes(counts, "ascii")
-        runs = read_runs(counts)
+        runs, _ = read_runs([counts])
     except (ValueError, TypeError, OverflowError) as error:
         raise Defect("run lengths that do not decode") from error
     if runs.sum() != height * width:

@@ -135,7 +135,8 @@ def make_sample(
         image=scenes[0].image,
         boxes=np.concatenate([part.boxes for part in parts]).astype(np.float32),
         labels=np.concatenate([part.labels for part in parts]),
-        masks=np.concatenate([part.masks for part in parts]),
+        # 375 objects are 4.7 MB, not to be copied in vain.
+        masks=parts[0].masks if len(parts) == 1 else np.concatenate([part.masks for part in parts]),
         original_size=(image.shape[0], image.shape[1]),
         index=index,
         key=int(seed.generate_state(1)[0]),

@@ -1,9 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.layers import find_extents, stack_masks
+from maskrcnn.data.layers import Layers, count_pixels, find_extents, stack_masks
 
 HEIGHT, WIDTH = 60, 80
 
@@ -60,3 +62,28 @@ def test_extents_are_those_of_the_pixels(seed: int) -> None:
     found = find_extents(layers)
     assert [(e.instance, e.x1, e.y1, e.x2, e.y2) for e in found] == expected
     assert len(found) < 20
+
+
+@pytest.mark.parametrize("move", [lambda image: image, lambda image: image[5:40, 10:60], lambda image: np.rot90(image)])
+def test_pixels_of_layers_however_they_lie_in_memory(move: Callable[[np.ndarray], np.ndarray]) -> None:
+    masks = blobs(20, 4, 15)
+    layers = stack_masks(encode(masks), HEIGHT, WIDTH)
+    moved = Layers([move(image) for image in layers.images], layers.places)
+    assert count_pixels(moved).tolist() == [move(mask).sum() for mask in masks]
+    for extent in find_extents(moved):
+        rows, columns = np.nonzero(move(masks[extent.instance]))
+        assert extent[3:] == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+def test_a_chain_of_overlaps_takes_two_layers() -> None:
+    masks = np.zeros((30, HEIGHT, WIDTH), np.uint8)
+    for i, mask in enumerate(masks):
+        mask[i : i + 2, 0] = 1  # the next one's first pixel is this one's last
+    assert [layer for layer, _ in stack_masks(encode(masks), HEIGHT, WIDTH).places] == [0, 1] * 15
+
+
+def test_masks_that_all_overlap_take_a_layer_each() -> None:
+    masks = np.zeros((12, HEIGHT, WIDTH), np.uint8)
+    for i, mask in enumerate(masks):
+        mask[i:50, i:70] = 1
+    assert stack_masks(encode(masks), HEIGHT, WIDTH).places == [(i, 1) for i in range(12)]
