@@ -33,7 +33,7 @@ from maskrcnn.data.records import Annotation, Picture, Record, Records, read_con
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress
 from maskrcnn.data.source import Split
 
-VERSION = 1  # to be raised when the same file is read into other records
+VERSION = 2  # to be raised when the same file is read into other records
 MANY = 20_000  # annotations from which several processes and a progress bar pay
 
 
@@ -300,8 +300,11 @@ def _annotations(
             box = coco_mask.toBbox({"size": size, "counts": mask}).tolist()
         if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
             area = float(coco_mask.area({"size": size, "counts": mask}))
-        label, crowd = labels[entry["category_id"]], bool(entry.get("iscrowd", 0))
-        annotations.append(Annotation(owner, label, crowd, box, area, mask))
+        crowd = entry.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            found["an iscrowd that is neither 0 nor 1: taken for 1 only if it is '1'"].append(name)
+            crowd = crowd == "1"
+        annotations.append(Annotation(owner, labels[entry["category_id"]], bool(crowd), box, area, mask))
     return annotations, [Finding(what, len(names), names[:5]) for what, names in found.items()]
 
 

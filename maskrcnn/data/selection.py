@@ -79,6 +79,11 @@ class Selection:
         self.fold_group = None if fold_group is None else _compile(fold_group)
         self.fold_seed, self.fraction, self.class_map = fold_seed, fraction, class_map
         self.repeat_threshold = repeat_threshold
+        if fold_group is not None and folds is None and val_fraction is None:
+            raise ValueError(
+                f"data.fold_group={fold_group} keeps pictures in one part, but there are no parts: give data.fold and "
+                "data.folds, or data.val_fraction"
+            )
 
     def read(self, sources: list[Splits]) -> Selected:
         """Reads and checks the annotations, and selects.
@@ -113,11 +118,18 @@ class Selection:
             train, weights = _choose(train, kept), weights[kept]
         census = take_census(train.records)
         if not len(census.labels):
-            raise ValueError(f"{train.file} has no usable annotation of a single object; there is nothing to learn")
+            after = f" after {'; '.join(notes)}" if notes else ""
+            raise ValueError(
+                f"{train.file} has no usable annotation of a single object{after}: there is nothing to learn"
+            )
         repeats = repeat_factors(census, self.repeat_threshold)
         if self.repeat_threshold > 0:
             notes.append(f"repeat factors {repeats.min():.2f} to {repeats.max():.2f}")
         return Selected(train, val, census, weights * repeats, notes)
+
+    def used(self, sources: list[Splits]) -> list[Splits]:
+        """The sources without what this selection leaves aside: with folds, the validation files."""
+        return sources if self.folds is None else [source._replace(val=None) for source in sources]
 
     def check(self, sources: list[Splits]) -> None:
         """Makes sure, without reading anything, that it is clear what to validate on.
@@ -147,10 +159,9 @@ class Selection:
                 raise ValueError(_difference(train, val))
             return train, val
         size = len(train.records)
-        groups = np.arange(size)
-        if self.fold_group is not None:
-            assert isinstance(train.records, Records)
-            groups = find_groups(train.records.names(), self.fold_group)
+        assert isinstance(train.records, Records)
+        # Without an expression too: a file may be listed under two ids, and must not be learnt and validated.
+        groups = find_groups(train.records.names(), self.fold_group or re.compile("(.*)", re.DOTALL))
         if self.folds is not None:
             shares, chosen, key = [1 / self.folds] * self.folds, self.fold, f"data.folds={self.folds}"
         else:
@@ -166,8 +177,9 @@ class Selection:
         held = np.flatnonzero(parts == chosen)
         unused = "" if source.val is None else f", {source.val.annotations} is not used"
         what = f"fold {self.fold} of {self.folds}" if self.folds is not None else key
+        whose = f"{source.name}: " if source.name else ""
         notes.append(
-            f"{what} of {train.file.name}: {size - len(held)} pictures to learn, {len(held)} to validate{unused}"
+            f"{whose}{what} of {train.file.name}: {size - len(held)} pictures to learn, {len(held)} to validate{unused}"
         )
         return _choose(train, np.flatnonzero(parts != chosen)), _choose(train, held)
 

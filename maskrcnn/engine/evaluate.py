@@ -47,8 +47,15 @@ def evaluate(*, checkpoint: str, override: list[str], output: str | None, plugin
     restored = restore(checkpoint, override, plugins)
     config = restored.config
     data = build(config["data"], plugins, "data")
+    if data.selection.folds is not None and any(o.startswith("data.source.") and "val_" in o for o in override):
+        raise ValueError(
+            "the checkpoint was validated on a fold of its training file, so that another validation file is not used: "
+            "add data.folds=null and data.fold=null to override"
+        )
     data.prepare_data()
     data.setup("validate")
+    for note in data.selection_notes:
+        console.print(f"selected: {note}", highlight=False, soft_wrap=True)
     if list(data.classes) != restored.classes:
         raise ValueError(
             f"the checkpoint knows the classes {', '.join(restored.classes)}, "

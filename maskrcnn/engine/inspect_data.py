@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.source import Splits
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
-from maskrcnn.inspection.inspection import Depth, Inspection, inspect, write_mended
+from maskrcnn.inspection.inspection import Depth, Inspection, inspect, mended_paths, write_mended
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -50,28 +50,44 @@ def inspect_data(
     """
     if fix != (out is not None):
         raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
+    if draw < 0:
+        raise ValueError(f"draw is {draw}; give the number of samples to draw, or 0")
     console = Console(highlight=False)
     data.prepare_data()
-    found = inspect(data.source.splits(data.root), depth, limits(data, model(1, data.read.channels)))
+    sources = data.selection.used(data.source.splits(data.root))
+    outs = [] if out is None else _outs(sources, Path(out))
+    found = inspect(sources, depth, limits(data, model(1, data.read.channels)))
     _print(console, found)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
     written[1].write_text(json.dumps(summary(found), indent=2) + "\n")
+    for part, path in zip(found.parts, outs):
+        written += write_mended(part, path)
     sound = not any(finding.level == "error" for finding in found.findings())
-    if out is not None:
-        for part in found.parts:
-            path = Path(out)
-            single = len(found.parts) == 1
-            name = path if single else path.with_name(f"{path.stem}_{part.name.replace('/', '_')}{path.suffix}")
-            written += write_mended(part, name)
-    if draw and sound:
-        data.setup("fit")
-        written += draw_samples(data, draw, folder)
+    if sound:
+        data.setup("fit")  # finds mistakes of the selection
+        for note in data.selection_notes:
+            console.print(f"selected: {note}", soft_wrap=True)
+        written += draw_samples(data, draw, folder) if draw else []
+    elif draw:
+        console.print("no samples are drawn: training would stop at the errors above")
     for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
     return sound
+
+
+def _outs(sources: list[Splits], out: Path) -> list[Path]:
+    """The file of corrected annotations of each part: `out` of a single one."""
+    names = []
+    for source in sources:
+        prefix = f"{source.name.replace('/', '_')}_" if source.name else ""
+        names += [f"{prefix}{part}" for part in (["train"] if source.val is None else ["train", "val"])]
+    outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}_{name}{out.suffix}") for name in names]
+    for path in outs:
+        mended_paths(path)
+    return outs
 
 
 def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:
@@ -118,9 +134,8 @@ def _print(console: Console, found: Inspection) -> None:
                 f"reach {better.reached[0]:.1%} and {better.reached[1]:.1%}",
                 soft_wrap=True,
             )
-    pixels = found.parts[0].pixels
-    if pixels is not None:
-        mean, std = (_plain(np.round(values, 2).tolist()) for values in (pixels.mean, pixels.std))
+    if found.pixels is not None:
+        mean, std = (_plain(values.round(2).tolist()) for values in found.pixels)
         console.print(f"pixels of train: model.pixel_mean={mean} model.pixel_std={std}", soft_wrap=True)
 
 

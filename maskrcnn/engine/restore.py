@@ -37,7 +37,10 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
         key, equals, value = override.partition("=")
         if not equals or key not in known:
             raise ValueError(f"override={override}: unknown key '{key}'. {suggest_key(key, known)}".rstrip())
-        OmegaConf.update(changed, key, yaml.safe_load(value))
+        before = OmegaConf.select(changed, key)
+        # Of a node, what is given changes; any other mapping, such as a class map, is replaced as a whole.
+        node = OmegaConf.is_dict(before) and "_target_" in before
+        OmegaConf.update(changed, key, yaml.safe_load(value), merge=node)
     plain = OmegaConf.to_container(changed, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}

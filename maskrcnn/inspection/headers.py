@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from maskrcnn.data.coco import cache_folder
@@ -25,8 +26,9 @@ def check_headers(records: Records, annotations: Path) -> None:
     paths = [records.images / name for name in records.names()]
     key = hashlib.sha256(f"{records.file.name} {records.images.resolve()}".encode())
     for path in paths:
-        state = os.stat(path)
-        key.update(b"%d %d;" % (state.st_size, state.st_mtime_ns))
+        with suppress(OSError):  # which `_problem` will tell of
+            state = os.stat(path)
+            key.update(b"%d %d;" % (state.st_size, state.st_mtime_ns))
     known = cache_folder("headers") / key.hexdigest()
     if known.exists():
         return
@@ -47,7 +49,9 @@ def check_headers(records: Records, annotations: Path) -> None:
 def _problem(path: Path, size: list[int]) -> str | None:
     try:
         sizes = read_sizes(path)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        return f"{path} cannot be opened ({error.strerror}): put the picture there"
+    except ValueError as error:
         return str(error)
     if tuple(size) in sizes:
         return None

@@ -17,7 +17,14 @@ from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.mend import mend
-from maskrcnn.inspection.pixels import Pixels, check_copies, check_leaks, see_pictures
+from maskrcnn.inspection.pixels import (
+    Pixels,
+    channel_statistics,
+    check_copies,
+    check_leaks,
+    check_same_files,
+    see_pictures,
+)
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
 Depth = Literal["headers", "pixels"]
@@ -50,6 +57,7 @@ class Inspection(NamedTuple):
 
     parts: list[Part]
     reach: Reach | None
+    pixels: tuple[np.ndarray, np.ndarray] | None  # mean and standard deviation of train's channels, at depth=pixels
 
     def findings(self) -> list[Finding]:
         """All, errors first."""
@@ -77,11 +85,22 @@ def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
         if source.val is not None:
             val = _inspect_part(f"{prefix}val", source.val, depth, limits)
             check_classes(train.content, val.content, val.findings)
+            if not len(val.content.labels):
+                val.findings.add("note", "parts without an object: AP cannot be measured", "annotate some", val.name)
+            parts.append(val)
+    trains = [part for part in parts if part.name.endswith("train")]
+    for val in (part for part in parts if part.name.endswith("val")):
+        for train in trains:
             if train.pixels is not None and val.pixels is not None:
                 check_leaks(train.records, val.records, (train.pixels, val.pixels), val.findings)
-            parts.append(val)
-    boxes = np.concatenate([part.content.boxes for part in parts if part.name.endswith("train")])
-    return Inspection(parts, measure_reach(boxes, limits))
+            else:
+                check_same_files(train.records, val.records, val.findings)
+    if not any(len(train.content.labels) for train in trains):
+        what = "parts without a usable object: there is nothing to learn"
+        trains[0].findings.add("error", what, "annotate some", trains[0].name)
+    boxes = np.concatenate([train.content.boxes for train in trains])
+    seen = [train.pixels.sums for train in trains if train.pixels is not None]
+    return Inspection(parts, measure_reach(boxes, limits), channel_statistics(np.sum(seen, axis=0)) if seen else None)
 
 
 def glance(sources: list[Splits], limits: Limits) -> list[str]:
@@ -97,6 +116,7 @@ def glance(sources: list[Splits], limits: Limits) -> list[str]:
         ValueError: pictures are broken, or have another size than their annotations are for.
     """
     said = []
+    learnt: list[Records] = []
     for source in sources:
         for name, split in (("train", source.train), ("val", source.val)):
             if split is None:
@@ -107,6 +127,11 @@ def glance(sources: list[Splits], limits: Limits) -> list[str]:
             assert isinstance(annotations.records, Records)
             check_headers(annotations.records, split.annotations)
             findings = Findings(name)
+            if name == "train":
+                learnt.append(annotations.records)
+            else:
+                for train in learnt:
+                    check_same_files(train, annotations.records, findings)
             content = take_content(annotations.records, annotations.classes, limits.resize)
             check_sizes(content, annotations.records, findings)
             few = (f"{f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all())
@@ -129,9 +154,9 @@ def _real(boxes: np.ndarray) -> np.ndarray:
 def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
     findings = Findings(name)
     mended = mend(read_json(split.annotations), split, findings)
-    if not mended["images"] or not mended["annotations"]:
-        first = "".join(f"\n- {finding.number} {finding.what}" for finding in findings.all())
-        raise ValueError(f"{split.annotations}: no usable picture with an annotation is left, after leaving out{first}")
+    if not mended["images"]:
+        listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
+        raise ValueError(f"{split.annotations}: no usable picture is left, after leaving out{listed}")
     annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)
     assert isinstance(annotations.records, Records)
     records = annotations.records
@@ -140,9 +165,22 @@ def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part
     check_caps(content, records, limits, findings)
     pixels = None
     if depth == "pixels":
-        pixels = see_pictures(records, limits.read, findings)
+        pixels = see_pictures(records, limits.read)
         check_copies(records, pixels, findings)
+        mended = _leave_out(mended, records, pixels.broken, findings)
     return Part(name, split, annotations, records, mended, findings, content, pixels)
+
+
+def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str], findings: Findings) -> dict[str, Any]:
+    """The data set without pictures that cannot be read, and their annotations."""
+    ids = set()
+    for index, problem in broken.items():
+        what = "pictures that cannot be decoded, or not as this configuration reads them"
+        findings.mend("error", what, "left out with their annotations", problem)
+        ids.add(records[index].id)
+    images = [image for image in dataset["images"] if image["id"] not in ids]
+    annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] not in ids]
+    return {**dataset, "images": images, "annotations": annotations}
 
 
 def _read_mended(mended: dict[str, Any], split: Split) -> CocoAnnotations:
@@ -173,16 +211,22 @@ def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
     return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
 
 
-def write_mended(part: Part, out: Path) -> list[Path]:
-    """Writes a part's mended annotations, and beside them what was changed, line by line.
+def mended_paths(out: Path) -> tuple[Path, Path]:
+    """The files that `write_mended` writes.
 
     Raises:
-        ValueError: a file is already there.
+        ValueError: one is already there.
     """
-    log = out.with_name(f"{out.stem}_changes.csv")
-    for path in (out, log):
+    paths = out, out.with_name(f"{out.stem}_changes.csv")
+    for path in paths:
         if path.exists():
             raise ValueError(f"{path} is already there: give another name by out=..., or remove it")
+    return paths
+
+
+def write_mended(part: Part, out: Path) -> list[Path]:
+    """Writes a part's mended annotations, and beside them what was changed, line by line."""
+    log = mended_paths(out)[1]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(part.mended))
     rows = [("id", "what", "done"), *part.findings.changes]

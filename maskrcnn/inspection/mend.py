@@ -202,6 +202,9 @@ def _annotations(
         if found.crossing:
             findings.add("note", "polygons that cross themselves", "draw them anew", id_, image["id"])
         _mend_box(id_, annotation, image, found, findings)
+        if annotation.get("iscrowd", 0) not in (0, 1):
+            findings.mend("mended", "annotations whose iscrowd is neither 0 nor 1", "1 only where it is '1'", id_)
+            annotation["iscrowd"] = int(annotation["iscrowd"] == "1")
         if not isinstance(annotation.get("area"), int | float) or not 0 < annotation["area"] < FARTHEST**2:
             findings.mend("mended", "annotations without an area", FROM_MASK, id_)
             annotation["area"] = found.area

@@ -69,12 +69,10 @@ def _summary(found: Inspection) -> str:
         content = part.content
         numbers = (len(part.records), int((content.counts == 0).sum()), len(content.labels), len(content.classes))
         rows.append(("", (part.name, *numbers, content.counts.max(), content.crowds)))
-    pixels = found.parts[0].pixels
     shown = ""
-    if pixels is not None:
-        shown = (
-            f"<p>Pixels of train: mean {pixels.mean.round(2).tolist()}, deviation {pixels.std.round(2).tolist()}</p>"
-        )
+    if found.pixels is not None:
+        mean, std = (values.round(2).tolist() for values in found.pixels)
+        shown = f"<p>Pixels of train: mean {mean}, standard deviation {std}</p>"
     return _table(head, rows) + shown
 
 

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.progress import follow
-from maskrcnn.data.records import Record, Records
+from maskrcnn.data.records import Records
 from maskrcnn.inspection.finding import Findings
 
 THUMB = 16  # pixels on a side of what is compared
 ALIKE = 0.99  # correlation of two such; COCO's and the nuclei's unrelated pictures stay below
+SAME = "pictures of val that are in train too"
 PLAIN = 2.0  # grey levels of spread, below which a picture is blank and resembles every other
 
 Reader = Callable[[Path, tuple[int, int]], np.ndarray]
@@ -25,49 +26,53 @@ class Pixels(NamedTuple):
 
     hashes: list[str]  # of the files
     thumbs: np.ndarray  # [N, THUMB * THUMB] float32, mean 0 and length 1; 0 where a picture is blank
-    mean: np.ndarray  # [C] float64 in 0..255
-    std: np.ndarray  # [C] float64
+    sums: np.ndarray  # [3, C] float64 of each channel: pixels, their sum, the sum of their squares
+    broken: dict[int, str]  # what is wrong with those that cannot be read, by position
 
 
 class _Seen(NamedTuple):
     hash: str
     thumb: np.ndarray
-    sums: np.ndarray  # [3, C] float64: pixels, their sum, the sum of their squares
+    sums: np.ndarray  # as in `Pixels`
 
 
-def see_pictures(records: Records, read: Reader, findings: Findings) -> Pixels:
+def see_pictures(records: Records, read: Reader) -> Pixels:
     """Decodes every picture, on all cores.
 
     Args:
         records: of the part.
         read: reads a picture of a height and width, [H, W, C] uint8; a ValueError says that it cannot.
-        findings: gets those that cannot be read.
     """
 
-    def see(record: Record) -> _Seen | None:
+    def see(index: int) -> _Seen | str:
+        record = records[index]
         try:
             digest = hashlib.sha256(record.path.read_bytes()).hexdigest()
             return _see(digest, read(record.path, (record.height, record.width)))
-        except (ValueError, OSError):
-            return None
+        except (ValueError, OSError) as error:
+            return str(error)
 
-    found: list[_Seen | None] = []
     with ThreadPoolExecutor() as pool:
-        for record, seen in zip(records, follow(pool.map(see, records), len(records), "pixels")):
-            found.append(seen)
-            if seen is None:
-                what = "pictures that cannot be decoded, or not as this configuration reads them"
-                findings.add("error", what, "replace them, or leave them out", record.path.name)
-    empty = np.zeros(THUMB * THUMB, np.float32)
-    read_ones = [seen for seen in found if seen is not None]
-    number, total, squares = sum((seen.sums for seen in read_ones), np.zeros((3, 1)))
-    mean = total / np.maximum(number, 1)
+        found = list(follow(pool.map(see, range(len(records))), len(records), "pixels"))
+    nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, 1)))
+    seen = [nothing if isinstance(one, str) else one for one in found]
     return Pixels(
-        ["" if seen is None else seen.hash for seen in found],
-        np.stack([empty if seen is None else seen.thumb for seen in found]),
-        mean,
-        np.sqrt(np.maximum(squares / np.maximum(number, 1) - mean**2, 0)),
+        [one.hash for one in seen],
+        np.stack([one.thumb for one in seen]),
+        sum((one.sums for one in seen), np.zeros((3, 1))),
+        {index: one for index, one in enumerate(found) if isinstance(one, str)},
     )
+
+
+def channel_statistics(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, [C] float64 in 0..255.
+
+    Args:
+        sums: of `Pixels`; those of several parts may be added.
+    """
+    number, total, squares = sums
+    mean = total / np.maximum(number, 1)
+    return mean, np.sqrt(np.maximum(squares / np.maximum(number, 1) - mean**2, 0))
 
 
 def _see(digest: str, image: np.ndarray) -> _Seen:
@@ -83,12 +88,21 @@ def _see(digest: str, image: np.ndarray) -> _Seen:
 def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
     """Looks for files with the same content."""
     first: dict[str, int] = {}
+    names = records.names()
     for index, digest in enumerate(pixels.hashes):
         before = first.setdefault(digest, index)
         if digest and before != index:
-            names = records.names()
             what = "pictures that are copies of another"
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
+
+
+def check_same_files(train: Records, val: Records, findings: Findings) -> None:
+    """Looks for pictures of val that are files of train."""
+    known = {train.images.resolve() / name for name in train.names()}
+    folder = val.images.resolve()
+    for index, name in enumerate(val.names()):
+        if folder / name in known:
+            findings.add("note", SAME, "leave them out of one", f"{name} = {name}", val[index].id)
 
 
 def check_leaks(train: Records, val: Records, seen: tuple[Pixels, Pixels], findings: Findings) -> None:
@@ -102,8 +116,7 @@ def check_leaks(train: Records, val: Records, seen: tuple[Pixels, Pixels], findi
             name = names[1][start + row]
             same = known.get(seen[1].hashes[start + row])
             if same is not None:
-                what = "pictures of val that are in train too"
-                findings.add("note", what, "leave them out of one", f"{name} = {names[0][same]}", val[start + row].id)
+                findings.add("note", SAME, "leave them out of one", f"{name} = {names[0][same]}", val[start + row].id)
             elif likeness[row, index] >= ALIKE:
                 what = "pictures of val that are nearly in train too"
                 pair = f"{name} ~ {names[0][index]}"

@@ -387,7 +387,7 @@ def test_nothing_to_learn(tiny: dict[str, Any], write: Callable[[dict[str, Any]]
     empty = {**tiny, "annotations": []}
     two_parts(write, tmp_path, tiny, empty).setup()  # a validation part may be without objects
     with pytest.raises(
-        ValueError, match=r"annotations\.json has no usable annotation of a single object; there is nothing"
+        ValueError, match=r"annotations\.json has no usable annotation of a single object: there is nothing"
     ):
         two_parts(write, tmp_path, empty, tiny).setup()
 

@@ -1,4 +1,5 @@
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -86,6 +87,31 @@ def test_groups_of_names_stay_in_one_fold(select: Callable[..., Selected]) -> No
     folds = [names(select(fold=fold, folds=3, fold_group=r"()^[0-4]|^(\d)").val) for fold in range(3)]
     assert sorted(itertools.chain(*folds)) == list(range(10))
     assert sorted(len(set(fold) & {0, 1, 2, 3, 4}) for fold in folds) == [0, 0, 5]
+
+
+def test_a_file_listed_twice_stays_in_one_part(write_set: WriteSet, tmp_path: Path) -> None:
+    source = write_set("twice", TRAIN, None)
+    path = tmp_path / "twice" / "train.json"
+    dataset = json.loads(path.read_text())
+    dataset["images"] += [{**image, "id": 1000 + image["id"]} for image in dataset["images"]]
+    path.write_text(json.dumps(dataset))
+    for choices in ({"fold": 0, "folds": 3}, {"val_fraction": 0.4}):
+        selected = selection(**choices).read(source.splits(tmp_path))
+        assert len(names(selected.train)) + len(names(selected.val)) == 20
+        assert set(names(selected.train)).isdisjoint(names(selected.val))
+
+
+def test_folds_leave_the_validation_file_aside(write_set: WriteSet, tmp_path: Path) -> None:
+    sources = write_set("with", TRAIN, [["a"]]).splits(tmp_path)
+    assert selection().used(sources) == sources
+    (used,) = selection(fold=0, folds=2).used(sources)
+    assert (used.train, used.val) == (sources[0].train, None)
+
+
+def test_nothing_left_to_learn_says_after_what(select: Callable[..., Selected]) -> None:
+    said = r"of a single object after classes x .*left out.*; data\.fraction=0\.1: 1 of 10 training pictures: there is"
+    with pytest.raises(ValueError, match=said):
+        select(val=True, class_map={"x": ["b"]}, fraction=0.1)
 
 
 def test_a_share_validates(select: Callable[..., Selected]) -> None:
@@ -221,6 +247,7 @@ def test_impossible_selections_are_refused(
         ({"repeat_threshold": 1.5}, r"data\.repeat_threshold is 1\.5; it must be a share"),
         ({"fold_seed": -1}, r"data\.fold_seed is -1; it must be 0 or more"),
         ({"fold_group": "(a"}, r"data\.fold_group=\(a is not a regular expression: missing \)"),
+        ({"fold_group": "(a)"}, r"data\.fold_group=\(a\) keeps pictures in one part, but there are no parts: give"),
         ({"fold_group": "a"}, r"data\.fold_group=a captures nothing; put what a group shares in parentheses"),
     ],
 )

@@ -57,6 +57,11 @@ def test_interpolations_that_ask_this_machine_are_refused() -> None:
     with pytest.raises(ValueError, match="interpolation"):
         override_config({"a": ["${oc.env:HOME}"]}, [])
     assert override_config({"a": 1, "b": "${a}"}, ["a=2"]) == {"a": 2, "b": 2}
+    # Of a node what is given changes; another mapping is replaced.
+    assert override_config({"a": {"_target_": "x", "lr": 1, "b": 2}}, ["a={lr: 3}"])["a"] == {
+        "_target_": "x", "lr": 3, "b": 2,
+    }  # fmt: skip
+    assert override_config({"a": {"cat": ["x"]}}, ["a={dog: [x]}"]) == {"a": {"dog": ["x"]}}
 
 
 @pytest.mark.parametrize(

@@ -218,3 +218,6 @@ def test_a_selection_is_kept_in_the_checkpoint(command: Command, tmp_path: Path)
     refused = command("evaluate.py", f"checkpoint={best}", 'override=["data.class_map=null"]', tiny=False, cwd=tmp_path)
     assert refused.returncode == 1
     assert "knows the classes round, edged, but the data has circle, square, triangle, star" in refused.stderr
+    other = 'override=["data.source.val_seed=7"]'
+    refused = command("evaluate.py", f"checkpoint={best}", other, tiny=False, cwd=tmp_path)
+    assert "validated on a fold of its training file" in refused.stderr and "add data.folds=null" in refused.stderr

@@ -16,8 +16,9 @@ from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
-from maskrcnn.inspection.inspection import Inspection, glance, inspect, write_mended
+from maskrcnn.inspection.inspection import Inspection, glance, inspect, mended_paths, write_mended
 from maskrcnn.inspection.limits import Limits
+from maskrcnn.inspection.pixels import SAME
 
 SIDE = 64
 STRIDES = (4, 8)
@@ -127,6 +128,8 @@ def table(found: Inspection) -> dict[tuple[str, str, str], list[Any]]:
     return {(f.level, f.part, f.what): f.first for f in found.findings()}
 
 
+CANNOT = "pictures that cannot be decoded, or not as this configuration reads them"
+CUT = "cut.png is not a picture, or broken (150 bytes): replace it, or remove it from the annotations"
 PLANTED = {
     ("error", "train", "images without an id and a file_name"): [12],
     ("error", "train", "image ids that come twice"): [3],
@@ -134,7 +137,7 @@ PLANTED = {
     ("error", "train", "files that are no pictures, or broken"): ["broken.png"],
     ("error", "train", "images without a height and width"): [11],
     ("error", "train", "pictures of another size than their annotations are for"): ["size.png (64 x 64)"],
-    ("error", "train", "pictures that cannot be decoded, or not as this configuration reads them"): ["cut.png"],
+    ("error", "train", CANNOT): [CUT],
     ("error", "train", "categories without an integer id and a name"): ["6"],
     ("error", "train", "category ids that come twice"): [3],
     ("error", "train", "category names that come twice"): ["cell"],
@@ -174,7 +177,9 @@ PLANTED = {
 
 
 def test_finds_each_planted_defect_and_no_other(planted: Splits) -> None:
-    assert table(inspect([planted], "pixels", LIMITS)) == PLANTED
+    found = table(inspect([planted], "pixels", LIMITS))
+    found["error", "train", CANNOT] = [one.split("/")[-1] for one in found["error", "train", CANNOT]]  # with its folder
+    assert found == PLANTED
 
 
 def test_headers_alone_find_what_needs_no_pixels(planted: Splits) -> None:
@@ -202,7 +207,7 @@ def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path)
     assert ["213", "boxes that do not fit their masks", "taken from the mask"] in rows
     assert len(rows) == 1 + sum(f.number for f in train.findings.all() if f.level != "note") + 2  # and two boxes
     with pytest.raises(ValueError, match=r"clean\.json is already there: give another name by out"):
-        write_mended(train, out)
+        mended_paths(out)
 
 
 def test_classes_that_differ_are_errors(planted: Splits) -> None:
@@ -223,10 +228,9 @@ def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
     assert found.findings() == []
     assert found.reach is not None and found.reach.suggestion is None
     assert found.reach.by_size == {"all": (1, 1.0, 1.0), "small (under 32 px)": (1, 1.0, 1.0)}
-    pixels = found.parts[0].pixels
-    assert pixels is not None
-    np.testing.assert_allclose(pixels.mean, noise(0)[..., ::-1].mean((0, 1)))
-    np.testing.assert_allclose(pixels.std, noise(0)[..., ::-1].std((0, 1)))
+    assert found.pixels is not None
+    np.testing.assert_allclose(found.pixels[0], noise(0)[..., ::-1].mean((0, 1)))
+    np.testing.assert_allclose(found.pixels[1], noise(0)[..., ::-1].std((0, 1)))
 
 
 def test_nothing_left_is_said(tmp_path: Path) -> None:
@@ -234,9 +238,7 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
         inspect([Splits(write(tmp_path, "train", dataset), None)], "headers", LIMITS)
-    assert "no usable picture with an annotation is left, after leaving out\n- 1 pictures that are missing" in str(
-        error.value
-    )
+    assert "no usable picture is left, after leaving out\n- 1 pictures that are missing" in str(error.value)
 
 
 def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Splits) -> None:
@@ -273,3 +275,48 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(1)[:, :8])
     with pytest.raises(TypeError):  # until a picture changes
         glance([Splits(split, None)], LIMITS)
+
+
+def test_pictures_that_do_not_decode_are_left_out_of_what_is_mended(planted: Splits) -> None:
+    train = inspect([planted], "pixels", LIMITS).parts[0]
+    assert "cut.png" in [record.path.name for record in train.records]
+    assert "cut.png" not in [image["file_name"] for image in train.mended["images"]]
+    assert [change.done for change in train.findings.changes if change.what == CANNOT] == [
+        "left out with their annotations"
+    ]
+
+
+def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
+    assert planted.val is not None
+    sets = [Splits(planted.val, None, name="first"), planted._replace(name="second")]
+    same = ["own.png = own.png", "near.png = near.png", "same.png = same.png"]
+    assert table(inspect(sets, "headers", LIMITS))["note", "second/val", SAME] == same
+    assert set(same) < set(table(inspect(sets, "pixels", LIMITS))["note", "second/val", SAME])
+    said = glance([Splits(planted.val, planted.val)], LIMITS)
+    assert (
+        f"{planted.val.annotations}: 3 {SAME} (ids own.png = own.png, near.png = near.png, same.png = same.png)" in said
+    )
+
+
+def test_parts_without_objects(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    empty = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": []}
+    split = write(tmp_path, "train", empty)
+    found = table(inspect([Splits(split, split)], "headers", LIMITS))
+    assert found["error", "train", "parts without a usable object: there is nothing to learn"] == ["train"]
+    assert found["note", "val", "parts without an object: AP cannot be measured"] == ["val"]
+
+
+@pytest.mark.parametrize("value, crowd", [("0", 0), ("1", 1), ("yes", 0), (2, 0)])
+def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    objects = [square(1, 1, 8, 8), square(2, 1, 30, 8, iscrowd=value)]
+    split = write(tmp_path, "train", {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": objects})
+    with pytest.warns(UserWarning, match=r"1 annotations with an iscrowd that is neither 0 nor 1: .* \(ids 2\)"):
+        record = read_annotations(split).records[0]
+    assert len(record.crowds.masks) == crowd and len(record.objects.masks) == 2 - crowd
+    part = inspect([Splits(split, None)], "headers", LIMITS).parts[0]
+    assert part.mended["annotations"][1]["iscrowd"] == crowd
+    assert [change.id for change in part.findings.changes] == [2]
