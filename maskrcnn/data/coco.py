@@ -15,6 +15,7 @@ What was read is kept in a cache, by the content of the file: the second time, C
 import gc
 import hashlib
 import json
+import multiprocessing
 import os
 import warnings
 from collections import Counter, defaultdict
@@ -25,16 +26,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
+import numpy as np
 import orjson
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.progress import follow
-from maskrcnn.data.records import Annotation, Picture, Record, Records, read_content, write_records
+from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress
 from maskrcnn.data.source import Split
 
 VERSION = 2  # to be raised when the same file is read into other records
 MANY = 20_000  # annotations from which several processes and a progress bar pay
+CHUNK = 5_000  # annotations that a process reads at a time
 
 
 class Finding(NamedTuple):
@@ -139,7 +142,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _parse(file: Path) -> tuple[list[Picture], list[Annotation], dict[str, Any]]:
+def _parse(file: Path) -> tuple[list[Picture], Annotations, dict[str, Any]]:
     """What an annotation file holds: pictures, usable annotations, and classes and findings."""
     dataset = read_json(file)
     problems = [*_category_problems(dataset["categories"]), *_image_problems(dataset["images"])]
@@ -276,56 +279,82 @@ def _check_pictures(split: Split, records: Records) -> None:
         )
 
 
+class _Reading(NamedTuple):
+    """What it takes to read annotations."""
+
+    entries: list[dict[str, Any]]
+    pictures: list[Picture]
+    positions: dict[int | str, int]  # of the pictures, by id
+    labels: dict[int, int]  # by category id
+
+    def read(self, rows: range) -> tuple[Annotations, dict[str, list[Any]]]:
+        """The usable annotations among some entries, and what was mended: ids by kind."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
+        for row in rows:
+            entry = self.entries[row]
+            name, owner = entry.get("id", f"#{row}"), self.positions[entry["image_id"]]
+            size = (self.pictures[owner].height, self.pictures[owner].width)
+            try:
+                mask, short = compress(entry["segmentation"], *size)
+            except Defect as defect:
+                found[f"{defect}: left out"].append(name)
+                continue
+            if short:
+                found["some polygons of fewer than three points: those left out"].append(name)
+            box, area, crowd = entry.get("bbox"), entry.get("area"), entry.get("iscrowd", 0)
+            if not is_box(box):
+                kind = "no box" if box is None else "a box without area, or not of four numbers"
+                found[f"{kind}: taken from the mask"].append(name)
+                box = coco_mask.toBbox({"size": size, "counts": mask}).tolist()
+            if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
+                area = float(coco_mask.area({"size": size, "counts": mask}))
+            if crowd not in (0, 1):
+                found["an iscrowd that is neither 0 nor 1: taken for 1 only if it is '1'"].append(name)
+                crowd = crowd == "1"
+            for column, value in zip(columns, (owner, self.labels[entry["category_id"]], crowd, box, area, mask)):
+                column.append(value)
+        owners, labels, crowds, boxes, areas, masks = columns
+        annotations = Annotations(
+            np.array(owners, np.int64),
+            np.array(labels, np.int64),
+            np.array(crowds, bool),
+            np.array(boxes, np.float64).reshape(-1, 4),
+            np.array(areas, np.float64),
+            masks,
+        )
+        return annotations, found
+
+
+_forked: _Reading  # what the processes of a pool read: they have it from their parent, without a copy
+
+
+def _read_forked(rows: range) -> tuple[Annotations, dict[str, list[Any]]]:
+    return _forked.read(rows)
+
+
 def _annotations(
     entries: list[dict[str, Any]], pictures: list[Picture], category_ids: list[int]
-) -> tuple[list[Annotation], list[Finding]]:
+) -> tuple[Annotations, list[Finding]]:
     """The usable annotations, and what was mended."""
+    global _forked
     positions = {picture.id: position for position, picture in enumerate(pictures)}
-    labels = {id_: label for label, id_ in enumerate(category_ids)}
-    owners = [positions[entry["image_id"]] for entry in entries]
+    reading = _Reading(entries, pictures, positions, {id_: label for label, id_ in enumerate(category_ids)})
+    starts = range(0, max(len(entries), 1), CHUNK)
+    chunks = [range(start, min(start + CHUNK, len(entries))) for start in starts]
+    if len(entries) < MANY or "fork" not in multiprocessing.get_all_start_methods():
+        read = list(map(reading.read, chunks))
+    else:
+        _forked = reading
+        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+            read = list(follow(pool.map(_read_forked, chunks), len(chunks), "reading annotations"))
+        del _forked
     found: dict[str, list[Any]] = defaultdict(list)
-    annotations = []
-    sizes = [(pictures[owner].height, pictures[owner].width) for owner in owners]
-    masks = _compress_all([entry["segmentation"] for entry in entries], sizes)
-    for position, (entry, owner, size, (mask, note)) in enumerate(zip(entries, owners, sizes, masks, strict=True)):
-        name = entry.get("id", f"#{position}")
-        if note is not None:
-            found[note].append(name)
-        if mask is None:
-            continue
-        box, area = entry.get("bbox"), entry.get("area")
-        if not is_box(box):
-            kind = "no box" if box is None else "a box without area, or not of four numbers"
-            found[f"{kind}: taken from the mask"].append(name)
-            box = coco_mask.toBbox({"size": size, "counts": mask}).tolist()
-        if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
-            area = float(coco_mask.area({"size": size, "counts": mask}))
-        crowd = entry.get("iscrowd", 0)
-        if crowd not in (0, 1):
-            found["an iscrowd that is neither 0 nor 1: taken for 1 only if it is '1'"].append(name)
-            crowd = crowd == "1"
-        annotations.append(Annotation(owner, labels[entry["category_id"]], bool(crowd), box, area, mask))
-    return annotations, [Finding(what, len(names), names[:5]) for what, names in found.items()]
-
-
-Compressed = tuple[bytes | None, str | None]  # the mask if there is one; what was wrong with it
-
-
-def _compress_all(segmentations: list[Any], sizes: list[tuple[int, int]]) -> Iterator[Compressed]:
-    if len(segmentations) < MANY:
-        yield from map(_compress, segmentations, sizes)
-        return
-    with ProcessPoolExecutor() as pool:
-        masks = pool.map(_compress, segmentations, sizes, chunksize=1000)
-        yield from follow(masks, len(segmentations), "reading annotations")
-
-
-def _compress(segmentation: Any, size: tuple[int, int]) -> Compressed:
-    try:
-        mask, left_out = compress(segmentation, *size)
-    except Defect as defect:
-        return None, f"{defect}: left out"
-    return mask, "some polygons of fewer than three points: those left out" if left_out else None
+    for _, some in read:
+        for what, names in some.items():
+            found[what] += names
+    findings = [Finding(what, len(names), names[:5]) for what, names in found.items()]
+    return join_annotations([annotations for annotations, _ in read]), findings
 
 
 def is_box(box: Any) -> TypeGuard[list[float]]:

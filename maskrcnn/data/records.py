@@ -46,15 +46,21 @@ class Picture(NamedTuple):
     width: int
 
 
-class Annotation(NamedTuple):
-    """A usable entry of 'annotations'."""
+class Annotations(NamedTuple):
+    """Usable entries of 'annotations', as columns [M]."""
 
-    picture: int  # position in the list of pictures
-    label: int
-    crowd: bool
-    box: list[float]
-    area: float
-    mask: bytes
+    picture: np.ndarray  # int64, positions in the list of pictures
+    label: np.ndarray  # int64
+    crowd: np.ndarray  # bool
+    boxes: np.ndarray  # [M, 4] float64
+    areas: np.ndarray  # float64
+    masks: list[bytes]
+
+
+def join_annotations(parts: list[Annotations]) -> Annotations:
+    """At least one part, one after the other."""
+    picture, label, crowd, boxes, areas = (np.concatenate(column) for column in list(zip(*parts))[:5])
+    return Annotations(picture, label, crowd, boxes, areas, [mask for part in parts for mask in part.masks])
 
 
 class Records(Sequence[Record]):
@@ -129,7 +135,7 @@ class Texts(Sequence[bytes]):
         return self.data[start : self.ends[index]].tobytes()
 
 
-def write_records(file: Path, pictures: list[Picture], annotations: list[Annotation], content: dict[str, Any]) -> None:
+def write_records(file: Path, pictures: list[Picture], annotations: Annotations, content: dict[str, Any]) -> None:
     """Writes what `Records` reads. The file appears as a whole or not at all.
 
     Args:
@@ -138,19 +144,15 @@ def write_records(file: Path, pictures: list[Picture], annotations: list[Annotat
         annotations: in any order; those of a picture stay in theirs.
         content: what else to keep, of plain values.
     """
-    annotations = sorted(annotations, key=lambda annotation: annotation.picture)
+    order = np.argsort(annotations.picture, kind="stable")
     columns: dict[str, np.ndarray] = {
         "sizes": np.array([(p.height, p.width) for p in pictures], np.int64),
-        "picture": np.array([a.picture for a in annotations], np.int64),
-        "label": np.array([a.label for a in annotations], np.int64),
-        "crowd": np.array([a.crowd for a in annotations], bool),
-        "boxes": np.array([a.box for a in annotations], np.float64).reshape(-1, 4),
-        "areas": np.array([a.area for a in annotations], np.float64),
+        **{name: column[order] for name, column in annotations._asdict().items() if name != "masks"},
     }
     texts = {
         ("ids", "id_ends"): [json.dumps(p.id).encode() for p in pictures],
         ("names", "name_ends"): [p.name.encode(*TEXT) for p in pictures],
-        ("masks", "mask_ends"): [a.mask for a in annotations],
+        ("masks", "mask_ends"): [annotations.masks[row] for row in order.tolist()],
     }
     for (data, ends), values in texts.items():
         columns[data] = np.frombuffer(bytearray(b"".join(values)), np.uint8)
