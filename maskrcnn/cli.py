@@ -161,6 +161,8 @@ def _inspect(config: DictConfig) -> None:
     _find_plugins(plain["plugins"])
     own, trained = (inspect.signature(task).parameters for task in (inspect_data, train))
     check({key: value for key, value in plain.items() if key in trained or key not in own}, train)
+    channels = plain["data"]["channels"]  # whose means are only to be found
+    plain["model"] |= {"pixel_mean": [0.0] * channels, "pixel_std": [1.0] * channels}
     options = {key: value for key, value in plain.items() if key in own}
     check(options, inspect_data)
     if not inspect_data(**build(options, plain["plugins"])):

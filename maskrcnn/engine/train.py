@@ -157,6 +157,8 @@ def check_channels(config: dict[str, Any]) -> None:
         ValueError: it does not; the message says what to set.
     """
     channels = config["data"]["channels"]
+    if min(config["model"]["pixel_std"], default=1) <= 0:
+        raise ValueError(f"model.pixel_std is {config['model']['pixel_std']}; every channel needs a value above 0")
     for name in ("pixel_mean", "pixel_std"):
         values = config["model"][name]
         if len(values) != channels:

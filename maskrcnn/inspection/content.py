@@ -70,7 +70,8 @@ def check_caps(content: Content, records: Records, limits: Limits, findings: Fin
     for key, limit in caps.items():
         for index in np.flatnonzero(content.counts > limit).tolist():
             what = f"pictures with more objects than {key} ({limit}), up to {content.counts.max()}"
-            findings.add("note", what, f"raise {key}", records[index].id, records[index].id)
+            also = " (and model.box_head.pre_nms with it)" if key.endswith("max_detections") else ""
+            findings.add("note", what, f"raise {key}{also}", records[index].id, records[index].id)
 
 
 def check_classes(train: Content, val: Content, findings: Findings) -> None:

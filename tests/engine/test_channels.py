@@ -92,6 +92,8 @@ def test_five_channels_are_trained_evaluated_and_predicted(
         predictor.predict(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     with pytest.raises(ValueError, match=r"model\.pixel_mean has 5 values, but data\.channels is 4: give"):
         restore(path, ["data.channels=4"], [])
+    with pytest.raises(ValueError, match=r"model\.pixel_std is .*; every channel needs a value above 0"):
+        restore(path, ["model.pixel_std=[1, 1, 1, 1, 0]"], [])
 
 
 def test_colours_cannot_be_jittered_in_five_channels(folder: Path, tmp_path: Path) -> None:
