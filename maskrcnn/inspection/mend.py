@@ -1,7 +1,7 @@
 """Mends an annotation file of COCO's format: what `read_annotations` would refuse or mend for itself, and more."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -76,11 +76,18 @@ def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> d
     present = _Listing(split.images)
     usable: dict[tuple[type, Any], dict[str, Any]] = {}
     names: dict[str, Any] = {}
+    files: dict[tuple[type, Any], set[str]] = defaultdict(set)
+    for image in images:
+        if isinstance(image.get("id"), int | str) and isinstance(image.get("file_name"), str):
+            files[type(image["id"]), image["id"]].add(image["file_name"])
     mixed = len({type(image.get("id")) for image in images}) > 1
     for image in follow(images, len(images), "headers of pictures"):
         id_, name = image.get("id"), image.get("file_name")
         if type(id_) not in (int, str) or not isinstance(name, str):
             findings.mend("error", "images without an id and a file_name", LEFT_OUT, id_ if name is None else name)
+            continue
+        if len(files[type(id_), id_]) > 1:  # whose annotations they are cannot be told
+            findings.mend("error", "image ids of two pictures", "both left out with their annotations", f"{id_} {name}")
             continue
         if (type(id_), id_) in usable:
             findings.mend("error", "image ids that come twice", "the later ones left out", id_)
