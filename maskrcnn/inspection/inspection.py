@@ -156,7 +156,8 @@ def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part
     mended = mend(read_json(split.annotations), split, findings)
     if not mended["images"]:
         listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
-        raise ValueError(f"{split.annotations}: no usable picture is left, after leaving out{listed}")
+        reason = f", after leaving out{listed}" if listed else ": 'images' is empty. Is this the right annotation file?"
+        raise ValueError(f"{split.annotations}: no usable picture is left{reason}")
     annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)
     assert isinstance(annotations.records, Records)
     records = annotations.records

@@ -319,3 +319,9 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
     part = inspect([Splits(split, None)], "headers", LIMITS).parts[0]
     assert part.mended["annotations"][1]["iscrowd"] == crowd
     assert [change.id for change in part.findings.changes] == [2]
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    split = write(tmp_path, "train", {"images": [], "categories": [], "annotations": []})
+    with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty\. Is this the right"):
+        inspect([Splits(split, None)], "headers", LIMITS)
