@@ -323,5 +323,5 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     split = write(tmp_path, "train", {"images": [], "categories": [], "annotations": []})
-    with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty\. Is this the right"):
+    with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty"):
         inspect([Splits(split, None)], "headers", LIMITS)
