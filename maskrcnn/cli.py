@@ -106,7 +106,9 @@ def _find_plugins(plugins: list[str]) -> None:
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
-    from maskrcnn.engine.train import check_channels, check_folders, train
+    from maskrcnn.engine.resume import check_folders
+    from maskrcnn.engine.rules import check_channels
+    from maskrcnn.engine.train import train
 
     _quieten()
     hydra_config = HydraConfig.get()

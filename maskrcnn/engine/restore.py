@@ -10,7 +10,8 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine import checkpoint
-from maskrcnn.engine.train import check_channels, train
+from maskrcnn.engine.rules import check_channels
+from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
 

@@ -3,7 +3,7 @@
 import math
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.report import print_scores
+from maskrcnn.engine.resume import changes, keep_metrics, last_checkpoint
 from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
@@ -96,7 +97,7 @@ def train(
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]
-    chosen.append(Interruption(_last_checkpoint(Path(run_dir))))
+    chosen.append(Interruption(last_checkpoint(Path(run_dir))))
     engine = trainer(
         callbacks=chosen,
         logger=[one for one in logger.values() if one is not None],
@@ -123,11 +124,11 @@ def train(
         console.print(f"selected: {'; '.join(data.selection_notes)}", highlight=False, soft_wrap=True)
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
-    start = None if resume is None else _last_checkpoint(Path(resume))
+    start = None if resume is None else last_checkpoint(Path(resume))
     if start is not None:
         for line in changes(checkpoint.read(start)["maskrcnn"]["config"], config):
             console.print(f"resumed with another {line}", highlight=False, soft_wrap=True)
-        _keep_metrics(Path(run_dir))
+        keep_metrics(Path(run_dir))
     engine.fit(module, datamodule=data, ckpt_path=start)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
@@ -141,75 +142,3 @@ def train(
         if path.exists():
             console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     return scores
-
-
-def _last_checkpoint(run: Path) -> Path:
-    return run / "checkpoints" / "last.ckpt"
-
-
-def check_channels(config: dict[str, Any]) -> None:
-    """Makes sure that the model normalises as many channels as pictures have, before any is read.
-
-    Args:
-        config: the resolved configuration.
-
-    Raises:
-        ValueError: it does not; the message says what to set.
-    """
-    channels = config["data"]["channels"]
-    if min(config["model"]["pixel_std"], default=1) <= 0:
-        raise ValueError(f"model.pixel_std is {config['model']['pixel_std']}; every channel needs a value above 0")
-    for name in ("pixel_mean", "pixel_std"):
-        values = config["model"][name]
-        if len(values) != channels:
-            raise ValueError(
-                f"model.{name} has {len(values)} values, but data.channels is {channels}: give model.pixel_mean and "
-                f"model.pixel_std {channels} each, of the training pictures' channels in 0..255, such as "
-                f"model.{name}=[{','.join(['127.5'] * channels)}]; or change data.channels"
-            )
-
-
-def check_folders(run_dir: str, resume: str | None) -> None:
-    """Makes sure that a new run writes over none, and that a resumed one has something to go on with.
-
-    Raises:
-        ValueError: it would, or has not.
-    """
-    if resume is None and any(Path(run_dir).glob("checkpoints/*.ckpt")):
-        raise ValueError(
-            f"run_dir={run_dir} holds a run already: resume={run_dir} goes on with it, another run_dir starts afresh"
-        )
-    if resume is not None and not _last_checkpoint(Path(resume)).is_file():
-        path = _last_checkpoint(Path(resume))
-        raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one")
-
-
-def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Where a run's configuration differs from the one that it is resumed from: "key: old -> new" each.
-
-    Args:
-        before, now: configurations with nested mappings. Folders do not count.
-    """
-    flat = [dict(_leaves(config, "")) for config in (before, now)]
-    names = sorted((flat[0].keys() | flat[1].keys()) - {"run_dir", "resume"})
-    return [
-        f"{name}: {flat[0].get(name, 'absent')} -> {flat[1].get(name, 'absent')}"
-        for name in names
-        if flat[0].get(name, "absent") != flat[1].get(name, "absent")
-    ]
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
-
-
-def _keep_metrics(run_dir: Path) -> None:
-    """Puts the metrics so far aside as metrics_1.csv, ...: Lightning's logger starts its file anew."""
-    path = run_dir / "metrics" / "metrics.csv"
-    if path.is_file():
-        number = 1 + len(list(path.parent.glob("metrics_*.csv")))
-        path.rename(path.with_name(f"metrics_{number}.csv"))

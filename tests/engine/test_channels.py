@@ -16,7 +16,8 @@ from maskrcnn.engine import checkpoint
 from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.predict import predict
 from maskrcnn.engine.restore import restore
-from maskrcnn.engine.train import check_channels, train
+from maskrcnn.engine.rules import check_channels
+from maskrcnn.engine.train import train
 
 HEIGHT, WIDTH = 64, 96
 SMALL = [

@@ -12,7 +12,7 @@ import torch
 
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.checkpoint_file import CheckpointFile
-from maskrcnn.engine.train import changes
+from maskrcnn.engine.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
