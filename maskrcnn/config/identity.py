@@ -1,0 +1,37 @@
+"""What a run is, as far as its result goes: a hash of its configuration."""
+
+import hashlib
+import json
+from typing import Any
+
+# Where a run is written, how many processes feed it and who is told of it does not change what it learns.
+BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress"}
+
+
+def essence(plain: dict[str, Any]) -> dict[str, Any]:
+    """A resolved configuration without what cannot change a run's result: folders that it writes to, workers, loggers,
+    progress. Paths of data stay, for they say which data.
+    """
+    run_dir = plain.get("run_dir")
+
+    def walk(value: Any, key: str) -> Any:
+        if isinstance(value, dict):
+            named = {name: f"{key}.{name}" if key else str(name) for name in value}
+            return {name: walk(child, named[name]) for name, child in value.items() if named[name] not in BESIDE}
+        if isinstance(value, list):
+            return [walk(child, key) for child in value]
+        if isinstance(value, str) and run_dir and (value == run_dir or value.startswith(f"{run_dir}/")):
+            return "${run_dir}" + value[len(run_dir) :]
+        return value
+
+    return walk(plain, "")
+
+
+def identity(plain: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits that two configurations share if they describe the same run.
+
+    Args:
+        plain: the resolved configuration, of plain values.
+    """
+    text = json.dumps(essence(plain), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
