@@ -23,8 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.build import build
+from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, portable, to_plain
-from maskrcnn.config.explain import dashes, explain
 from maskrcnn.config.groups import CONF
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
@@ -79,7 +79,7 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {explain(error, config_name, sys.argv[1:])}")
+        sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
 

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from maskrcnn.config.check import MISSING, check_call, check_nodes
-from maskrcnn.config.explain import explain
+from maskrcnn.config.complaint import complain
 from maskrcnn.config.groups import CONF, check_groups, groups
 from maskrcnn.config.suggest import keys, suggest_key
 
@@ -32,7 +32,7 @@ def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictCo
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)
     except HydraException as error:
-        raise ValueError(explain(error, config_name, overrides)) from error
+        raise ValueError(complain(error, config_name, overrides)) from error
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from maskrcnn.config.complaint import HABITS, dashes
 from maskrcnn.config.compose import check, compose, to_plain
-from maskrcnn.config.explain import HABITS, dashes
 from maskrcnn.config.groups import CONF, groups
 from maskrcnn.config.suggest import suggest_key
 from maskrcnn.engine.evaluate import evaluate

@@ -28,7 +28,7 @@ HABITS = {
 HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
 
 
-def explain(error: Exception, config_name: str, arguments: list[str]) -> str:
+def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     """Hydra's complaint in one sentence, with what may have been meant.
 
     Args:
