@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# torch 2.13's oneDNN writes beyond its memory on a CPU with AVX-512: in the backward of a 1x1 convolution of stride 2 with 8
-# channels or fewer, which the tests' small models have and real ones (12 and more were tried) have not.
+# On a CPU with AVX-512, torch 2.13's oneDNN writes beyond its memory: in the backward of a 1x1 convolution of stride 2
+# with 8 channels or fewer. The tests' small models have such; with 12 channels and more it was not seen.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
 
