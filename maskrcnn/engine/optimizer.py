@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -11,19 +11,33 @@ REFERENCE_BATCH = 16  # images a step that `optimizer.lr` is stated for, as in t
 
 
 class Optimizer:
-    """Makes a torch optimiser for a model: scaled learning rate, no weight decay on norms and biases.
+    """Makes a torch optimiser for a model: scaled learning rate, smaller in the backbone's first layers if asked, no
+    weight decay on norms and biases.
 
     Args:
         algorithm: makes it from parameter groups and lr.
         lr: peak learning rate for 16 images a step.
         scale_lr: multiply it by images a step / 16 (arXiv 1706.02677: right for SGD, not for Adam).
         weight_decay: of weights with two dimensions or more.
+        layer_decay: see `layer_factors`; 1.0 is off. ViTDet's recipe for its base model has 0.7.
+
+    Raises:
+        ValueError: layer_decay is not above 0 and at most 1.
     """
 
     def __init__(
-        self, *, algorithm: Callable[..., torch.optim.Optimizer], lr: float, scale_lr: bool, weight_decay: float
+        self,
+        *,
+        algorithm: Callable[..., torch.optim.Optimizer],
+        lr: float,
+        scale_lr: bool,
+        weight_decay: float,
+        layer_decay: float,
     ) -> None:
+        if not 0 < layer_decay <= 1:
+            raise ValueError(f"optimizer.layer_decay is {layer_decay}; give more than 0 and at most 1, which is off")
         self.algorithm, self.lr, self.scale_lr, self.weight_decay = algorithm, lr, scale_lr, weight_decay
+        self.layer_decay = layer_decay
 
     def scaled_lr(self, images_per_step: int) -> float:
         """The peak learning rate for this many images a step, over all devices and accumulated batches."""
@@ -31,12 +45,44 @@ class Optimizer:
 
     def build(self, model: nn.Module, images_per_step: int) -> torch.optim.Optimizer:
         """The optimiser of the model's trainable parameters."""
-        trainable = [p for p in model.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trainable if p.dim() > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        return self.algorithm([g for g in groups if g["params"]], lr=self.scaled_lr(images_per_step))
+        factors = layer_factors(model, self.layer_decay)
+        lr = self.scaled_lr(images_per_step)
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for decayed in (True, False):
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad and (parameter.dim() > 1) == decayed:
+                    groups.setdefault((factors[name], decayed), []).append(parameter)
+        return self.algorithm(
+            [
+                {"params": parameters, "lr": lr * factor, "weight_decay": self.weight_decay if decayed else 0.0}
+                for (factor, decayed), parameters in groups.items()
+            ],
+            lr=lr,
+        )
+
+
+def layer_factors(model: nn.Module, decay: float) -> dict[str, float]:
+    """What each parameter's learning rate is multiplied by, by name: layer-wise decay over the backbone.
+
+    The backbone's last block gets `decay`, the one before `decay` squared, and so on to the stem; neck and heads the
+    full rate. As in ViTDet (arXiv 2203.16527; `get_vit_lr_decay_rate` of Detectron2), with a residual block in place of
+    a layer of its transformer. ConvNeXt (arXiv 2201.03545) counts its third stage by groups of three blocks instead.
+
+    Raises:
+        ValueError: a backbone that does not say its layers.
+    """
+    factors = {name: 1.0 for name, _ in model.named_parameters()}
+    if decay == 1:
+        return factors
+    backbone: Any = model.get_submodule("backbone")
+    if not hasattr(backbone, "layers"):
+        raise ValueError(
+            f"optimizer.layer_decay is {decay}, but {type(backbone).__name__} has no method `layers` that lists its "
+            "stem and blocks from the input on, see maskrcnn.modeling.resnet.ResNet.layers: add one, or set it to 1.0"
+        )
+    layers = backbone.layers()
+    of_parameter = {id(p): decay ** (len(layers) - i) for i, layer in enumerate(layers) for p in layer.parameters()}
+    return {name: of_parameter.get(id(parameter), 1.0) for name, parameter in model.named_parameters()}
 
 
 class Schedule(Protocol):

@@ -142,6 +142,11 @@ class ResNet(nn.Module):
             for module in part:
                 module.requires_grad_(False)
 
+    def layers(self) -> list[nn.Module]:
+        """The stem and then each block, from the input on: the depth that layer-wise learning rates count."""
+        blocks = [block for i in range(1, 5) for block in self.get_submodule(f"layer{i}").children()]
+        return [nn.ModuleList([self.conv1, self.bn1]), *blocks]
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps normalised images [B, C, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
