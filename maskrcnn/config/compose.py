@@ -80,12 +80,8 @@ def check(plain: dict[str, Any], root: Callable[..., Any]) -> None:
         raise ValueError(f"{named} must be given: {' '.join(f'{key}=...' for key in missing)}")
 
 
-def _without_value(plain: dict[str, Any]) -> list[str]:
+def _without_value(value: Any, key: str = "") -> list[str]:
     """The keys that hold OmegaConf's mark for what must be given."""
-    found = []
-    for key in keys(plain):
-        value: Any = plain
-        for name in key.split("."):
-            value = value[name]
-        found += [key] if value == MISSING else []
-    return found
+    if isinstance(value, dict):
+        return [found for name, child in value.items() for found in _without_value(child, f"{key}.{name}".strip("."))]
+    return [key] if value == MISSING else []

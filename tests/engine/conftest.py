@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import check, compose, portable, to_plain
+from maskrcnn.engine.train import train
+
 ROOT = Path(__file__).parent.parent.parent
 # A model of some 60,000 weights on 16 pictures: seconds, not minutes.
 TINY = [
@@ -64,3 +68,16 @@ def run(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path_facto
     with contextlib.suppress(OSError):
         (folder / "first" / "output.txt").write_text(done.stdout)
     return folder / "first"
+
+
+@pytest.fixture(scope="session")
+def fit(shapes_root: Path) -> Callable[..., dict[str, float]]:
+    """Trains the tiny model within this process, and returns its scores."""
+
+    def run(folder: Path, *overrides: str) -> dict[str, float]:
+        config = compose([*TINY, f"data.root={shapes_root}", f"run_dir={folder}", *overrides])
+        plain = to_plain(config)
+        check(plain, train)
+        return train(portable(config), **build(plain, plain["plugins"]))
+
+    return run
