@@ -29,6 +29,7 @@ FENCED = {
     "cv2": {"data", "visualize", "inspection"},
     "tifffile": {"data"},
     "pycocotools": {"data", "evaluation", "inspection"},
+    "hotcoco": {"evaluation"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
 

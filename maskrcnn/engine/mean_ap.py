@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import coco_results
+from maskrcnn.evaluation.tables import Backend
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch, Detections
 
@@ -18,12 +19,13 @@ class MeanAP(pl.Callback):
     Args:
         max_detections: how many detections a class in a picture may have; the model's own cap.
         paste: how masks are put into the picture, see `maskrcnn.ops.paste`.
+        backend: which library matches detections with the ground truth, see `maskrcnn.evaluation.tables`.
     """
 
     evaluator: CocoEvaluator
 
-    def __init__(self, *, max_detections: int, paste: Convention) -> None:
-        self.max_detections, self.paste = max_detections, paste
+    def __init__(self, *, max_detections: int, paste: Convention, backend: Backend) -> None:
+        self.max_detections, self.paste, self.backend = max_detections, paste, backend
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -36,7 +38,10 @@ class MeanAP(pl.Callback):
                 stacklevel=2,
             )
         self.evaluator = CocoEvaluator(
-            data.val_annotations.ground_truth(), list(data.classes), max_detections=self.max_detections
+            data.val_annotations.ground_truth(),
+            list(data.classes),
+            max_detections=self.max_detections,
+            backend=self.backend,
         )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -19,7 +19,8 @@ def test_what_ground_truth_through_masks_of_few_cells_scores(tmp_path: Path, cel
     data = build(to_plain(compose([*overrides, f"data.root={tmp_path}"]))["data"], [])
     data.prepare_data()
     data.setup()
-    evaluator = CocoEvaluator(data.val_annotations.ground_truth(), list(data.classes), max_detections=100)
+    truth = data.val_annotations.ground_truth()
+    evaluator = CocoEvaluator(truth, list(data.classes), max_detections=100, backend="hotcoco")
     for batch in data.val_dataloader():
         assert isinstance(batch, Batch)
         targets = batch.targets

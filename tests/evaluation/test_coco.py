@@ -129,7 +129,7 @@ def ground_truth() -> dict[str, Any]:
 
 
 def evaluator_of(ground_truth: dict[str, Any], max_detections: int = 100) -> CocoEvaluator:
-    return CocoEvaluator(ground_truth, CLASSES, max_detections=max_detections)
+    return CocoEvaluator(ground_truth, CLASSES, max_detections=max_detections, backend="hotcoco")
 
 
 def test_ground_truth_scores_one(ground_truth: dict[str, Any]) -> None:
