@@ -5,7 +5,7 @@ from typing import TypedDict
 import numpy as np
 from torch import Tensor
 
-from maskrcnn.evaluation.rle import Rle, encode_crop
+from maskrcnn.evaluation.rle import Rle, encode_crops
 from maskrcnn.ops.paste import Convention, paste_crop
 from maskrcnn.structures import Detections
 
@@ -56,7 +56,7 @@ def coco_results(
         scale_y, scale_x = (original_sizes[i] / image_sizes[i]).tolist()
         scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         corner = np.array([width, height, width, height], np.float32)
-        results[index] = []
+        found, crops = [], []
         for slot in np.flatnonzero(valid[i]):
             box, score = boxes[i, slot] * scale, scores[i, slot]
             if not (np.isfinite(box).all() and np.isfinite(score)):
@@ -67,13 +67,11 @@ def coco_results(
             x1, y1, x2, y2 = np.clip(box, 0, corner).tolist()
             if x2 <= x1 or y2 <= y1:
                 continue
-            crop = paste_crop(masks[i, slot], box, (height, width), paste)  # in the frame of the box before clipping
-            result = Result(
-                image_id=index,
-                category_id=int(labels[i, slot]),
-                bbox=[x1, y1, x2 - x1, y2 - y1],
-                score=float(score),
-                segmentation=encode_crop(crop, (height, width)),
-            )
-            results[index].append(result)
+            found.append((int(labels[i, slot]), [x1, y1, x2 - x1, y2 - y1], float(score)))
+            # in the frame of the box before clipping
+            crops.append(paste_crop(masks[i, slot], box, (height, width), paste))
+        results[index] = [
+            Result(image_id=index, category_id=label, bbox=bbox, score=score, segmentation=rle)
+            for (label, bbox, score), rle in zip(found, encode_crops(crops, (height, width)))
+        ]
     return results

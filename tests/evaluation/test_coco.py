@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import Result
-from maskrcnn.evaluation.rle import encode_crop
+from maskrcnn.evaluation.rle import encode_crops
 from maskrcnn.ops.paste import Crop, paste_crop
 
 CLASSES = ["disc", "ring", "nothing has this label", "bar"]
@@ -40,7 +40,7 @@ def annotation(identity: int, image: int, label: int, bitmap: np.ndarray, iscrow
     return {
         "id": identity, "image_id": image, "category_id": label, "iscrowd": iscrowd,
         "bbox": [x1, y1, x2 - x1, y2 - y1], "area": float(bitmap.sum()),
-        "segmentation": encode_crop(Crop(bitmap, 0, 0), SIZE),
+        "segmentation": encode_crops([Crop(bitmap, 0, 0)], SIZE)[0],
     }  # fmt: skip
 
 
@@ -330,8 +330,8 @@ def test_ceiling_of_28_x_28_masks() -> None:
     for _ in range(100):
         bitmap = ellipse(random, 12, 120)
         box = box_of(bitmap)
-        pasted = encode_crop(paste_crop(area_average(bitmap, box, 28), box, SIZE, "continuous"), SIZE)
-        known = encode_crop(Crop(bitmap, 0, 0), SIZE)
+        crops = [paste_crop(area_average(bitmap, box, 28), box, SIZE, "continuous"), Crop(bitmap, 0, 0)]
+        pasted, known = encode_crops(crops, SIZE)
         ious.append(float(coco_mask.iou([pasted], [known], [0])[0, 0]))
     assert np.mean(ious) >= 0.98
     assert np.min(ious) >= 0.95

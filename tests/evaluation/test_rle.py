@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from maskrcnn.evaluation.rle import decode, encode_crop
+from maskrcnn.evaluation.rle import Rle, decode, encode_crops
 from maskrcnn.ops.paste import Crop
 
 
@@ -11,6 +11,10 @@ def of_whole_picture(crop: Crop, size: tuple[int, int]) -> tuple[np.ndarray, dic
     bitmap[crop.top : crop.top + crop.values.shape[0], crop.left : crop.left + crop.values.shape[1]] = crop.values
     rle = coco_mask.encode(np.asfortranarray(bitmap))
     return bitmap.astype(bool), {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+
+
+def encode_crop(crop: Crop, size: tuple[int, int]) -> Rle:
+    return encode_crops([crop], size)[0]
 
 
 def rectangle(height: int, width: int, top: int, left: int) -> Crop:
@@ -67,3 +71,23 @@ def test_runs_by_hand() -> None:
     crop = Crop(np.array([[1, 0], [1, 0], [1, 1]], bool), 0, 1)
     expected = coco_mask.frPyObjects({"size": [3, 3], "counts": [3, 3, 2, 1]}, 3, 3)["counts"].decode()
     assert encode_crop(crop, (3, 3)) == {"size": [3, 3], "counts": expected}
+
+
+def test_many_at_once_are_each_as_alone() -> None:
+    random = np.random.default_rng(0)
+    size = (300, 40)
+    crops = []
+    for _ in range(60):
+        top, left = int(random.integers(0, 300)), int(random.integers(0, 41))
+        values = random.random((int(random.integers(0, 301 - top)), int(random.integers(0, 41 - left)))) < 0.97
+        crops.append(Crop(values, top, left))
+    crops += [rectangle(300, 40, 0, 0), rectangle(300, 5, 0, 35), rectangle(0, 0, 0, 0)]
+    assert encode_crops(crops, size) == [of_whole_picture(crop, size)[1] for crop in crops]
+    assert encode_crops([], size) == []
+
+
+def test_the_longest_runs_equal_pycocotools() -> None:
+    height, width = 20_000, 20_000
+    rle = encode_crop(Crop(np.array([[True]]), height - 2, width - 1), (height, width))
+    runs = [height * width - 2, 1, 1]
+    assert rle["counts"].encode() == coco_mask.frPyObjects({"size": [height, width], "counts": runs}, 1, 1)["counts"]
