@@ -26,6 +26,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.groups import CONF
+from maskrcnn.config.launcher import check_sweep, is_main, rank_name
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
 
@@ -62,6 +63,8 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     dashed = dashes(sys.argv[1:])
     if dashed is not None:
         sys.exit(f"error: {dashed}")
+    if not is_main():  # one process of a run writes files
+        sys.argv += ["hydra/job_logging=stdout", "hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
         return
@@ -69,12 +72,15 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 
     @functools.wraps(task)
     def in_one_sentence(config: DictConfig) -> Any:
+        del os.environ["HYDRA_FULL_ERROR"]  # or processes that the task starts take it for the user's wish
         try:
             return task(config)
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
             sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
+        finally:
+            os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
@@ -87,15 +93,20 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 def _sentence(error: Exception) -> str:
     # torch hands an error of a data worker on with the worker's traceback before it.
     worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
-    return f"error: {worker[1].strip() if worker else error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+    where = "" if is_main() else f"{rank_name()}: "
+    return f"{where}error: {worker[1].strip() if worker else error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
 
 
 def _quieten() -> None:
     """Leaves out what Lightning says of itself at every start; call it once Lightning is imported."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without our file and line
+    if not is_main():
+        warnings.filterwarnings("ignore")
 
 
 def _find_plugins(plugins: list[str]) -> None:
@@ -117,8 +128,11 @@ def _train(config: DictConfig) -> float:
     _find_plugins(plain["plugins"])
     check(plain, train)
     check_channels(plain)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        check_sweep(plain["trainer"])
     check_folders(plain["run_dir"], plain["resume"])
-    write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
+    if is_main():
+        write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
     parts = build(plain, plain["plugins"])
     return train(portable(config), **parts).get("segm/AP", float("nan"))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from maskrcnn.engine import ranks
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import coco_results
 from maskrcnn.evaluation.tables import Backend
@@ -15,6 +16,8 @@ from maskrcnn.structures import Batch, Detections
 
 class MeanAP(pl.Callback):
     """Collects the detections of a validation, scores them, and logs the 12 numbers of boxes and of masks.
+
+    Rank 0 scores the detections of all ranks, and is the only one whose evaluator holds any afterwards.
 
     Args:
         max_detections: how many detections a class in a picture may have; the model's own cap.
@@ -63,6 +66,9 @@ class MeanAP(pl.Callback):
         )
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores = self.evaluator.compute()
+        found = ranks.gather(self.evaluator.predictions)
+        self.evaluator.reset()
+        self.evaluator.update(found)
+        scores = ranks.from_main(self.evaluator.compute() if trainer.is_global_zero else {})
         pl_module.log_dict(scores)
         self.seconds = time.perf_counter() - self.seconds

@@ -6,10 +6,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from maskrcnn.engine import ranks
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.optimizer import Optimizer, Schedule
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Batch, Detections, Losses
+from maskrcnn.structures import Batch, Detections, Loss, Losses
 
 
 def mean_losses(losses: Losses) -> dict[str, Tensor]:
@@ -18,7 +19,7 @@ def mean_losses(losses: Losses) -> dict[str, Tensor]:
 
 
 class MaskRCNNModule(pl.LightningModule):
-    """Trains a `MaskRCNN`.
+    """Trains a `MaskRCNN` on the losses of the batches of all ranks together, whose means are also logged.
 
     Args:
         model: the detector.
@@ -45,14 +46,21 @@ class MaskRCNNModule(pl.LightningModule):
         self.total_steps, self.images_per_step, self.content = total_steps, images_per_step, content
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses = mean_losses(self.model(batch))
-        total = torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
+        losses: Losses = self.model(batch)
+        everywhere = ranks.add(losses)
+        # Divided by the counts of all ranks; times their number, because DDP takes the mean of their gradients.
+        own = Losses(*(Loss(one.sum * ranks.number(), all_.count) for one, all_ in zip(losses, everywhere)))
+        total = self._weighted(mean_losses(own))
         interval: int = getattr(self.trainer, "log_every_n_steps")
         if (self.trainer.global_step + 1) % interval == 0:  # logging each step took 3 % of a small model's time
             # Cloned, because the next replay of a captured graph overwrites what it returned.
-            logged = {f"train/{name}": loss.detach().clone() for name, loss in losses.items()}
-            self.log_dict({"train/loss": total.detach().clone(), **logged}, batch_size=len(batch.images))
+            means = mean_losses(everywhere)
+            logged = {f"train/{name}": loss.clone() for name, loss in means.items()}
+            self.log_dict({"train/loss": self._weighted(means), **logged}, batch_size=len(batch.images))
         return total
+
+    def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
+        return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Detections:  # type: ignore[override]
         return detect(self.model, batch.images, batch.image_sizes)

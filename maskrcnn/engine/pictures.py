@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
+from maskrcnn.engine import ranks
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.evaluation.rle import decode
 from maskrcnn.inspection.truth import truth_of
@@ -62,15 +63,15 @@ class Pictures(pl.Callback):
         self.results.update({index: results for index, results in found.items() if index in chosen})
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.results or not trainer.is_global_zero:
+        found, self.results = ranks.gather(self.results), {}
+        if not found:
             return
         data: Any = getattr(trainer, "datamodule")
         pairs = []
-        for index, results in sorted(self.results.items()):
+        for index, results in sorted(found.items()):
             record = data.val_annotations.records[index]
             shown = to_instances([r for r in results if r["score"] >= self.score_threshold])
             picture = data.read(record.path, (record.height, record.width))
             pairs.append(side_by_side(picture, truth_of(record), shown, list(data.classes)))
         self.directory.mkdir(parents=True, exist_ok=True)
         save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))
-        self.results = {}

@@ -13,8 +13,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
+from maskrcnn.config.launcher import is_main
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import checkpoint
+from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
@@ -83,7 +84,7 @@ def train(
     Raises:
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
-    console = Console()
+    console = Console(quiet=not is_main())
     model(1, data.read.channels)  # refuses values that do not fit together, before data is read
     data.prepare_data()
     data.setup("fit")
@@ -128,11 +129,13 @@ def train(
     if start is not None:
         for line in changes(checkpoint.read(start)["maskrcnn"]["config"], config):
             console.print(f"resumed with another {line}", highlight=False, soft_wrap=True)
-        keep_metrics(Path(run_dir))
-    engine.fit(module, datamodule=data, ckpt_path=start)
+        if engine.is_global_zero:
+            keep_metrics(Path(run_dir))
+    with ranks.together(engine):
+        engine.fit(module, datamodule=data, ckpt_path=start)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
-    if mean_ap is not None and "segm/AP" in scores:
+    if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:
         print_scores(console, scores, mean_ap.evaluator.per_class())
     written = [
         Path(run_dir) / name

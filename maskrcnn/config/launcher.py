@@ -1,0 +1,54 @@
+"""What launchers tell the processes of a run by their environment: torchrun, srun, and Lightning's own."""
+
+import os
+from typing import Any
+
+# Each counts from 0: torchrun's and Slurm's over all machines, the others within one machine or over machines.
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK")
+
+
+def is_main() -> bool:
+    """Whether this process is the one of its run that prints and writes files. Known before torch is loaded."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def rank_name() -> str:
+    """This process among those of its run, for messages."""
+    name = next((name for name in RANKS if name in os.environ), "RANK")
+    return f"rank {os.environ.get(name, '0')}"
+
+
+def run_name(now: str) -> str:
+    """Name of a run's folder, the same in all of its processes, which start at different times.
+
+    Args:
+        now: the time, for a run of one process, or whose further processes Lightning starts with the first's folder.
+
+    Raises:
+        ValueError: torchrun gave the run no id.
+    """
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:  # a requeued job keeps its number, and so its folder
+        return f"job_{os.environ['SLURM_JOB_ID']}_{os.environ['SLURM_STEP_ID']}"
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    if run_id == "none":
+        raise ValueError(
+            "torchrun gave the run no id to name its folder by: add --standalone or --rdzv-id=..., or give run_dir=..."
+        )
+    return now if run_id is None else run_id
+
+
+def check_sweep(trainer: dict[str, Any]) -> None:
+    """Makes sure that a sweep, whose trials follow one another in one process, is not one of several devices.
+
+    Args:
+        trainer: the node of that name.
+
+    Raises:
+        ValueError: it is.
+    """
+    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
+    if nodes != 1 or (len(devices) if isinstance(devices, list) else devices) not in (1, "1"):
+        raise ValueError(
+            f"a sweep (-m) runs on one device, but trainer.devices is {devices} and trainer.num_nodes {nodes}: start "
+            "each trial by a command of its own"
+        )

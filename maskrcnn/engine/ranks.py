@@ -1,0 +1,83 @@
+"""The processes of one run, each with its own device and batches: what they tell each other."""
+
+import functools
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+from maskrcnn.structures import Loss, Losses
+
+T = TypeVar("T")
+
+
+def number() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@functools.cache
+def _on_cpu() -> Any:
+    """The processes as a group that talks without their devices; all must ask for it together."""
+    return dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
+
+
+def add(losses: Losses) -> Losses:
+    """Sums and counts over the batches of all ranks, without gradients."""
+    total = torch.stack([torch.stack((loss.sum.detach(), loss.count)) for loss in losses])
+    if number() > 1:
+        dist.all_reduce(total)
+    return Losses(*(Loss(*pair) for pair in total))
+
+
+def highest(value: int) -> int:
+    """The highest of the values that the ranks give. The devices do not wait for it."""
+    if number() == 1:
+        return value
+    found = torch.tensor(value)
+    dist.all_reduce(found, dist.ReduceOp.MAX, group=_on_cpu())
+    return int(found)
+
+
+def gather(parts: dict[int, T]) -> dict[int, T]:
+    """What all ranks know by picture, in the order of the pictures, on rank 0; nothing on the others."""
+    if number() == 1:
+        return parts
+    found: list[dict[int, T]] | None = [{}] * number() if dist.get_rank() == 0 else None
+    dist.gather_object(parts, found, group=_on_cpu())
+    merged = {index: value for part in found or [] for index, value in part.items()}
+    return dict(sorted(merged.items()))
+
+
+def from_main(value: T) -> T:
+    """The value that rank 0 gives."""
+    if number() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, group=_on_cpu())
+    return box[0]
+
+
+@contextmanager
+def together(trainer: pl.Trainer) -> Iterator[None]:
+    """Within it, an error of one rank ends all those that Lightning started: else they would wait for one another.
+
+    torchrun ends the others itself, and so does `srun --kill-on-bad-exit`.
+
+    Raises:
+        ValueError: another rank is gone.
+    """
+    try:
+        yield
+    except Exception as error:
+        launcher = trainer.strategy.launcher
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGKILL)
+        if "gloo/transport" in str(error):
+            raise ValueError("another rank ended, and says why; so this one cannot go on") from error
+        raise
