@@ -48,16 +48,13 @@ class MaskRCNNModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses: Losses = self.model(batch)
         everywhere = ranks.add(losses)
-        # Divided by the counts of all ranks; times their number, because DDP takes the mean of their gradients.
-        own = Losses(*(Loss(one.sum * ranks.number(), all_.count) for one, all_ in zip(losses, everywhere)))
-        total = self._weighted(mean_losses(own))
+        own = Losses(*(Loss(loss.sum, total.count) for loss, total in zip(losses, everywhere)))
         interval: int = getattr(self.trainer, "log_every_n_steps")
         if (self.trainer.global_step + 1) % interval == 0:  # logging each step took 3 % of a small model's time
-            # Cloned, because the next replay of a captured graph overwrites what it returned.
             means = mean_losses(everywhere)
-            logged = {f"train/{name}": loss.clone() for name, loss in means.items()}
+            logged = {f"train/{name}": loss for name, loss in means.items()}
             self.log_dict({"train/loss": self._weighted(means), **logged}, batch_size=len(batch.images))
-        return total
+        return self._weighted(mean_losses(own)) * ranks.number()  # because DDP takes the mean of the ranks' gradients
 
     def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()

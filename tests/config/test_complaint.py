@@ -47,7 +47,7 @@ SLIPS = {
     "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean deterministic?",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
-    "trainer=cuda": "there is no trainer=cuda. Choices: cpu, gpu",
+    "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu",
     "box_head=": "there is no box_head=. Choices: conv_fc, fc, small",
     "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
     "model.backbone=resnet50": "'model.backbone' holds values, not a choice. Did you mean backbone=resnet50?",
