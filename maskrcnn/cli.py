@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from importlib import metadata
@@ -27,6 +28,7 @@ from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import check_sweep, is_main, rank_name
+from maskrcnn.config.run_dir import remove_start
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
 
@@ -70,6 +72,8 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us.
 
+    begun = time.time() - 1  # file systems keep coarser time
+
     @functools.wraps(task)
     def in_one_sentence(config: DictConfig) -> Any:
         del os.environ["HYDRA_FULL_ERROR"]  # or processes that the task starts take it for the user's wish
@@ -78,6 +82,8 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
+            if config_name == "train" and is_main():
+                remove_start(Path(HydraConfig.get().runtime.output_dir), begun)
             sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
         finally:
             os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -117,7 +123,7 @@ def _find_plugins(plugins: list[str]) -> None:
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
-    from maskrcnn.engine.resume import check_folders
+    from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels
     from maskrcnn.engine.train import train
 
@@ -130,7 +136,12 @@ def _train(config: DictConfig) -> float:
     check_channels(plain)
     if hydra_config.mode == RunMode.MULTIRUN:
         check_sweep(plain["trainer"])
-    check_folders(plain["run_dir"], plain["resume"])
+    plain["resume"] = resolve(plain["resume"], plain["run_dir"])
+    scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
+    if scores is not None:
+        if is_main():
+            print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
+        return scores.get("segm/AP", float("nan"))
     if is_main():
         write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
     parts = build(plain, plain["plugins"])

@@ -38,6 +38,9 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override), arguments)
     text = "\n".join([str(error)] + ([str(error.__cause__)] if error.__cause__ else []))
+    resolved = re.search(r"ValueError raised while resolving interpolation: (.*)", text)
+    if resolved is not None:
+        return resolved[1]
     choice = re.search(r"Could not find '([^'/]+)/([^']*)'", text)
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir

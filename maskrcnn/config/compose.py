@@ -12,10 +12,10 @@ from maskrcnn.config.check import MISSING, check_call, check_nodes
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.groups import CONF, check_groups, groups
 from maskrcnn.config.launcher import run_name
+from maskrcnn.config.run_dir import run_dir
 from maskrcnn.config.suggest import keys, suggest_key
 
-# ${first:a,b}: a, or b where a is null. OmegaConf's own oc.select takes b only where the key a is not there at all.
-OmegaConf.register_new_resolver("first", lambda a, b: b if a is None else a, replace=True)
+OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-# Where a run is written, how many processes feed it and who is told of it does not change what it learns.
-BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress"}
+# Where and how often a run is written, how many processes feed it and who is told of it does not change what it learns.
+BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress", "callbacks.last"}
 
 
 def essence(plain: dict[str, Any]) -> dict[str, Any]:

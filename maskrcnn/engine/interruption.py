@@ -1,61 +1,99 @@
-"""Ctrl-C and SIGTERM: the step is finished and saved, so that a resumed run goes on with the same bits."""
+"""Ctrl-C, SIGTERM and a scheduler's SIGUSR1 or SIGUSR2: the step is finished and saved, then the run ends."""
 
 import os
 import signal
 import sys
-from pathlib import Path
+import threading
 from types import FrameType
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Interruption(pl.Callback):
-    """Saves and ends a run at the next optimiser step's end after Ctrl-C or SIGTERM; a second Ctrl-C ends it at once.
+    """Ends a run after a signal: in training when the optimiser step is done, in a validation after a batch of it,
+    which a resumed run repeats from its beginning. A second Ctrl-C ends it at once.
 
-    A validation that is due is run first, and one step of the next epoch: Lightning skips the validation of a run that
-    is resumed from between the two. The exit code is 128 + the signal's number, as shells have it.
+    A context around `fit`, because Lightning sets handlers of its own at its start, that save in the middle of
+    things and ask Slurm to requeue the job. The exit code is 128 + the signal's number, as shells have it.
 
     Args:
-        path: the checkpoint to write.
+        last: writes the checkpoint; None for a run that keeps none.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, last: LastCheckpoint | None) -> None:
+        self.last = last
         self.received = 0
         self.before: dict[int, Any] = {}
+        self.common_batches = 0
+
+    def __enter__(self) -> "Interruption":
+        self.before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._listen()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._can_listen():
+            for number, handler in self.before.items():
+                signal.signal(number, handler)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Not earlier: Lightning sets its own handlers just before, that raise in the middle of things.
-        self.received = 0
-        self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._listen()  # again: Lightning has just put its own before ours for SIGTERM, that raises
+        trainer._signal_connector.received_sigterm = False  # if it came meanwhile, ours has noted it too
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if not self._any_rank(trainer) or trainer.fit_loop.epoch_loop._should_accumulate():
+        if between_steps(trainer, batch_idx):
+            self._stop_if_asked(trainer, pl_module)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop_if_asked(trainer, pl_module)
+        batches = torch.tensor(sum(trainer.num_val_batches), device=trainer.strategy.root_device)
+        # Ranks may have one batch more or less, after which they cannot ask each other.
+        self.common_batches = int(trainer.strategy.reduce(batches, reduce_op="min"))  # type: ignore[arg-type]
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx < self.common_batches:
+            self._stop_if_asked(trainer, pl_module)
+
+    def _stop_if_asked(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self._any_rank(trainer):
             return
-        if trainer.is_last_batch:
-            return
-        trainer.save_checkpoint(self.path)
+        if self.last is not None:
+            self.last.write(trainer)
         if trainer.is_global_zero:
             total = cast(MaskRCNNModule, pl_module).total_steps
-            print(
-                f"stopped after step {trainer.global_step} of {total}, wrote {self.path}; to go on, repeat the command "
-                f"with resume={self.path.parent.parent}",
-                flush=True,
+            kept = (
+                "callbacks.last is null: nothing was saved"
+                if self.last is None
+                else f"{self.last.path} is written; to go on, repeat the command with "
+                f"resume={self.last.path.parent.parent}"
             )
-        raise SystemExit(128 + (self.received or signal.SIGINT))
+            print(f"stopped after step {trainer.global_step} of {total}; {kept}", flush=True)
+        raise SystemExit(128 + self.received)
+
+    def _listen(self) -> None:
+        if self._can_listen():
+            for number in SIGNALS:
+                signal.signal(number, self._note)
+
+    def _can_listen(self) -> bool:
+        return threading.current_thread() is threading.main_thread()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:

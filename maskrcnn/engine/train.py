@@ -14,16 +14,19 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
+from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
+from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.report import print_scores
-from maskrcnn.engine.resume import changes, keep_metrics, last_checkpoint
+from maskrcnn.engine.resume import Resumption, read
 from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
@@ -36,12 +39,16 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def epoch_batches(trainer: pl.Trainer, batches: int) -> int:
+    """Batches that one rank trains on in an epoch, of the `batches` that there are."""
+    limit = trainer.limit_train_batches
+    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+
+
 def total_steps(trainer: pl.Trainer, batches: int) -> int:
     """Optimiser steps of the whole run, of `batches` batches an epoch; from the configuration alone, so that asking
     does not build the loaders before a resumed run has restored them.
     """
-    limit = trainer.limit_train_batches
-    batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
     steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 0)
     return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
@@ -98,16 +105,20 @@ def train(
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]
-    chosen.append(Interruption(last_checkpoint(Path(run_dir))))
+    last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
+    interruption = Interruption(last)
+    chosen = [one for one in (last, interruption) if one is not None] + [one for one in chosen if one is not last]
     engine = trainer(
         callbacks=chosen,
         logger=[one for one in logger.values() if one is not None],
         default_root_dir=run_dir,
         plugins=[CheckpointFile()],
+        enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
         enable_progress_bar=sys.stdout.isatty(),
     )
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
-    steps = total_steps(engine, data.train_batches(engine.world_size))
+    batches = epoch_batches(engine, data.train_batches(engine.world_size))
+    steps = total_steps(engine, batches)
     if steps < 1:
         raise ValueError(
             f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
@@ -125,14 +136,25 @@ def train(
         console.print(f"selected: {'; '.join(data.selection_notes)}", highlight=False, soft_wrap=True)
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
-    start = None if resume is None else last_checkpoint(Path(resume))
-    if start is not None:
-        for line in changes(checkpoint.read(start)["maskrcnn"]["config"], config):
-            console.print(f"resumed with another {line}", highlight=False, soft_wrap=True)
-        if engine.is_global_zero:
-            keep_metrics(Path(run_dir))
-    with ranks.together(engine):
-        engine.fit(module, datamodule=data, ckpt_path=start)
+    rows = 0
+    if resume is not None:
+        loaded = read(resume)
+        accumulated = engine.accumulate_grad_batches
+        resumption = Resumption(loaded, config, list(data.classes), batches, accumulated, steps)
+        for note in resumption.notes:
+            console.print(note, highlight=False, soft_wrap=True)
+        if resumption.over:
+            console.print(f"nothing to do: the run is at step {resumption.position.step}", highlight=False)
+            return dict(loaded["progress"]["scores"])
+        checkpoint.load_state(detector, checkpoint.model_state(loaded), last_checkpoint(resume))
+        console.print(f"going on after step {resumption.position.step} of {steps}", highlight=False)
+        getattr(engine, "callbacks").insert(0, resumption)
+        rows = loaded["progress"]["metrics_rows"]
+    for one in engine.loggers:
+        if isinstance(one, MetricsFile):
+            one.keep(rows)
+    with interruption, ranks.together(engine):
+        engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
     if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:

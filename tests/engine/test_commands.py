@@ -49,22 +49,6 @@ def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_p
     assert last_scores(run) == pytest.approx(last_scores(tmp_path / "again"), rel=0, abs=0, nan_ok=True)
 
 
-def test_a_run_resumed_after_an_epoch_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:
-    # Interrupted after the first of two epochs; the schedule is that of the whole run.
-    first = command("train.py", "trainer.max_epochs=2", f"run_dir={tmp_path}/cut",
-                    "callbacks.last.save_top_k=-1", "callbacks.last.filename='{step}'", cwd=tmp_path)  # fmt: skip
-    assert first.returncode == 0, first.stderr
-    middle = tmp_path / "cut" / "checkpoints" / "4.ckpt"
-    (tmp_path / "half" / "checkpoints").mkdir(parents=True)
-    middle.rename(tmp_path / "half" / "checkpoints" / "last.ckpt")
-    done = command(
-        "train.py", "trainer.max_epochs=2", f"resume={tmp_path}/half", f"run_dir={tmp_path}/rest", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "rest")]
-    assert equal_bits(*states)
-
-
 def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command, tmp_path: Path) -> None:
     path = run / "checkpoints" / "last.ckpt"
     done = command("evaluate.py", f"checkpoint={path}", f"output={tmp_path}/out", cwd=tmp_path, tiny=False)

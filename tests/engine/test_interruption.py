@@ -1,8 +1,6 @@
 """What an interruption leaves behind."""
 
-import re
 import resource
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,6 @@ from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
 
 
 def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(run: Path, command: Command, tmp_path: Path) -> None:
@@ -50,37 +47,6 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
         file.save_checkpoint({}, path)
     assert checkpoint.read(path)["maskrcnn"]["format"] == checkpoint.FORMAT
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_saves_its_step_and_goes_on_with_the_same_bits(
-    number: signal.Signals, run: Path, start: Start, command: Command, tmp_path: Path
-) -> None:
-    lines = ("callbacks.progress.every_n_steps=1", "trainer.log_every_n_steps=2")
-    process = start("train.py", "trainer.max_epochs=2", "run_dir=cut", *lines, cwd=tmp_path)
-    assert process.stdout is not None
-    output = ""
-    while "step 2/8" not in output:
-        line = process.stdout.readline()
-        assert line, output
-        output += line
-    process.send_signal(number)
-    output += process.stdout.read()
-    assert process.wait() == 128 + number, output
-    stopped = re.search(r"stopped after step (\d) of 8, wrote .*cut/checkpoints/last.ckpt; .* resume=.*cut", output)
-    assert stopped is not None and 2 <= int(stopped[1]) < 8, output
-    again = command("train.py", "run_dir=cut", cwd=tmp_path)
-    assert again.returncode != 0 and "holds a run already: resume=" in again.stderr
-    done = command("train.py", "trainer.max_epochs=2", "resume=cut", cwd=tmp_path)  # in its own folder
-    assert done.returncode == 0, done.stderr
-    assert "resumed with another callbacks.progress.every_n_steps: 1 -> 2" in done.stdout
-    assert sorted(path.name for path in (tmp_path / "cut" / "metrics").glob("*.csv")) == [
-        "metrics.csv",
-        "metrics_1.csv",
-    ]
-    states = [checkpoint.read(path / "checkpoints" / "last.ckpt")["state_dict"] for path in (run, tmp_path / "cut")]
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
 def test_changes_are_named_key_by_key() -> None:

@@ -1,0 +1,81 @@
+"""metrics.csv: what was logged, a row each time; one file for the whole of a run, however often it is resumed."""
+
+import csv
+import os
+from pathlib import Path
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+
+class MetricsFile(CSVLogger):
+    """Writes metrics.csv as Lightning's logger does, but goes on with a file that is there.
+
+    Args:
+        directory: the folder of the file.
+    """
+
+    def __init__(self, *, directory: str) -> None:
+        folder = Path(directory)
+        super().__init__(save_dir=str(folder.parent), name="", version=folder.name)
+        self._experiment: _Writer | None = None
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "_Writer":  # type: ignore[override]
+        if self._experiment is None:
+            self._experiment = _Writer(self.log_dir)
+        return self._experiment
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are; only rank 0 knows."""
+        return self._experiment.count if self._experiment is not None else 0
+
+    @rank_zero_only
+    def keep(self, rows: int) -> None:
+        """Cuts the file back to its first rows: those from before the checkpoint that a run goes on from."""
+        self.experiment.keep(rows)
+
+
+class _Writer(ExperimentWriter):
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        self.count = 0
+
+    def keep(self, rows: int) -> None:
+        path = Path(self.metrics_file_path)
+        self.count, self.metrics, self.metrics_keys = 0, [], []
+        if not path.is_file():
+            return
+        if rows == 0:
+            path.unlink()
+            return
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            kept = [row for row, _ in zip(reader, range(rows))]
+        self.count, self.metrics_keys = len(kept), list(reader.fieldnames or [])
+        self._write(kept)
+
+    def save(self) -> None:
+        self.count += len(self.metrics)
+        super().save()
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
+        path = Path(self.metrics_file_path)
+        part = path.with_name(f"{path.name}.part")
+        with part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=self.metrics_keys, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(part, path)
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        with Path(self.metrics_file_path).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        self._write(rows)  # whole or not at all, other than Lightning's own
+
+    def _check_log_dir_exists(self) -> None:
+        pass  # Lightning would delete the file
