@@ -110,6 +110,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # resumed, or retried
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without our file and line
     if not is_main():
         warnings.filterwarnings("ignore")

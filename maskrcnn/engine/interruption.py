@@ -2,14 +2,13 @@
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 
+from maskrcnn.engine import ranks
 from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
 
@@ -55,9 +54,8 @@ class Interruption(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop_if_asked(trainer, pl_module)
-        batches = torch.tensor(sum(trainer.num_val_batches), device=trainer.strategy.root_device)
-        # Ranks may have one batch more or less, after which they cannot ask each other.
-        self.common_batches = int(trainer.strategy.reduce(batches, reduce_op="min"))  # type: ignore[arg-type]
+        # Ranks may have one batch more or less, and beyond the common ones they cannot ask each other.
+        self.common_batches = -ranks.highest(-int(sum(trainer.num_val_batches)))
 
     def on_validation_batch_end(
         self,
@@ -72,7 +70,10 @@ class Interruption(pl.Callback):
             self._stop_if_asked(trainer, pl_module)
 
     def _stop_if_asked(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self._any_rank(trainer):
+        self.received = ranks.highest(
+            self.received
+        )  # they hear of it at different times, and must stop at the same step
+        if not self.received:
             return
         if self.last is not None:
             self.last.write(trainer)
@@ -100,12 +101,4 @@ class Interruption(pl.Callback):
             raise KeyboardInterrupt
         self.received = number
         # Not print(): the signal may have come in the middle of one, which cannot be entered twice.
-        os.write(sys.stdout.fileno(), b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")
-
-    def _any_rank(self, trainer: pl.Trainer) -> bool:
-        """Ranks hear of a signal at different times, and must stop at the same step."""
-        if trainer.world_size == 1:
-            return bool(self.received)
-        heard = torch.tensor(self.received, device=trainer.strategy.root_device)
-        self.received = int(trainer.strategy.reduce(heard, reduce_op="max"))  # type: ignore[arg-type]
-        return bool(self.received)
+        os.write(1, b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")

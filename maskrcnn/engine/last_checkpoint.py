@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.engine import ranks
 from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.position import Position
 
@@ -107,4 +108,4 @@ class LastCheckpoint(pl.Callback):
         if self.every_n_minutes is None:
             return False
         over = time.monotonic() - self.time >= 60 * self.every_n_minutes
-        return trainer.strategy.reduce_boolean_decision(over, all=False)
+        return bool(ranks.highest(int(over)))  # their clocks differ

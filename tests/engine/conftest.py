@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, compose, portable, to_plain
+from maskrcnn.engine.resume import resolve
 from maskrcnn.engine.train import train
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,12 +74,15 @@ def run(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path_facto
 
 @pytest.fixture(scope="session")
 def fit(shapes_root: Path) -> Callable[..., dict[str, float]]:
-    """Trains the tiny model within this process, and returns its scores."""
+    """Trains the tiny model within this process, with one more callback if asked, and returns its scores."""
 
-    def run(folder: Path, *overrides: str) -> dict[str, float]:
+    def run(folder: Path, *overrides: str, callback: pl.Callback | None = None) -> dict[str, float]:
         config = compose([*TINY, f"data.root={shapes_root}", f"run_dir={folder}", *overrides])
         plain = to_plain(config)
+        plain["resume"] = resolve(plain["resume"], plain["run_dir"])
         check(plain, train)
-        return train(portable(config), **build(plain, plain["plugins"]))
+        parts = build(plain, plain["plugins"])
+        parts["callbacks"]["of_the_test"] = callback
+        return train(portable(config), **parts)
 
     return run

@@ -12,7 +12,8 @@ from maskrcnn.engine import checkpoint
 
 Fit = Callable[..., dict[str, float]]
 EACH_STEP = (
-    "+callbacks.last.every_n_train_steps=1", "callbacks.last.save_top_k=-1", "callbacks.last.filename='{step}'",
+    "+callbacks.each={_target_: pytorch_lightning.callbacks.ModelCheckpoint, every_n_train_steps: 1, save_top_k: -1, "
+    "dirpath: '${run_dir}/checkpoints', filename: '{step}', auto_insert_metric_name: false}",
     "trainer.limit_val_batches=0", "callbacks.best=null", "callbacks.mean_ap=null", "callbacks.pictures=null",
     "logger=csv",
 )  # fmt: skip

@@ -1,0 +1,158 @@
+"""A run that was stopped anywhere and resumed ends as one that was not: weights, optimiser, EMA, rate and metrics."""
+
+import csv
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from maskrcnn.engine.resume import finished
+
+Fit = Callable[..., dict[str, float]]
+TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")
+EACH_STEP = "callbacks.last.every_n_steps=1"
+
+
+class Stop(pl.Callback):
+    """Stops a run the n-th time that it comes to a place.
+
+    Args:
+        place: "batch" (after its gradients), "step" (before the optimiser's), "validating", "validated" (a batch).
+        count: the n-th time; how: a signal to this process, or None for an error.
+    """
+
+    def __init__(self, place: str, count: int, how: signal.Signals | None) -> None:
+        self.place, self.count, self.how = place, count, how
+
+    def _pass(self, place: str) -> None:
+        self.count -= place == self.place
+        if self.count == 0 and place == self.place:
+            if self.how is None:
+                raise RuntimeError("planted")
+            os.kill(os.getpid(), self.how)
+
+    def on_after_backward(self, *_: Any) -> None:
+        self._pass("batch")
+
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        self._pass("step")
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        self._pass("validating")
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self._pass("validated")
+
+
+def end_of(run: Path) -> dict[str, Any]:
+    """All that a run ends with, by key: weights, optimiser, EMA, schedule, counters, callbacks' states and metrics."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, key: str) -> None:
+        if isinstance(value, dict):
+            for name, child in value.items():
+                walk(child, f"{key}.{name}")
+        elif isinstance(value, (list, tuple)):
+            for i, child in enumerate(value):
+                walk(child, f"{key}[{i}]")
+        elif isinstance(value, torch.Tensor):
+            found[key] = (value.dtype, value.shape, value.numpy().tobytes())
+        else:
+            found[key] = str(value).replace(str(run), "run")
+
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    del loaded["maskrcnn"]["config"]
+    walk(loaded, "")
+    with (run / "metrics" / "metrics.csv").open() as file:
+        walk(list(csv.DictReader(file)), "metrics")
+    # Lightning keeps the score of the last validation, but does not restore it; nothing reads it.
+    return {key.replace(str(run), "run"): value for key, value in found.items() if not key.endswith("current_score")}
+
+
+def differences(run: Path, other: Path) -> list[str]:
+    """The keys in which two runs differ at their ends."""
+    a, b = end_of(run), end_of(other)
+    assert any(key.startswith("metrics[") for key in a) and any(".optimizer_states" in key for key in a)
+    return [key for key in sorted(a.keys() | b.keys()) if key not in a or key not in b or a[key] != b[key]]
+
+
+def stop_and_resume(fit: Fit, run: Path, stop: Stop, *options: str) -> None:
+    """Trains until it is stopped, then on."""
+    with pytest.raises(RuntimeError if stop.how is None else SystemExit) as ended:
+        fit(run, *options, callback=stop)
+    assert stop.how is None or ended.value.code == 128 + stop.how
+    fit(run, *options, "resume=auto")
+
+
+@pytest.fixture(scope="module")
+def whole(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 2 epochs of 4 steps that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    fit(folder, *TWO_EPOCHS)
+    return folder
+
+
+def test_a_run_stopped_within_an_epoch_goes_on_with_the_same_bits(fit: Fit, whole: Path, tmp_path: Path) -> None:
+    stop_and_resume(fit, tmp_path / "run", Stop("step", 2, signal.SIGTERM), *TWO_EPOCHS)
+    assert differences(whole, tmp_path / "run") == []
+
+
+def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path, tmp_path: Path) -> None:
+    stop_and_resume(fit, tmp_path / "run", Stop("validated", 2, None), *TWO_EPOCHS)
+    assert differences(whole, tmp_path / "run") == []
+
+
+def test_a_changed_configuration_goes_on_as_announced(
+    fit: Fit, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        fit(run, *TWO_EPOCHS, callback=Stop("step", 3, signal.SIGUSR1))
+    capsys.readouterr()
+    # Three of four batches of 4, so 6 of 8 in batches of 2, in steps of two batches: the third step of four.
+    changed = ("data.batch_size=2", "trainer.accumulate_grad_batches=2", "optimizer.lr=0.001", "trainer.max_epochs=3")
+    fit(run, *TWO_EPOCHS, *changed, "resume=auto")
+    output = capsys.readouterr().out
+    assert "resumed with another optimizer.lr: 0.003 -> 0.001" in output
+    assert "an epoch has 8 batches and 4 steps instead of 4 and 4: the run goes on at the same share" in output
+    assert "going on after step 3 of 12" in output
+    last = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["progress"]["position"]["batches"] == 24 and last["global_step"] == 12
+    assert last["optimizer_states"][0]["param_groups"][0]["initial_lr"] == pytest.approx(0.001)
+    with (run / "metrics" / "metrics.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert steps == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.neck.channels=24", "another architecture: .* Use the configuration that it was trained with"),
+        ("optimizer=sgd", "torch.optim.AdamW's and means nothing to torch.optim.SGD: keep the optimizer, or start"),
+        ("data.class_map={round: [circle]}", "learns the classes circle, square, .* but the data has round: start"),
+    ],
+)
+def test_a_configuration_that_it_cannot_go_on_with_is_refused(
+    override: str, message: str, fit: Fit, whole: Path
+) -> None:
+    before = end_of(whole)
+    with pytest.raises(ValueError, match=message):
+        fit(whole, *TWO_EPOCHS, "trainer.max_epochs=4", override, f"resume={whole}")
+    assert end_of(whole) == before
+
+
+def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = end_of(whole)
+    scores = fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1")
+    assert "nothing to do: the run is at step 8" in capsys.readouterr().out
+    assert end_of(whole) == before
+    logged = [value for key, value in before.items() if key.startswith("metrics[") and key.endswith("segm/AP")]
+    assert scores["segm/AP"] == float([value for value in logged if value][-1])
+    config = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["maskrcnn"]["config"]
+    assert finished(str(whole), config) == pytest.approx(scores, rel=0, abs=0, nan_ok=True)
+    assert finished(str(whole), {**config, "seed": 1}) is None
