@@ -29,6 +29,7 @@ from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import check_sweep, is_main, rank_name
 from maskrcnn.config.run_dir import remove_start
+from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
 
@@ -58,6 +59,12 @@ def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) 
         "versions": {package: metadata.version(package) for package in PACKAGES},
     }
     (directory / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+
+
+def _commit() -> str:
+    """The code's commit, shortened, with a + where files differ from it."""
+    name = _git("rev-parse", "--short=10", "HEAD")
+    return "unknown" if name is None else name + ("+" if _git("status", "--porcelain") else "")
 
 
 def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
@@ -96,11 +103,15 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(_sentence(error))
 
 
-def _sentence(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     # torch hands an error of a data worker on with the worker's traceback before it.
     worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
+    return worker[1].strip() if worker else str(error)
+
+
+def _sentence(error: Exception) -> str:
     where = "" if is_main() else f"{rank_name()}: "
-    return f"{where}error: {worker[1].strip() if worker else error}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+    return f"{where}error: {_reason(error)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
 
 
 def _quieten() -> None:
@@ -124,29 +135,42 @@ def _find_plugins(plugins: list[str]) -> None:
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
+    from maskrcnn.sweep.trial import visit
+
+    hydra_config = HydraConfig.get()
+    config.run_dir = hydra_config.runtime.output_dir
+    overrides = list(hydra_config.overrides.task)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
+        result = visit(
+            Path(config.run_dir), about, _commit(), lambda resume: _train_run(config, resume, overrides), _reason
+        )
+        return result.scores.get("segm/AP", float("nan"))
+    return _train_run(config, config.resume, overrides).get("segm/AP", float("nan"))
+
+
+def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> dict[str, float]:
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels
     from maskrcnn.engine.train import train
 
     _quieten()
-    hydra_config = HydraConfig.get()
-    config.run_dir = hydra_config.runtime.output_dir
+    config.resume = resume
     plain = to_plain(config)
     _find_plugins(plain["plugins"])
     check(plain, train)
     check_channels(plain)
-    if hydra_config.mode == RunMode.MULTIRUN:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
         check_sweep(plain["trainer"])
     plain["resume"] = resolve(plain["resume"], plain["run_dir"])
     scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
     if scores is not None:
         if is_main():
             print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
-        return scores.get("segm/AP", float("nan"))
+        return scores
     if is_main():
-        write_receipt(Path(plain["run_dir"]), plain, list(hydra_config.overrides.task))
-    parts = build(plain, plain["plugins"])
-    return train(portable(config), **parts).get("segm/AP", float("nan"))
+        write_receipt(Path(plain["run_dir"]), plain, overrides)
+    return train(portable(config), **build(plain, plain["plugins"]))
 
 
 def _evaluate(config: DictConfig) -> None:
@@ -220,3 +244,15 @@ def convert() -> None:
 def inspect_data() -> None:
     """`python inspect_data.py data=...`: looks a data set through."""
     _run("inspect", _inspect)
+
+
+def sweep_report() -> None:
+    """`python sweep_report.py <folder>`: the table and the page of a sweep, also while it runs."""
+    from maskrcnn.sweep.report import report
+
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("Say which sweep to report on: python sweep_report.py multirun/<name>")
+    try:
+        report(Path(sys.argv[1]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

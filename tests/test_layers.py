@@ -1,5 +1,5 @@
 """Imports point down: structures, ops, modeling beside data, evaluation and visualize, inspection, engine,
-the commands."""
+sweep, the commands."""
 
 import ast
 from pathlib import Path
@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "visualize": {"structures", "ops"},
     "inspection": {"structures", "ops", "modeling", "data", "evaluation", "visualize"},
     "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "inspection", "config"},
-    "cli": {"config", "engine"},
+    "sweep": {"inspection", "engine", "config"},
+    "cli": {"config", "engine", "sweep"},
 }
 FENCED = {
-    "hydra": {"config", "cli"},
-    "omegaconf": {"config", "cli", "engine"},  # engine/restore.py resolves a checkpoint's configuration
+    "hydra": {"config", "cli", "sweep"},  # a sweep's end is one of Hydra's callbacks
+    "omegaconf": {"config", "cli", "engine", "sweep"},  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
     "cv2": {"data", "visualize", "inspection"},

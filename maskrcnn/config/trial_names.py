@@ -1,6 +1,7 @@
 """Folders of a sweep and of its trials, which are the same when the same command is repeated."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,17 +10,17 @@ from omegaconf import DictConfig, OmegaConf
 from maskrcnn.config.identity import BESIDE, identity
 
 
-def sweep_name(_root_: DictConfig) -> str:
+def sweep_name(command_line: list[str], of_files: Mapping[str, str] | None) -> str:
     """What a sweep varies, and a hash of what it fixes: `backbone+seed-3f2a1c`.
 
     More values of the same keys are the same sweep, so that their trials come beside those that are there; another
     fixed value is another one.
 
     Args:
-        _root_: the configuration of the whole sweep, with the command line in `hydra.overrides.task`.
+        command_line: all overrides, with those of several values among them.
+        of_files: the same by key, from `hydra.sweeper.params`.
     """
-    of_files = OmegaConf.select(_root_, "hydra.sweeper.params") or {}
-    lines = [f"{key}={value}" for key, value in of_files.items()] + list(_root_.hydra.overrides.task)
+    lines = [f"{key}={value}" for key, value in (of_files or {}).items()] + list(command_line)
     overrides = OverridesParser.create().parse_overrides(lines)
     varied = sorted({str(one.key_or_group) for one in overrides if one.is_sweep_override()})
     fixed = {
@@ -37,11 +38,11 @@ def trial_name(_root_: DictConfig) -> str:
     Args:
         _root_: its whole configuration; what is Hydra's does not count.
     """
-    own = OmegaConf.masked_copy(_root_, [key for key in _root_ if key != "hydra"])
+    own = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
     plain: Any = OmegaConf.to_container(own, resolve=True)
     return identity(plain)
 
 
-# ${sweep_name:} is kept for the trials, whose own command lines are others; Hydra hands kept values on.
+# The sweep's name is kept for its trials, whose own command lines are others: Hydra hands kept values on.
 OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("trial_name", trial_name, replace=True)

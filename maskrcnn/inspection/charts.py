@@ -20,7 +20,7 @@ def bars(values: dict[str, int], title: str) -> str:
             f'<text x="{_LABEL + length + 5}" y="{y + 13}">{value}</text>'
         )
     height = max(len(values), 1) * _ROW
-    return _figure(title, f'<svg width="{_WIDTH}" height="{height}">{"".join(rows)}</svg>')
+    return figure(title, f'<svg width="{_WIDTH}" height="{height}">{"".join(rows)}</svg>')
 
 
 def heat_map(counts: np.ndarray, title: str) -> str:
@@ -34,7 +34,7 @@ def heat_map(counts: np.ndarray, title: str) -> str:
     ]
     size = len(counts) * side
     frame = f'<rect width="{size}" height="{size}" fill="none" stroke="#888"/>'
-    return _figure(title, f'<svg width="{size}" height="{size}">{"".join(cells)}{frame}</svg>')
+    return figure(title, f'<svg width="{size}" height="{size}">{"".join(cells)}{frame}</svg>')
 
 
 def histogram(values: np.ndarray, edges: list[float], unit: str) -> dict[str, int]:
@@ -48,5 +48,6 @@ def _short(name: str) -> str:
     return name if len(name) <= 20 else name[:19] + "…"
 
 
-def _figure(title: str, svg: str) -> str:
+def figure(title: str, svg: str) -> str:
+    """A chart with its caption."""
     return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"

@@ -1,8 +1,6 @@
 """An inspection as one self-contained page."""
 
 import base64
-import os
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from maskrcnn.data.records import Record
 from maskrcnn.inspection.charts import bars, heat_map, histogram
+from maskrcnn.inspection.html import table, write_html
 from maskrcnn.inspection.inspection import Inspection, Part
 from maskrcnn.inspection.pixels import Reader
 from maskrcnn.inspection.truth import truth_of
@@ -20,17 +19,6 @@ PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the r
 SIDE = 330  # pixels of a shown picture's longer side
 SIZE_EDGES = [0.0, 4, 8, 16, 32, 64, 96, 128, 256, 512]  # pixels
 COUNT_EDGES = [0.0, 1, 2, 5, 10, 20, 50, 100, 200]
-
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1440px; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } th { background: #f2f2f2 }
-th, td { border: 1px solid #ccc; padding: .3em .6em; text-align: left }
-.error { background: #fde0e0 } .mended { background: #fdf3d8 }
-figure { display: inline-block; vertical-align: top; margin: 0 1.5em 1.5em 0 }
-figcaption { font-weight: 600; margin: .3em 0 }
-.picture figcaption { font-weight: 400; font-size: 13px; max-width: 330px; overflow-wrap: anywhere }
-svg text { font-size: 12px }
-"""
 
 
 def write_page(found: Inspection, read: Reader, path: Path) -> None:
@@ -46,20 +34,7 @@ def write_page(found: Inspection, read: Reader, path: Path) -> None:
         sections += [f"<h2>{part.name}</h2>", _charts(part)]
         sections += ["<h3>Where something was found</h3>", _suspicious(part, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
-    title = escape(", ".join(str(part.split.annotations) for part in found.parts))
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}</body></html>\n", encoding="utf-8")
-    os.replace(partial, path)
-
-
-def _table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[object]]]) -> str:
-    """A table of rows, each with its CSS class."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f'<tr class="{kind}">{"".join(f"<td>{escape(str(cell))}</td>" for cell in row)}</tr>' for kind, row in rows
-    )
-    return f"<table><tr>{top}</tr>{body}</table>"
+    write_html(", ".join(str(part.split.annotations) for part in found.parts), sections, path)
 
 
 def _summary(found: Inspection) -> str:
@@ -73,7 +48,7 @@ def _summary(found: Inspection) -> str:
     if found.pixels is not None:
         mean, std = (values.round(2).tolist() for values in found.pixels)
         shown = f"<p>Pixels of train: mean {mean}, standard deviation {std}</p>"
-    return _table(head, rows) + shown
+    return table(head, rows) + shown
 
 
 def _findings(found: Inspection) -> str:
@@ -81,23 +56,23 @@ def _findings(found: Inspection) -> str:
     if not findings:
         return "<h2>Findings</h2><p>Nothing is wrong with it.</p>"
     rows = [(f.level, (f.level, f.part, f.what, f.number, ", ".join(map(str, f.first)), f.remedy)) for f in findings]
-    table = _table(["", "part", "found", "number", "first", "fix=true, or what to do"], rows)
+    listed = table(["", "part", "found", "number", "first", "fix=true, or what to do"], rows)
     meaning = "error: training stops. mended: training does so for itself. note: worth a look."
-    return f"<h2>Findings</h2>{table}<p>{meaning}</p>"
+    return f"<h2>Findings</h2>{listed}<p>{meaning}</p>"
 
 
 def _anchors(found: Inspection) -> str:
     if found.reach is None:
         return ""
     rows = [("", (size, number, f"{a:.1%}", f"{b:.1%}")) for size, (number, a, b) in found.reach.by_size.items()]
-    table = _table(["objects of train", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
+    reached = table(["objects of train", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
     better = found.reach.suggestion
     if better is not None:
-        table += (
+        reached += (
             f"<p>More would be reached ({better.reached[0]:.1%} and {better.reached[1]:.1%}) by "
             f"<code>model.anchors.scales={better.scales} model.anchors.ratios={better.ratios}</code></p>"
         )
-    return f"<h2>Anchors</h2>{table}"
+    return f"<h2>Anchors</h2>{reached}"
 
 
 def _charts(part: Part) -> str:

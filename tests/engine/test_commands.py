@@ -154,20 +154,6 @@ def test_a_mistake_found_by_a_worker_ends_in_one_sentence(command: Command, tmp_
     assert "Traceback" not in done.stderr, done.stderr
 
 
-def test_a_sweep_runs_each_choice_in_its_own_folder(command: Command, tmp_path: Path) -> None:
-    done = command("train.py", "-m", "debug=fast", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    states = [checkpoint.read(tmp_path / "sweep" / str(i) / "checkpoints" / "last.ckpt") for i in range(2)]
-    assert not equal_bits(states[0]["state_dict"], states[1]["state_dict"])
-    assert [state["maskrcnn"]["config"]["seed"] for state in states] == [0, 1]
-
-
-def test_a_trial_that_fails_does_not_stop_the_others_of_a_sweep(command: Command, tmp_path: Path) -> None:
-    done = command("train.py", "-m", "debug=fast", "seed=-1,0", "hydra.sweep.dir=sweep", cwd=tmp_path)
-    assert done.returncode != 0 and "seed is -1; it must be 0 or more" in done.stderr, done.stderr
-    assert checkpoint.read(tmp_path / "sweep" / "1" / "checkpoints" / "last.ckpt")["maskrcnn"]["config"]["seed"] == 0
-
-
 def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "--help", cwd=tmp_path, tiny=False)
     assert "box_head: conv_fc, fc, small\n" in done.stdout

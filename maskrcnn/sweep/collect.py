@@ -1,0 +1,110 @@
+"""Reads the trials of a sweep from their folders."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from maskrcnn.config.identity import BESIDE, essence, identity
+from maskrcnn.config.suggest import keys
+from maskrcnn.sweep.result import Result, read_about, read_result
+
+AVERAGED = ("seed", "data.fold")  # what is repeated to know how sure a mean is
+
+
+class Trial(NamedTuple):
+    """One trial's folder."""
+
+    folder: Path
+    overrides: dict[str, str]  # of its command line, by key
+    choices: dict[str, Any]  # of the groups
+    config: dict[str, Any]  # with interpolations, so that a key's followers do not vary with it
+    result: Result | None
+
+    def value(self, key: str) -> str:
+        """What a key or group is in this trial, as a command line would give it."""
+        if key in self.overrides:
+            return self.overrides[key]
+        value: Any = self.config
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        value = self.choices.get(key, value)
+        return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+    def described(self, names: list[str]) -> str:
+        """Some keys with their values."""
+        return " ".join(f"{key}={self.value(key)}" for key in names)
+
+    @property
+    def last_score(self) -> tuple[int, float] | None:
+        """How many epochs the last validation came after, and its mask AP."""
+        points = curve(self.folder, "segm/AP", "epoch")
+        return (int(points[-1][0]) + 1, points[-1][1]) if points else None
+
+    def setting(self) -> str:
+        """A hash that trials share if nothing but what is averaged over differs."""
+        return identity(_without(essence(self.config), AVERAGED))
+
+
+def collect(folder: Path) -> list[Trial]:
+    """All trials in a sweep's folder, by the name of their own.
+
+    Raises:
+        ValueError: there are none.
+    """
+    trials = []
+    for path in sorted(path for path in folder.glob("*") if path.is_dir()):
+        about = read_about(path)
+        if about is not None:
+            overrides = dict(line.lstrip("+~").partition("=")[::2] for line in about["overrides"])
+            trials.append(Trial(path, overrides, about["choices"], about["config"], read_result(path)))
+    if not trials:
+        raise ValueError(f"{folder} holds no trials of a sweep; name a folder such as multirun/seed-1a2b3c")
+    return trials
+
+
+def varying(trials: list[Trial]) -> list[str]:
+    """The keys whose values differ: of command lines, and of configuration files where those alone do not tell."""
+    given = dict.fromkeys(key for trial in trials for key in trial.overrides)
+    names = [key for key in given if _counts(key) and len({trial.value(key) for trial in trials}) > 1]
+    alike: dict[tuple[str, ...], Trial] = {}
+    for trial in trials:
+        other = alike.setdefault(tuple(map(trial.value, names)), trial)
+        if other.setting() != trial.setting():  # the files in between were changed
+            mine, theirs = (keys(_without(essence(one.config), AVERAGED)) for one in (trial, other))
+            leaves = [key for key in dict.fromkeys(mine + theirs) if not any(k.startswith(f"{key}.") for k in mine)]
+            names += [key for key in leaves if trial.value(key) != other.value(key) and key not in names]
+    return names
+
+
+def curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
+    """A metric of a run along its steps or epochs; what was done again after an interruption counts once.
+
+    Args:
+        folder: of the run; column: of its metrics; along: the column "step" or "epoch".
+    """
+    earlier = sorted(folder.glob("metrics/metrics_*.csv"), key=lambda path: int(path.stem.partition("_")[2]))
+    points: dict[float, float] = {}
+    for path in [*earlier, folder / "metrics" / "metrics.csv"]:
+        if path.is_file():
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    if row.get(column) and row.get(along):
+                        points[float(row[along])] = float(row[column])
+    return sorted(points.items())
+
+
+def _counts(key: str) -> bool:
+    return key not in AVERAGED and not any(f"{key}.".startswith(f"{one}.") for one in BESIDE)
+
+
+def _without(config: dict[str, Any], dropped: tuple[str, ...]) -> dict[str, Any]:
+    """A configuration without some keys."""
+
+    def walk(value: Any, key: str) -> Any:
+        if not isinstance(value, dict):
+            return value
+        named = {name: f"{key}.{name}" if key else str(name) for name in value}
+        return {name: walk(child, named[name]) for name, child in value.items() if named[name] not in dropped}
+
+    return walk(config, "")

@@ -1,0 +1,82 @@
+"""A sweep as one self-contained page."""
+
+from html import escape
+from pathlib import Path
+
+from maskrcnn.inspection.html import table, write_html
+from maskrcnn.sweep.charts import GREY, Line, colour, lines, parallel_coordinates
+from maskrcnn.sweep.collect import AVERAGED, Trial, curve
+from maskrcnn.sweep.table import Summary, cells, head
+
+STYLE = """
+.trial { stroke-width: 1.6; stroke-opacity: .8 } .trial:hover { stroke-width: 4; stroke-opacity: 1 }
+.value { paint-order: stroke; stroke: #fff; stroke-width: 4px }
+.swatch { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em }
+"""
+
+
+def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> None:
+    """Writes the page: the table, what is not in it, parallel coordinates and learning curves.
+
+    Args:
+        name: of the sweep; trials: all of them; path: of the HTML file, which is replaced.
+    """
+    shades = {trial.folder: colour(place) for place, row in enumerate(summary.rows) for trial in row.trials}
+    ordered = [trial for row in summary.rows for trial in row.trials]
+    ordered += [trial for trial in trials if trial.folder not in shades]
+    repeated = [key for key in AVERAGED if len({trial.value(key) for trial in trials}) > 1]
+    told = [*summary.columns, *repeated]
+    sections = [_results(summary)]
+    if summary.rest:
+        rows = [("error" if status == "failed" else "", (what, status, why)) for what, status, why in summary.rest]
+        sections += ["<h2>Not in the table</h2>", table(["trial", "status", ""], rows)]
+    finished = [trial for trial in ordered if trial.folder in shades and _score(trial) != "-"]
+    if finished:
+        drawn = [
+            (trial.described(told), shades[trial.folder], [*map(trial.value, told), _score(trial)])
+            for trial in finished
+        ]
+        sections.append(parallel_coordinates("one line a trial", [*told, "mask AP"], drawn))
+    for title, column, along in (("mask AP", "segm/AP", "epoch"), ("training loss", "train/loss", "step")):
+        curves = [
+            Line(
+                f"{trial.described(told)} ({_status(trial)})",
+                shades.get(trial.folder, GREY),
+                [(x + (along == "epoch"), y) for x, y in curve(trial.folder, column, along)],
+            )
+            for trial in ordered
+        ]
+        sections.append(lines(title, along, curves))
+    sections += ["<h2>Trials</h2>", _trials(told, ordered)]
+    write_html(f"Sweep {name}", sections, path, STYLE)
+
+
+def _results(summary: Summary) -> str:
+    """The table, each row with the colour of its lines."""
+    titles = "".join(f"<th>{escape(cell)}</th>" for cell in ["", *head(summary)])
+    rows = "".join(
+        f'<tr><td><span class="swatch" style="background:{colour(place)}"></span></td>'
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells(summary, row))}</tr>"
+        for place, row in enumerate(summary.rows)
+    )
+    note = "mean ± standard deviation over seeds and folds, of the last validation; the best mask AP first"
+    commits = "<p><b>Not all were trained by the same code.</b></p>" if summary.several_commits else ""
+    return f"<p>{note}; {summary.hours:.2g} hours in all</p>{commits}<table><tr>{titles}</tr>{rows}</table>"
+
+
+def _trials(told: list[str], trials: list[Trial]) -> str:
+    rows = []
+    for trial in trials:
+        result = trial.result
+        values = [*map(trial.value, told), _status(trial), _score(trial)]
+        rows.append(("", (*values, f"{result.seconds / 3600:.2g}" if result else "", trial.folder.name)))
+    return table([*told, "status", "mask AP", "hours", "folder"], rows)
+
+
+def _status(trial: Trial) -> str:
+    return "not begun" if trial.result is None else trial.result.status
+
+
+def _score(trial: Trial) -> str:
+    score = trial.result.scores.get("segm/AP") if trial.result is not None else None
+    return "-" if score is None else f"{score:.3f}"

@@ -1,0 +1,35 @@
+"""The report of a sweep: in the terminal, and as table.csv, table.md and report.html in its folder."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from maskrcnn.sweep.collect import collect
+from maskrcnn.sweep.page import write_page
+from maskrcnn.sweep.table import comma_separated, markdown, summarise, terminal
+
+
+def report(folder: Path) -> None:
+    """Prints the table of a sweep and what is not in it, and writes the files. At any time, also while it runs.
+
+    Raises:
+        ValueError: the folder is not a sweep's.
+    """
+    trials = collect(folder)
+    summary = summarise(trials)
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a log has no edge to break lines at
+    if summary.rows:
+        console.print(terminal(summary))
+    if summary.several_commits:
+        console.print("not all were trained by the same code: see the column commit")
+    for what, status, why in summary.rest:
+        console.print(f"{status}: {what}{f' ({why})' if why else ''}", highlight=False, markup=False, soft_wrap=True)
+    (folder / "table.csv").write_text(comma_separated(summary), encoding="utf-8")
+    (folder / "table.md").write_text(markdown(summary), encoding="utf-8")
+    write_page(folder.name, summary, trials, folder / "report.html")
+    console.print(
+        f"{len(trials)} trials, {summary.hours:.2g} hours; wrote {folder}/report.html, table.csv and table.md",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,50 @@
+"""What a trial's folder says of it: trial.json, what it is, and result.json, how it went."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ABOUT, RESULT = "trial.json", "result.json"
+DONE = ("finished", "pruned")  # a trial of this status is not trained again
+
+
+class Result(NamedTuple):
+    """How a trial went."""
+
+    status: str  # running, finished, interrupted, failed or pruned; running also if its process was killed
+    reason: str  # why it failed or was pruned
+    scores: dict[str, float]  # of the last validation, by "bbox/AP", "segm/AP", ...
+    seconds: float  # of all its processes until `started` where it runs, until its end otherwise
+    commits: list[str]  # of the code that trained it, the first one first
+    sessions: int  # processes that trained it one after another
+    started: float  # when the last of them did; seconds since 1970
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result in a trial's folder, if there is one."""
+    path = folder / RESULT
+    return Result(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Writes the result into a trial's folder."""
+    _write(folder / RESULT, result._asdict())
+
+
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What a trial is, if the folder is one's: its "overrides", "choices" and "config"."""
+    path = folder / ABOUT
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """Writes into a trial's folder what it is."""
+    _write(folder / ABOUT, about)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Writes so that a reader at any time finds a whole file."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(part, path)

@@ -1,0 +1,124 @@
+"""The trials of a sweep as a table: one row a setting, means over seeds and folds, the best first."""
+
+import csv
+import io
+import math
+import statistics
+from typing import NamedTuple
+
+from rich.table import Table
+
+from maskrcnn.sweep.collect import AVERAGED, Trial, varying
+
+SCORES = {"segm/AP": "mask AP", "bbox/AP": "box AP"}
+
+
+class Row(NamedTuple):
+    """A setting."""
+
+    values: list[str]  # of the keys that vary
+    trials: list[Trial]  # its finished ones
+    means: dict[str, float]  # by score; nan where there is none
+    deviations: dict[str, float]  # of the sample; nan for a single trial
+    hours: float  # of a trial, in the mean
+
+    @property
+    def commits(self) -> str:
+        """Of the code that trained them."""
+        return ", ".join(sorted({commit for trial in self.trials for commit in trial.result.commits}))  # type: ignore[union-attr]
+
+
+class Summary(NamedTuple):
+    """A sweep."""
+
+    columns: list[str]  # the keys that vary
+    rows: list[Row]  # the best mask AP first
+    rest: list[tuple[str, str, str]]  # of each unfinished trial: what it is, its status, and why
+    hours: float  # of all trials
+
+    @property
+    def several_commits(self) -> bool:
+        """Whether not all were trained by the same code."""
+        return len({commit for row in self.rows for commit in row.commits.split(", ")}) > 1
+
+
+def summarise(trials: list[Trial]) -> Summary:
+    """Averages what differs only in seed or fold."""
+    columns = varying(trials)
+    settings: dict[str, list[Trial]] = {}
+    rest = []
+    told = [*columns, *(key for key in AVERAGED if len({trial.value(key) for trial in trials}) > 1)]
+    for trial in trials:
+        result = trial.result
+        if result is not None and result.status == "finished":
+            settings.setdefault(trial.setting(), []).append(trial)
+        else:
+            status = "not begun" if result is None else result.status
+            rest.append((trial.described(told) or trial.folder.name, status, _reason(trial)))
+    rows = [_row(columns, group) for group in settings.values()]
+    rows.sort(key=lambda row: -math.inf if math.isnan(row.means["segm/AP"]) else row.means["segm/AP"], reverse=True)
+    return Summary(columns, rows, rest, sum(t.result.seconds for t in trials if t.result is not None) / 3600)
+
+
+def _row(columns: list[str], trials: list[Trial]) -> Row:
+    results = [trial.result for trial in trials if trial.result is not None]
+    scores = {name: [r.scores[name] for r in results if name in r.scores] for name in SCORES}
+    means = {name: statistics.fmean(values) if values else math.nan for name, values in scores.items()}
+    spread = {name: statistics.stdev(values) if len(values) > 1 else math.nan for name, values in scores.items()}
+    hours = statistics.fmean(r.seconds for r in results) / 3600
+    return Row([trials[0].value(key) for key in columns], trials, means, spread, hours)
+
+
+def _reason(trial: Trial) -> str:
+    if trial.result is None or trial.result.status == "failed" or not trial.last_score:
+        return "" if trial.result is None else trial.result.reason
+    epoch, score = trial.last_score
+    reached = f"mask AP {score:.3f} after epoch {epoch}"
+    return f"{trial.result.reason}; {reached}" if trial.result.reason else reached
+
+
+def head(summary: Summary) -> list[str]:
+    """The names of the columns."""
+    last = ["commit"] if summary.several_commits else []
+    return [*summary.columns, "trials", *SCORES.values(), "hours a trial", *last]
+
+
+def cells(summary: Summary, row: Row) -> list[str]:
+    """A row in print."""
+    scores = [_score(row.means[name], row.deviations[name]) for name in SCORES]
+    last = [row.commits] if summary.several_commits else []
+    return [*row.values, str(len(row.trials)), *scores, f"{row.hours:.2g}", *last]
+
+
+def _score(mean: float, deviation: float) -> str:
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.3f}" if math.isnan(deviation) else f"{mean:.3f} ± {deviation:.3f}"
+
+
+def terminal(summary: Summary) -> Table:
+    """The table for a terminal."""
+    table = Table(*head(summary))
+    for row in summary.rows:
+        table.add_row(*cells(summary, row))
+    return table
+
+
+def markdown(summary: Summary) -> str:
+    """The table for a document, and what is not in it."""
+    lines = [head(summary), ["---"] * len(head(summary)), *(cells(summary, row) for row in summary.rows)]
+    text = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    return text + "".join(f"\n- {what}: {status}{': ' if why else ''}{why}" for what, status, why in summary.rest)
+
+
+def comma_separated(summary: Summary) -> str:
+    """The table as CSV, mean and standard deviation in columns of their own."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    scores = [name for score in SCORES for name in (score, f"{score} std")]
+    writer.writerow([*summary.columns, "trials", *scores, "hours", "commit"])
+    for row in summary.rows:
+        numbers = [number for score in SCORES for number in (row.means[score], row.deviations[score])]
+        printed = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
+        writer.writerow([*row.values, len(row.trials), *printed, f"{row.hours:.6g}", row.commits])
+    return file.getvalue()

@@ -1,0 +1,74 @@
+"""Sweeps as a user starts them."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.engine import checkpoint
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+SWEEP = ("debug=fast", "callbacks.pictures=null", "logger=csv")
+
+
+def results(folder: Path) -> dict[int, tuple[Path, dict]]:
+    """Folder and result of each trial, by its seed."""
+    found = {}
+    for path in folder.glob("*/result.json"):
+        about = json.loads((path.parent / "trial.json").read_text())
+        found[about["config"]["seed"]] = (path.parent, json.loads(path.read_text()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def sweep(command: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The folder of a sweep over three seeds, one of which fails, and what it printed."""
+    folder = tmp_path_factory.mktemp("sweep")
+    done = command("train.py", "-m", *SWEEP, "seed=0,-1,1", cwd=folder)
+    (folder,) = (folder / "multirun").iterdir()
+    return folder, done
+
+
+def test_each_trial_lies_in_its_folder_and_a_failing_one_stops_no_other(
+    sweep: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = sweep
+    assert done.returncode == 1 and "error: data: seed is -1; it must be 0 or more" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    trials = results(folder)
+    assert {seed: result["status"] for seed, (_, result) in trials.items()} == {
+        0: "finished", -1: "failed", 1: "finished",
+    }  # fmt: skip
+    states = [checkpoint.read(trials[seed][0] / "checkpoints" / "last.ckpt") for seed in (0, 1)]
+    assert [state["maskrcnn"]["config"]["seed"] for state in states] == [0, 1]
+    assert any(not value.equal(states[1]["state_dict"][key]) for key, value in states[0]["state_dict"].items())
+    assert "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in done.stdout
+    assert "failed: seed=-1 (data: seed is -1; it must be 0 or more)" in done.stdout
+    assert "report.html" in done.stdout and (folder / "report.html").is_file()
+
+
+def test_the_same_command_with_more_values_trains_only_what_is_missing(
+    sweep: tuple[Path, subprocess.CompletedProcess[str]], command: Command
+) -> None:
+    folder = sweep[0]
+    before = results(folder)
+    path = before[1][0] / "result.json"  # as if the process had been killed after its last checkpoint
+    path.write_text(json.dumps({**before[1][1], "status": "running", "scores": {}}))
+    done = command("train.py", "-m", *SWEEP, "seed=0,1,2", "data.workers=1", cwd=folder.parent.parent)
+    assert done.returncode == 0, done.stderr
+    assert "this time: 1 trained, 1 resumed, 1 skipped, 0 failed" in done.stdout
+    after = results(folder)
+    assert after[0] == before[0] and after.keys() == {0, 1, -1, 2}
+    kinds = ("segm/AP", "bbox/AP")
+    assert [after[1][1]["scores"].get(kind) for kind in kinds] == [before[1][1]["scores"].get(kind) for kind in kinds]
+
+
+def test_a_report_is_made_at_any_time(
+    sweep: tuple[Path, subprocess.CompletedProcess[str]], command: Command, tmp_path: Path
+) -> None:
+    done = command("sweep_report.py", str(sweep[0]), cwd=tmp_path, tiny=False)
+    assert done.returncode == 0 and "trials, " in done.stdout, done.stderr
+    missing = command("sweep_report.py", str(tmp_path), cwd=tmp_path, tiny=False)
+    assert missing.returncode == 1 and missing.stderr.startswith(f"error: {tmp_path} holds no trials of a sweep")
