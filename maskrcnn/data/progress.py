@@ -10,5 +10,5 @@ T = TypeVar("T")
 
 
 def follow(values: Iterable[T], total: int, description: str) -> Iterator[T]:
-    """Passes values on while a bar counts them; without a terminal there is no bar, nor a trace of one."""
-    yield from track(values, description, total, transient=True, disable=not sys.stdout.isatty())
+    """Passes values on while a bar counts them; for a single one, or without a terminal, there is no trace of a bar."""
+    yield from track(values, description, total, transient=True, disable=total < 2 or not sys.stdout.isatty())

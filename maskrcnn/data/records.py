@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from maskrcnn.data.segmentation import rasterise
+
 TEXT = ("utf-8", "surrogatepass")  # JSON can hold halves of characters, which no file system does
 
 
@@ -54,7 +56,7 @@ class Annotations(NamedTuple):
     crowd: np.ndarray  # bool
     boxes: np.ndarray  # [M, 4] float64
     areas: np.ndarray  # float64
-    masks: list[bytes]
+    masks: list[bytes]  # as `segmentation.store` gives them
 
 
 def join_annotations(parts: list[Annotations]) -> Annotations:
@@ -104,16 +106,20 @@ class Records(Sequence[Record]):
             path=self.images / self._names[index].decode(*TEXT),
             height=height,
             width=width,
-            objects=self._instances(rows[~crowd]),
-            crowds=self._instances(rows[crowd]),
+            objects=self._instances(rows[~crowd], height, width),
+            crowds=self._instances(rows[crowd], height, width),
         )
+
+    def ids(self) -> list[int | str]:
+        """The pictures' ids."""
+        return [json.loads(id_) for id_ in self._ids]
 
     def names(self) -> list[str]:
         """The pictures' file names."""
         return [name.decode(*TEXT) for name in self._names]
 
-    def _instances(self, rows: np.ndarray) -> Instances:
-        masks = [self._masks[row] for row in rows.tolist()]
+    def _instances(self, rows: np.ndarray, height: int, width: int) -> Instances:
+        masks = [rasterise(self._masks[row], height, width) for row in rows.tolist()]
         return Instances(self.label[rows], self.boxes[rows], self._areas[rows], masks)
 
 
@@ -155,7 +161,7 @@ def write_records(file: Path, pictures: list[Picture], annotations: Annotations,
         ("masks", "mask_ends"): [annotations.masks[row] for row in order.tolist()],
     }
     for (data, ends), values in texts.items():
-        columns[data] = np.frombuffer(bytearray(b"".join(values)), np.uint8)
+        columns[data] = np.frombuffer(bytearray().join(values), np.uint8)
         columns[ends] = np.cumsum([len(value) for value in values], dtype=np.int64)
     tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
     handle, partial = tempfile.mkstemp(dir=file.parent)

@@ -48,6 +48,18 @@ def read_runs(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     return runs, counts
 
 
+def count_pixels(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """How many pixels the runs of each mask span, and how many of them are in the mask; both [masks] int64.
+
+    Raises:
+        ValueError: of `read_runs`.
+    """
+    runs, counts = read_runs(masks)
+    first = np.cumsum(counts) - counts
+    odd = (np.arange(runs.size) - np.repeat(first, counts)) & 1
+    return np.add.reduceat(runs, first), np.add.reduceat(runs * odd, first)
+
+
 class Stretches(NamedTuple):
     """The pixels of masks, in stretches along the line of all columns of a picture one after another."""
 

@@ -1,13 +1,21 @@
-"""The three forms of a mask in COCO's files, all turned into compressed run lengths."""
+"""The three forms of a mask in COCO's files, turned into compressed run lengths: at once, or when they are needed."""
 
+import math
+import struct
+from array import array
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.rle import read_runs
+from maskrcnn.data.rle import count_pixels
 
 FARTHEST = 1e5  # pixels; pycocotools walks along a polygon's edges, and one that leads far away takes all the memory
+OUTLINE = b"p"  # what stored polygons start with; the characters of run lengths end one before
+GAP = struct.pack("d", math.nan)  # between stored polygons, whose coordinates are finite
 
 
 class Defect(ValueError):
@@ -38,11 +46,41 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
         raise Defect("no polygon of three or more points")
-    parts = coco_mask.frPyObjects(polygons, height, width)
-    counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]  # merging takes 6 us
+    counts = _compress_polygons(polygons, height, width)
     if counts == _no_pixel(height, width):
         raise Defect("a mask without a pixel inside the picture")
     return counts, len(segmentation) - len(polygons)
+
+
+def store(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
+    """The same checks, but polygons stay what they are, for `rasterise`: most of the time goes into rasterising them.
+
+    Args, Returns, Raises: of `compress`, except that polygons are packed.
+    """
+    counts, short = compress(segmentation, height, width)
+    if isinstance(segmentation, dict):
+        return counts, short
+    return pack([array("d", polygon) for polygon in segmentation if is_polygon(polygon)]), short
+
+
+def pack(polygons: Sequence["array[float]"]) -> bytes:
+    """Polygons, at least one, as bytes that are no run lengths."""
+    return OUTLINE + GAP.join(polygons)
+
+
+def rasterise(stored: bytes, height: int, width: int) -> bytes:
+    """The compressed run lengths of a stored mask; height and width are the picture's."""
+    if not stored.startswith(OUTLINE):
+        return stored
+    points = np.frombuffer(stored, np.float64, offset=len(OUTLINE))
+    gaps = np.flatnonzero(np.isnan(points)).tolist()
+    return _compress_polygons([points[a + 1 : b] for a, b in pairwise([-1, *gaps, len(points)])], height, width)
+
+
+def _compress_polygons(polygons: Sequence[Any], height: int, width: int) -> bytes:
+    parts = coco_mask.frPyObjects(polygons, height, width)
+    counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]  # merging takes 6 us
+    return counts
 
 
 @lru_cache(maxsize=1024)
@@ -63,7 +101,12 @@ def is_polygon(polygon: Any) -> bool:
         return False
 
 
-def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
+def encode_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
+    """Run lengths in their compressed form, which may still be broken.
+
+    Raises:
+        Defect: of another size, empty, or nothing that could be run lengths.
+    """
     counts: Any = segmentation.get("counts")
     if segmentation.get("size") != [height, width]:
         raise Defect("run lengths of another size than the picture")
@@ -71,14 +114,21 @@ def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> byt
         raise Defect("an empty segmentation")
     try:
         if isinstance(counts, list):
-            counts = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
-        else:
-            counts = bytes(counts, "ascii")
-        runs, _ = read_runs([counts])
+            encoded: bytes = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
+            return encoded
+        return bytes(counts, "ascii")
     except (ValueError, TypeError, OverflowError) as error:
         raise Defect("run lengths that do not decode") from error
-    if runs.sum() != height * width:
+
+
+def _compress_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
+    counts = encode_runs(segmentation, height, width)
+    try:
+        (spanned,), (pixels,) = count_pixels([counts])
+    except ValueError as error:
+        raise Defect("run lengths that do not decode") from error
+    if spanned != height * width:
         raise Defect("run lengths that do not decode")
-    if runs[1::2].sum() == 0:
+    if pixels == 0:
         raise Defect("a mask without a pixel inside the picture")
     return counts

@@ -18,10 +18,11 @@ from maskrcnn.evaluation.results import Result
 
 def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list[dict[str, Any]]:
     """COCO results with the ids of the annotation file instead of positions."""
+    ids = [record.id for record in annotations.records]  # a hundred results ask for the same
     return [
         {
             **result,
-            "image_id": annotations.records[result["image_id"]].id,
+            "image_id": ids[result["image_id"]],
             "category_id": annotations.category_ids[result["category_id"]],
         }
         for result in results

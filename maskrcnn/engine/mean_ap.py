@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from maskrcnn.data.views import take_census
 from maskrcnn.engine import ranks
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import coco_results
@@ -33,7 +34,7 @@ class MeanAP(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         data: Any = getattr(trainer, "datamodule")
-        most = max((len(record.objects.labels) for record in data.val_annotations.records), default=0)
+        most = int(take_census(data.val_annotations.records).counts.max(initial=0))
         if most > self.max_detections:
             warnings.warn(
                 f"{data.val_annotations.file} has up to {most} objects in a picture, more than the "

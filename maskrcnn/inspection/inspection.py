@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations, read_json
+from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.coco_file import read_json
 from maskrcnn.data.records import Records
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import Suggestion, best_iou, sample_boxes, shares, suggest

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import MANY, is_box
+from maskrcnn.data.entries import is_box, odd_ids
 from maskrcnn.data.header import Size, read_sizes
 from maskrcnn.data.progress import follow
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon
@@ -17,6 +17,7 @@ from maskrcnn.data.source import Split
 from maskrcnn.inspection.finding import Findings
 from maskrcnn.inspection.polygon import crosses_itself
 
+MANY = 20_000  # annotations from which several processes and a progress bar pay
 LEFT_OUT = "left out"
 FROM_MASK = "taken from the mask"
 AGREE = 0.8  # IoU of a box with its mask's, below which they disagree if they are also more than 2 pixels apart
@@ -250,18 +251,11 @@ def _disagree(a: list[float], b: list[float]) -> bool:
 
 def _number(annotations: list[dict[str, Any]], findings: Findings) -> list[dict[str, Any]]:
     """Numbers annotations anew if an id is zero, missing or doubled: pycocotools loses such objects."""
-    seen: Counter[Any] = Counter()
-    odd = False
-    for annotation in annotations:
-        id_ = annotation.get("id")
-        sound = type(id_) is int and id_ > 0
-        seen[id_] += sound
-        if not sound:
-            odd = True
-            findings.mend("mended", "annotation ids that are zero or no number", "all numbered anew", id_)
-        elif seen[id_] == 2:
-            odd = True
-            findings.mend("mended", "annotation ids that come twice", "all numbered anew", id_)
-    if not odd:
+    odd, twice = odd_ids(annotation.get("id") for annotation in annotations)
+    for id_ in odd:
+        findings.mend("mended", "annotation ids that are zero or no number", "all numbered anew", id_)
+    for id_ in twice:
+        findings.mend("mended", "annotation ids that come twice", "all numbered anew", id_)
+    if not odd and not twice:
         return annotations
     return [{**annotation, "id": number} for number, annotation in enumerate(annotations, 1)]

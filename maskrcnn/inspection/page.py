@@ -92,7 +92,7 @@ def _charts(part: Part) -> str:
 def _suspicious(part: Part, read: Reader) -> str:
     own = part.findings.all()
     wanted = {picture for finding in own for picture in finding.pictures}
-    records = {record.id: record for record in part.records if record.id in wanted} if wanted else {}
+    records = {id_: part.records[index] for index, id_ in enumerate(part.records.ids()) if id_ in wanted}
     figures = [
         _figure(records[picture], f"{finding.what}: {records[picture].path.name}", part, read)
         for finding in own

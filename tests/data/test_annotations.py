@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data import coco
+from maskrcnn.data import coco, coco_file
 from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.source import CocoSource, Split
 
@@ -52,12 +52,22 @@ def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
     json.dumps(truth)
 
 
-@pytest.mark.parametrize("ids", [(0, 6), (5, 5), (None, "x")])
-def test_annotation_ids_do_not_matter(tiny: Dataset, write: Write, ids: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize(
+    "ids, warning",
+    [
+        ((0, 6), "1 annotations with an id that is zero, absent or no number: all numbered anew (ids 0)"),
+        ((5, 5), "1 annotations with an id that comes twice: all numbered anew (ids 5)"),
+        ((None, "x"), "2 annotations with an id that is zero, absent or no number: all numbered anew (ids None, x)"),
+    ],
+)
+def test_annotation_ids_do_not_matter(tiny: Dataset, write: Write, ids: tuple[Any, Any], warning: str) -> None:
     expected = read_annotations(write(tiny)).ground_truth()
     for annotation, id_ in zip(tiny["annotations"], ids, strict=True):
         annotation["id"] = id_
-    assert read_annotations(write(tiny)).ground_truth() == expected
+    with pytest.warns(UserWarning, match="all numbered anew") as caught:
+        assert read_annotations(write(tiny)).ground_truth() == expected
+    (said,) = caught
+    assert str(said.message).endswith(f"annotations.json: {warning}")
 
 
 def test_string_image_ids(tiny: Dataset, write: Write) -> None:
@@ -301,13 +311,31 @@ def test_the_second_reading_comes_from_the_cache(tiny: Dataset, write: Write, mo
         read_annotations(split)  # another content
 
 
-def test_several_processes_read_the_same(tiny: Dataset, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny["annotations"].append({**tiny["annotations"][0], "id": 7, "segmentation": []})
-    with pytest.warns(UserWarning, match=r"an empty segmentation: left out \(ids 7\)"):
-        expected = read_annotations(write(tiny)).ground_truth()
-    monkeypatch.setattr(coco, "MANY", 1)
-    monkeypatch.setattr(coco, "VERSION", -1)  # not from the cache
-    with pytest.warns(UserWarning, match=r"an empty segmentation: left out \(ids 7\)"):
+def test_the_size_of_pieces_does_not_matter(tiny: Dataset, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, runs = tiny["annotations"]
+    tiny["annotations"] += [{**good, "id": 7, "segmentation": []}, {**runs, "id": 8}, {**good, "id": 5}]
+    found: list[Any] = []
+    for size in (1, 2, 1000):
+        monkeypatch.setattr(coco, "PIECE", size)
+        monkeypatch.setattr(coco_file, "PIECE", size)
+        monkeypatch.setattr(coco, "VERSION", -size)  # not from the cache
+        with pytest.warns(UserWarning, match="left out|all numbered anew") as caught:
+            found.append((read_annotations(write(tiny)).ground_truth(), [str(warning.message) for warning in caught]))
+    assert found[0] == found[1] == found[2]
+    assert [message.split(": ", 1)[1] for message in found[0][1]] == [
+        "1 annotations with an empty segmentation: left out (ids 7)",
+        "1 annotations with an id that comes twice: all numbered anew (ids 5)",
+    ]
+
+
+def test_only_an_unusual_file_is_read_as_a_whole(tiny: Dataset, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_annotations(write(tiny)).ground_truth()
+    tiny["info"] = {"of": [1.5, "text"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(coco, "read_json", None)
+        assert read_annotations(write(tiny)).ground_truth() == expected
+    for odd in (float("nan"), "\ud800"):  # what the quick reader refuses, before or while it reads the annotations
+        tiny["annotations"][1]["odd"] = odd
         assert read_annotations(write(tiny)).ground_truth() == expected
 
 

@@ -1,0 +1,115 @@
+"""Entries of 'annotations' turned into columns; what spoils a single one is mended, and noted."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.packing import pack_masks
+from maskrcnn.data.records import Annotations, Picture
+from maskrcnn.data.segmentation import FARTHEST, Defect, rasterise, store
+
+
+class Finding(NamedTuple):
+    """A kind of defect that was mended, and where."""
+
+    what: str  # after "7 annotations with"
+    number: int
+    first: list[Any]  # ids of the first five
+
+
+class EntryReader:
+    """Reads the annotations of a file, some at a time.
+
+    Args:
+        pictures: of the file; positions: by id, where in that list; labels: of categories, by id.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], positions: dict[int | str, int], labels: dict[int, int]) -> None:
+        self._sizes = [(picture.height, picture.width) for picture in pictures]
+        self._positions, self._labels = positions, labels
+        self._found: dict[str, list[Any]] = defaultdict(list)
+        self._ids: list[Any] = []  # of what was read, None where there is none
+        self._number = 0  # of entries so far
+
+    def read(self, entries: list[dict[str, Any]]) -> Annotations:
+        """The usable annotations among the next entries."""
+        owners = [self._positions[entry["image_id"]] for entry in entries]
+        sizes = [self._sizes[owner] for owner in owners]
+        masks = pack_masks([entry["segmentation"] for entry in entries], sizes)
+        found = self._found
+        usable: list[tuple[Any, ...]] = []
+        for row, (entry, owner, size, mask) in enumerate(zip(entries, owners, sizes, masks, strict=True)):
+            name, short = entry["id"] if "id" in entry else f"#{self._number + row}", 0
+            if mask is None:
+                try:
+                    mask, short = store(entry["segmentation"], *size)
+                except Defect as defect:
+                    found[f"{defect}: left out"].append(name)
+                    continue
+            if short:
+                found["some polygons of fewer than three points: those left out"].append(name)
+            box, area, crowd = entry.get("bbox"), entry.get("area"), entry.get("iscrowd", 0)
+            if not is_box(box):
+                kind = "no box" if box is None else "a box without area, or not of four numbers"
+                found[f"{kind}: taken from the mask"].append(name)
+                box = coco_mask.toBbox({"size": size, "counts": rasterise(mask, *size)}).tolist()
+            if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
+                area = float(coco_mask.area({"size": size, "counts": rasterise(mask, *size)}))
+            if crowd not in (0, 1):
+                found["an iscrowd that is neither 0 nor 1: taken for 1 only if it is '1'"].append(name)
+                crowd = crowd == "1"
+            self._ids.append(entry.get("id"))
+            usable.append((owner, self._labels[entry["category_id"]], crowd, box, area, mask))
+        self._number += len(entries)
+        columns = zip(*usable) if usable else [()] * 6
+        owners, labels, crowds, boxes, areas, stored = map(list, columns)
+        return Annotations(
+            np.array(owners, np.int64),
+            np.array(labels, np.int64),
+            np.array(crowds, bool),
+            np.fromiter(chain.from_iterable(boxes), np.float64).reshape(-1, 4),
+            np.array(areas, np.float64),
+            stored,
+        )
+
+    def findings(self) -> list[Finding]:
+        """What was mended in all that was read."""
+        odd, twice = odd_ids(self._ids)
+        found = {
+            **self._found,
+            "an id that is zero, absent or no number: all numbered anew": odd,
+            "an id that comes twice: all numbered anew": twice,
+        }
+        return [Finding(what, len(names), names[:5]) for what, names in found.items() if names]
+
+
+def is_box(box: Any) -> TypeGuard[list[float]]:
+    """Whether it is x, y, width, height with an area."""
+    if not isinstance(box, list) or len(box) != 4:
+        return False
+    x, y, width, height = box
+    try:
+        return abs(x) < FARTHEST and abs(y) < FARTHEST and 0 < width < FARTHEST and 0 < height < FARTHEST
+    except TypeError:  # not numbers
+        return False
+
+
+def odd_ids(ids: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Those among ids of annotations for which pycocotools loses objects, or may: those that are not 1 or more, and
+    those that come more than once, each once.
+    """
+    sound: set[int] = set()
+    twice: dict[int, None] = {}
+    odd = []
+    for id_ in ids:
+        if type(id_) is not int or id_ < 1:
+            odd.append(id_)
+        elif id_ in sound:
+            twice[id_] = None
+        else:
+            sound.add(id_)
+    return odd, list(twice)
