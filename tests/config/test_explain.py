@@ -38,7 +38,7 @@ def test_a_key_is_explained_with_all_that_set_it() -> None:
         "  type      float",
         "  meaning   peak learning rate for 16 images a step.",
         "  read by   maskrcnn.engine.optimizer.Optimizer, maskrcnn/engine/optimizer.py:"
-        f"{line('maskrcnn/engine/optimizer.py', 'self, *, algorithm: Callable')}",
+        f"{line('maskrcnn/engine/optimizer.py', 'lr: float')}",
     ]
 
 
