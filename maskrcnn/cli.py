@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -26,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, portable, to_plain
+from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import check_sweep, is_main, rank_name
 from maskrcnn.config.run_dir import remove_start
@@ -221,9 +223,23 @@ def _inspect(config: DictConfig) -> None:
         sys.exit(1)
 
 
+def _explain(key: str, arguments: list[str]) -> None:
+    given = get_args_parser().parse_args(arguments)
+    folder = [] if given.config_dir is None else [f"hydra.searchpath=['file://{os.path.abspath(given.config_dir)}']"]
+    sys.path.insert(0, os.getcwd())  # for plugins
+    try:
+        print(explain(key, folder + given.overrides))
+    except (ValueError, OmegaConfBaseException) as error:
+        sys.exit(f"error: {error}")
+
+
 def train() -> None:
-    """`python train.py`: trains; see `--help`."""
-    _run("train", _train)
+    """`python train.py`: trains; see `--help`. With explain=KEY it explains one key and does nothing else."""
+    asked = [argument for argument in sys.argv[1:] if argument.startswith("explain=")]
+    if asked:
+        _explain(asked[0].partition("=")[2], [argument for argument in sys.argv[1:] if argument not in asked])
+    else:
+        _run("train", _train)
 
 
 def evaluate() -> None:

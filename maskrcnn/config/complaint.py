@@ -56,7 +56,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
         return text
     value = next((a.partition("=")[2] for a in arguments if a.lstrip("+~").partition("=")[0] == unknown[1]), "...")
-    return f"unknown key '{unknown[1]}'. {_meant(unknown[1], value, config_name, arguments)}"
+    return f"unknown key '{unknown[1]}'. {meant(unknown[1], value, config_name, arguments)}"
 
 
 def dashes(arguments: list[str]) -> str | None:
@@ -91,7 +91,7 @@ def _unreadable(override: str, arguments: list[str]) -> str:
     return f"cannot read {override}. A value with one of =,:[]{{}}() in it needs two pairs of quotes: {quoted}"
 
 
-def _meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
+def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     """What an unknown key may stand for, given the groups that the command line chooses."""
     config = _without(key, config_name, arguments)
     try:
