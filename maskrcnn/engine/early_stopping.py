@@ -25,7 +25,8 @@ def why_stopped(trainer: pl.Trainer, module: MaskRCNNModule, callbacks: Iterable
             factor = module.schedule.factor(trainer.global_step, module.total_steps)
             reason = (callback.stopping_reason_message or "").removesuffix(" Signaling Trainer to stop.")
             return (
-                f"stopped early, after step {trainer.global_step} of {module.total_steps}. {reason} The learning rate was "
-                f"at {factor:.0%} of its peak; trainer.max_epochs={callback.stopped_epoch + 1} lets it fall in as many steps"
+                f"stopped early, after step {trainer.global_step} of {module.total_steps}. {reason} The learning rate "
+                f"was at {factor:.0%} of its peak; trainer.max_epochs={callback.stopped_epoch + 1} lets it fall in as "
+                "many steps"
             )
     return None

@@ -13,9 +13,9 @@ from maskrcnn.structures import Batch, Losses
 class ValidationLosses(pl.Callback):
     """Adds up the losses over a validation and logs `val/loss`, their weighted sum, and each as `val/<name>`.
 
-    They are the losses of training, on pictures as they are, in evaluation mode and without a gradient. Regions are drawn
-    by the pictures' own keys, the same in every epoch. Each loss is divided by the count of the whole part, so it
-    does not depend on the size of batches, but for `model.sampler.mask_slots`, which counts for a batch.
+    They are the losses of training, on pictures as they are, in evaluation mode and without a gradient. Regions are
+    drawn by the pictures' own keys, the same in every epoch. Each loss is divided by the count of the whole part, so
+    that it does not depend on the size of batches, but for `model.sampler.mask_slots`, which counts for a batch.
 
     Args:
         every_n_epochs: how often; they cost a forward pass more than AP does.
@@ -28,7 +28,8 @@ class ValidationLosses(pl.Callback):
         self.total: Tensor | None = None  # [losses, 2]: sums and counts so far
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.total = None
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        self.total = torch.zeros(len(Losses._fields), 2, dtype=torch.float64, device=pl_module.device) if due else None
 
     def on_validation_batch_end(
         self,
@@ -40,13 +41,12 @@ class ValidationLosses(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
-        if (trainer.current_epoch + 1) % self.every_n_epochs:
+        if self.total is None:
             return
         with trainer.precision_plugin.val_step_context():
             # Not the call: a compiled model would be compiled once more, for evaluation mode.
             losses = pl_module.model.forward(batch)
-        part = torch.stack([torch.stack((loss.sum.float(), loss.count.float())) for loss in losses]).double()
-        self.total = part if self.total is None else self.total + part
+        self.total += torch.stack([torch.stack((loss.sum.double(), loss.count.double())) for loss in losses])
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
