@@ -29,7 +29,7 @@ class ValidationLosses(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        self.total = torch.zeros(len(Losses._fields), 2, dtype=torch.float64, device=pl_module.device) if due else None
+        self.total = torch.zeros(len(Losses._fields), 2, device=pl_module.device) if due else None
 
     def on_validation_batch_end(
         self,
@@ -46,7 +46,7 @@ class ValidationLosses(pl.Callback):
         with trainer.precision_plugin.val_step_context():
             # Not the call: a compiled model would be compiled once more, for evaluation mode.
             losses = pl_module.model.forward(batch)
-        self.total += torch.stack([torch.stack((loss.sum.double(), loss.count.double())) for loss in losses])
+        self.total += torch.stack([torch.stack((loss.sum.float(), loss.count.float())) for loss in losses])
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
