@@ -120,6 +120,7 @@ def _quieten() -> None:
     """Leaves out what Lightning says of itself at every start; call it once Lightning is imported."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of its start and its stop
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks

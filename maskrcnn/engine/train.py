@@ -18,6 +18,7 @@ from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
@@ -155,6 +156,8 @@ def train(
             one.keep(rows)
     with interruption, ranks.together(engine):
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
+    if (reason := why_stopped(engine, module, chosen)) is not None:
+        console.print(reason, highlight=False, soft_wrap=True)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
     if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:

@@ -1,0 +1,48 @@
+"""Losses of the validation pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.engine.restore import restore
+
+Fit = Callable[..., dict[str, float]]
+
+
+def test_they_are_the_training_losses_of_all_pictures_in_evaluation_mode(
+    fit: Fit, shapes_root: Path, tmp_path: Path
+) -> None:
+    scores = fit(tmp_path / "run", "trainer.max_epochs=1", "callbacks.pictures=null", "data.val_batch_size=4",
+                 "loss_weights.mask=2.0")  # fmt: skip
+    restored = restore(tmp_path / "run" / "checkpoints" / "last.ckpt", [], [])
+    plain: Any = to_plain(compose([f"data.root={shapes_root}", "data.source.train_pictures=16",
+                                   "data.source.val_pictures=6", "data.val_batch_size=1"]))  # fmt: skip
+    data = build(plain["data"], [], "data")
+    data.prepare_data()
+    data.setup("fit")
+    sums: dict[str, float] = {}
+    counts: dict[str, float] = {}
+    with torch.no_grad():
+        for batch in data.val_dataloader():  # a picture a batch instead of four
+            for name, loss in restored.model(batch)._asdict().items():
+                sums[name] = sums.get(name, 0.0) + loss.sum.item()
+                counts[name] = counts.get(name, 0.0) + float(loss.count)
+    expected = {name: sums[name] / max(counts[name], 1) for name in sums}
+    found = {name: scores[f"val/{name}"] for name in expected}
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert scores["val/loss"] == pytest.approx(sum(expected.values()) + expected["mask"], rel=1e-5)
+
+
+def test_they_change_no_bit_of_the_run(fit: Fit, tmp_path: Path) -> None:
+    for name, choice in (("with", "callbacks.pictures=null"), ("without", "callbacks.validation_losses=null")):
+        fit(tmp_path / name, "trainer.max_epochs=2", "trainer.limit_train_batches=2", choice, "callbacks.pictures=null")
+    states = [
+        restore(tmp_path / name / "checkpoints" / "last.ckpt", [], []).model.state_dict()
+        for name in ("with", "without")
+    ]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
