@@ -2,17 +2,13 @@
 
 import functools
 import inspect
-import json
 import logging
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.build import build
@@ -31,40 +27,13 @@ from maskrcnn.config.launcher import check_sweep, is_main, rank_name
 from maskrcnn.config.run_dir import remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
-PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) -> None:
-    """Writes what a run was made of: the resolved `config.yaml`, and `environment.json` with versions and git state."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
-    status = _git("status", "--porcelain")
-    environment = {
-        "overrides": overrides,
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_changed_files": None if status is None else len(status.splitlines()),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
-    }
-    (directory / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
-
 
 def _commit() -> str:
-    """The code's commit, shortened, with a + where files differ from it."""
-    name = _git("rev-parse", "--short=10", "HEAD")
-    return "unknown" if name is None else name + ("+" if _git("status", "--porcelain") else "")
+    """The code's commit, shortened, with a + where tracked files differ from it."""
+    from maskrcnn.engine.commit import read_commit
+
+    commit = read_commit(Path(__file__))
+    return "unknown" if commit is None else commit.name[:10] + ("+" if commit.diff else "")
 
 
 def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
@@ -150,6 +119,7 @@ def _train(config: DictConfig) -> float:
 
 
 def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> dict[str, float]:
+    from maskrcnn.engine import receipt_file
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels
     from maskrcnn.engine.train import train
@@ -169,7 +139,7 @@ def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> 
             print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
         return scores
     if is_main():
-        write_receipt(Path(plain["run_dir"]), plain, overrides)
+        receipt_file.begin(Path(plain["run_dir"]), plain, overrides, plain["resume"])
     return train(portable(config), **build(plain, plain["plugins"]))
 
 
@@ -221,9 +191,22 @@ def _inspect(config: DictConfig) -> None:
         sys.exit(1)
 
 
+def _verify(config: DictConfig) -> None:
+    from maskrcnn.engine.verify import verify
+
+    _quieten()
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, verify)
+    sys.exit(verify(**build(plain, plain["plugins"])))
+
+
 def train() -> None:
-    """`python train.py`: trains; see `--help`."""
-    _run("train", _train)
+    """`python train.py`: trains; see `--help`. With `verify=<run folder>` it replays that run's first steps instead."""
+    if any(argument.startswith("verify=") for argument in sys.argv[1:]):
+        _run("verify", _verify)
+    else:
+        _run("train", _train)
 
 
 def evaluate() -> None:
