@@ -22,11 +22,11 @@ def fingerprint(sources: list[Splits]) -> dict[str, dict[str, Any]]:
 
     Covered are every byte of the annotation files; and of every picture in them its name, its size in bytes, and its
     content: whole up to 64 kB, beyond that 16 kB each of its beginning, middle and end. Another compression, another
-    crop or another version of a picture changes these. What is not seen: pixels changed within an uncompressed large
-    file, a file rewritten with its time of change put back. Where files lie does not count.
+    crop or another version of a picture changes these; so does one pixel of a PNG, which ends with sums over all of it.
+    Not seen are a flipped bit between the samples, pixels changed there in a format without compression or sums, and a
+    file of the same size whose time of change was put back. Where files lie does not count.
 
-    All of COCO's training pictures take as long as opening them does; the result is kept in the cache until the size
-    or the time of change of one differs.
+    The result is kept in the cache until the size or the time of change of a picture differs.
 
     Args:
         sources: where the parts lie, of each data set.

@@ -120,7 +120,7 @@ class Receipt(pl.Callback):
         scores = {
             name: value.item()
             for name, value in trainer.callback_metrics.items()
-            if "/" in name and not name.startswith("train/")
+            if name.startswith(("bbox/", "segm/", "val/"))
         }
         receipt["end"] = {
             "finished": finished,

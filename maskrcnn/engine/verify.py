@@ -48,6 +48,7 @@ class Comparison(NamedTuple):
     step: int | None  # the first with other bits; None: all are the same
     parts: list[str]  # of the model whose weights have other bits after that step, in its order
     loss: tuple[str, str] | None  # of that step, kept and replayed, where its bits are others
+    agree: int  # the last step up to which losses agree to `TOLERANCE`
     spread: float  # largest relative difference of two losses; infinite where one is not a number
 
 
@@ -105,7 +106,7 @@ def comparable(receipt: dict[str, Any], kept: Checksums) -> int:
 
 
 def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
-    """Trains the first steps of a configuration; writes a receipt and checksums, and nothing of the run's own folder."""
+    """Trains the first steps of a configuration; its receipt and checksums go to `folder`, and nothing to the run's."""
     config = _moved(config, config["run_dir"], str(folder))
     config |= {"run_dir": str(folder), "resume": None, "logger": {}}
     config["trainer"] |= {"limit_val_batches": 0, "num_sanity_val_steps": 0, "enable_checkpointing": False}
@@ -131,26 +132,29 @@ def _moved(value: Any, old: str, new: str) -> Any:
 
 def compare(kept: Checksums, replayed: Checksums, last: int) -> Comparison:
     """Compares two runs up to a step. Parts that only one of them has count as different from the start."""
+    numbers = [number for number in kept.steps if number <= last]
+    spreads = {
+        number: _spread(kept.steps[number].loss, replayed.steps[number].loss) if number in replayed.steps else math.inf
+        for number in numbers[1:]
+    }
+    beyond = [number for number, spread in spreads.items() if spread > TOLERANCE]
+    agree, spread = (beyond[0] - 1 if beyond else last), max(spreads.values())
     missing = [part for part in kept.parts if part not in replayed.parts]
     missing += [part for part in replayed.parts if part not in kept.parts]
-    numbers = [number for number in kept.steps if number <= last]
-    spread = max(_spread(kept.steps[n].loss, replayed.steps[n].loss) if n in replayed.steps else math.inf
-                 for n in numbers if n)  # fmt: skip
     if missing:
-        return Comparison(last, 0, missing, None, spread)
+        return Comparison(last, 0, missing, None, agree, spread)
     for number in numbers:
-        if number not in replayed.steps:
-            return Comparison(last, number, [], (kept.steps[number].loss, "none"), spread)
-        losses = (kept.steps[number].loss, replayed.steps[number].loss)
-        sums = [dict(zip(one.parts, one.steps[number].sums)) for one in (kept, replayed)]
-        parts = [part for part in kept.parts if sums[0][part] != sums[1][part]]
-        if parts or losses[0] != losses[1]:
-            return Comparison(last, number, parts, losses if losses[0] != losses[1] else None, spread)
-    return Comparison(last, None, [], None, spread)
+        before, now = kept.steps[number], replayed.steps.get(number, checksums.Step("none", ()))
+        again = dict(zip(replayed.parts, now.sums))
+        parts = [part for part, value in zip(kept.parts, before.sums) if again.get(part) != value]
+        if parts or before.loss != now.loss:
+            losses = (before.loss, now.loss) if before.loss != now.loss else None
+            return Comparison(last, number, parts, losses, agree, spread)
+    return Comparison(last, None, [], None, agree, spread)
 
 
 def _spread(a: str, b: str) -> float:
-    if a == b:
+    if a == b:  # also where both are no number
         return 0.0
     difference = abs(float(a) - float(b)) / max(abs(float(a)), abs(float(b)))
     return difference if math.isfinite(difference) else math.inf
@@ -174,7 +178,8 @@ def answer(found: Comparison) -> str:
             f"within tolerance: the losses of {found.steps} steps agree to {found.spread:.1e}, at most {TOLERANCE:g} "
             f"is allowed, but bits differ: {first}"
         )
-    return f"{first}. Losses differ by up to {found.spread:.1e} of themselves in {found.steps} steps"
+    agree = f"agree to {TOLERANCE:g} up to step {found.agree}" if found.agree else f"differ by more than {TOLERANCE:g}"
+    return f"{first}. Of {found.steps} steps, the losses {agree}{' only' if found.agree else ' from the first on'}"
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], last: int) -> list[str]:
