@@ -13,6 +13,7 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
+from maskrcnn.config.launcher import is_main
 from maskrcnn.engine import checksums, receipt_file
 from maskrcnn.engine.checksums import Checksums
 from maskrcnn.engine.mean_ap import MeanAP
@@ -73,6 +74,8 @@ def verify(*, verify: str, plugins: list[str]) -> int:
     check_channels(config)
     with tempfile.TemporaryDirectory() as folder:
         replay(config, Path(folder), last)
+        if not is_main():  # the first of the ranks compares
+            return IDENTICAL
         again, replayed = receipt_file.read(Path(folder)), checksums.read(Path(folder))
     found = compare(kept, replayed, last)
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -110,7 +113,8 @@ def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
     config = _moved(config, config["run_dir"], str(folder))
     config |= {"run_dir": str(folder), "resume": None, "logger": {}}
     config["trainer"] |= {"limit_val_batches": 0, "num_sanity_val_steps": 0, "enable_checkpointing": False}
-    receipt_file.begin(folder, config, [], None)
+    if is_main():
+        receipt_file.begin(folder, config, [], None)
     made = build(config, config["plugins"])
     made["callbacks"] = {
         **{name: one for name, one in made["callbacks"].items() if not isinstance(one, OBSERVERS)},
