@@ -2,17 +2,13 @@
 
 import functools
 import inspect
-import json
 import logging
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.build import build
@@ -33,40 +29,14 @@ from maskrcnn.config.launcher import check_sweep, is_main, rank_name
 from maskrcnn.config.run_dir import remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
-PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "pycocotools", "numpy")
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def write_receipt(directory: Path, plain: dict[str, Any], overrides: list[str]) -> None:
-    """Writes what a run was made of: the resolved `config.yaml`, and `environment.json` with versions and git state."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
-    status = _git("status", "--porcelain")
-    environment = {
-        "overrides": overrides,
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_changed_files": None if status is None else len(status.splitlines()),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
-    }
-    (directory / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
-
 
 def _commit() -> str:
-    """The code's commit, shortened, with a + where files differ from it."""
-    name = _git("rev-parse", "--short=10", "HEAD")
-    return "unknown" if name is None else name + ("+" if _git("status", "--porcelain") else "")
+    """The code's commit, shortened, with a + where tracked files differ from it."""
+    from maskrcnn.engine.commit import read_commit
+
+    commit = read_commit(Path(__file__))
+    return "unknown" if commit is None else commit.name[:10] + ("+" if commit.diff else "")
+
 
 
 def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
@@ -153,6 +123,7 @@ def _train(config: DictConfig) -> float:
 
 
 def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> dict[str, float]:
+    from maskrcnn.engine import receipt_file
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels
     from maskrcnn.engine.train import train
@@ -172,7 +143,7 @@ def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> 
             print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
         return scores
     if is_main():
-        write_receipt(Path(plain["run_dir"]), plain, overrides)
+        receipt_file.begin(Path(plain["run_dir"]), plain, overrides, plain["resume"])
     return train(portable(config), **build(plain, plain["plugins"]))
 
 
@@ -234,11 +205,25 @@ def _explain(key: str, arguments: list[str]) -> None:
         sys.exit(f"error: {error}")
 
 
+def _verify(config: DictConfig) -> None:
+    from maskrcnn.engine.verify import verify
+
+    _quieten()
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, verify)
+    sys.exit(verify(**build(plain, plain["plugins"])))
+
+
 def train() -> None:
-    """`python train.py`: trains; see `--help`. With explain=KEY it explains one key and does nothing else."""
+    """`python train.py`: trains; see `--help`. With explain=KEY it explains a key instead, and with
+    verify=<run folder> it replays that run's first steps.
+    """
     asked = [argument for argument in sys.argv[1:] if argument.startswith("explain=")]
     if asked:
         _explain(asked[0].partition("=")[2], [argument for argument in sys.argv[1:] if argument not in asked])
+    elif any(argument.startswith("verify=") for argument in sys.argv[1:]):
+        _run("verify", _verify)
     else:
         _run("train", _train)
 

@@ -91,6 +91,11 @@ def read_annotations(split: Split) -> CocoAnnotations:
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
 
+def read_records(split: Split) -> Records:
+    """The pictures of one part of a data set that `read_annotations` has checked, without another word of it."""
+    return Records(_cached(split.annotations), split.images)
+
+
 def cache_folder(kind: str) -> Path:
     """Where things of a kind are kept from run to run: below XDG_CACHE_HOME, or ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskrcnn" / kind

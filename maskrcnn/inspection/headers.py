@@ -1,12 +1,10 @@
 """Headers of all pictures against their annotations, before a run instead of in its middle."""
 
-import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 from maskrcnn.data.coco import cache_folder
+from maskrcnn.data.fingerprint import files_state
 from maskrcnn.data.header import read_sizes
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Records
@@ -24,12 +22,7 @@ def check_headers(records: Records, annotations: Path) -> None:
         ValueError: some are not; the message names the first of them.
     """
     paths = [records.images / name for name in records.names()]
-    key = hashlib.sha256(f"{records.file.name} {records.images.resolve()}".encode())
-    for path in paths:
-        with suppress(OSError):  # which `_problem` will tell of
-            state = os.stat(path)
-            key.update(b"%d %d;" % (state.st_size, state.st_mtime_ns))
-    known = cache_folder("headers") / key.hexdigest()
+    known = cache_folder("headers") / files_state(f"{records.file.name} {records.images.resolve()}", paths)
     if known.exists():
         return
     with ThreadPoolExecutor() as pool:

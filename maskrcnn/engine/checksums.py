@@ -1,0 +1,70 @@
+"""The checksums of a run's steps, in `checksums.csv`: a line a step with the loss and one sum for each part of the
+model. Step 0 is the starting weights.
+"""
+
+import csv
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+NAME = "checksums.csv"
+FIRST = 20  # each of so many first steps has a line
+
+
+class Step(NamedTuple):
+    """One optimiser step."""
+
+    loss: str  # before the step, in as many digits as tell any two apart; empty at step 0
+    sums: tuple[int, ...]  # of the weights after it, see `checksum`
+
+
+class Checksums(NamedTuple):
+    """What a file holds."""
+
+    parts: tuple[str, ...]  # of the model, as `checksum.parts` names them
+    steps: dict[int, Step]
+
+    def rolling(self) -> dict[str, str | int]:
+        """The number of steps, and hashes over all losses and over all sums so far."""
+        losses = "".join(f"{number} {step.loss}\n" for number, step in self.steps.items())
+        sums = "".join(f"{number} {step.sums}\n" for number, step in self.steps.items())
+        hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (losses, f"{self.parts}\n{sums}")]
+        return {"steps": len(self.steps), "losses": hashes[0], "weights": hashes[1]}
+
+
+def read(run: Path) -> Checksums:
+    """The checksums of a run; a last line that a kill cut short does not count.
+
+    Raises:
+        ValueError: there are none.
+    """
+    path = run / NAME
+    if not path.is_file():
+        raise ValueError(f"there is no {path}: the run ended before its first step, or had callbacks.receipt=null")
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    whole = [row for row in rows if len(row) == len(head)]
+    return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
+
+
+def write(run: Path, checksums: Checksums) -> None:
+    """Writes the file as a whole, or not at all."""
+    part = run / f"{NAME}.part"
+    with part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "loss", *checksums.parts])
+        writer.writerows([number, step.loss, *step.sums] for number, step in checksums.steps.items())
+    os.replace(part, run / NAME)
+
+
+def append(run: Path, steps: dict[int, Step]) -> None:
+    """Adds steps to the file."""
+    with (run / NAME).open("a", newline="") as file:
+        csv.writer(file).writerows([number, step.loss, *step.sums] for number, step in steps.items())
+
+
+def cut(run: Path, last: int) -> None:
+    """Leaves out the steps after `last`: a run that was killed goes on from its last checkpoint."""
+    found = read(run)
+    write(run, found._replace(steps={number: step for number, step in found.steps.items() if number <= last}))

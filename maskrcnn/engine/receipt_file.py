@@ -1,0 +1,85 @@
+"""A run's `receipt.json`: what it was made of, and what came out."""
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from maskrcnn.config.identity import essence, identity
+from maskrcnn.engine import checksums
+from maskrcnn.engine.commit import read_commit
+from maskrcnn.engine.machine import hardware, versions
+from maskrcnn.engine.resume import changes
+
+NAME = "receipt.json"
+
+
+def read(run: Path) -> dict[str, Any]:
+    """The receipt of a run.
+
+    Raises:
+        ValueError: there is none, or it is broken.
+    """
+    path = run / NAME
+    if not path.is_file():
+        raise ValueError(f"there is no {path}; name the folder of a run")
+    try:
+        receipt = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is broken ({error}): copy it again from where the run was made") from error
+    if not isinstance(receipt, dict) or not {"config", "starts"} <= receipt.keys():
+        raise ValueError(f"{path} is not the receipt of a run")
+    return receipt
+
+
+def write(run: Path, receipt: dict[str, Any]) -> None:
+    """Writes it as a whole, or not at all."""
+    part = run / f"{NAME}.part"
+    part.write_text(json.dumps(receipt, indent=2) + "\n")
+    os.replace(part, run / NAME)
+
+
+def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | None) -> None:
+    """Notes a start of the process, and writes `config.yaml`. A resumed run keeps its receipt, also in another folder.
+
+    Args:
+        run: its folder; plain: the resolved configuration; overrides: of the command line.
+        resume: folder of the run that this one goes on with.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
+    receipt: dict[str, Any] = {"identity": identity(plain), "config": plain, "starting_weights": None, "starts": []}
+    if resume is not None and (Path(resume) / NAME).is_file():
+        receipt = read(Path(resume))
+        if Path(resume).resolve() != run.resolve():
+            for path in [Path(resume) / checksums.NAME, *Path(resume).glob("start_*.diff")]:
+                if path.is_file():
+                    shutil.copy(path, run)
+    number = len(receipt["starts"]) + 1
+    commit = read_commit(Path(__file__))
+    diff = None if commit is None or not commit.diff else f"start_{number}.diff"
+    if commit is not None and diff is not None:
+        (run / diff).write_text(commit.diff)
+    receipt["starts"].append(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "overrides": overrides,
+            "identity": identity(plain),
+            "changed": changes(essence(receipt["config"]), essence(plain)),
+            "commit": None if commit is None else commit.name,
+            "diff": diff,
+            "diff_sha256": None if commit is None else hashlib.sha256(commit.diff.encode()).hexdigest(),
+            "versions": versions(),
+            "hardware": hardware(),
+            "data": None,
+            "step": None,
+            "seconds": None,
+        }
+    )
+    receipt["end"] = None
+    write(run, receipt)
