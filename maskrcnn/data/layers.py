@@ -12,6 +12,7 @@ import numpy as np
 
 from maskrcnn.data.rle import Stretches, find_stretches
 
+
 class Extent(NamedTuple):
     """Where an instance is to be seen, in pixels: rows y1..y2-1 and columns x1..x2-1."""
 
@@ -42,7 +43,7 @@ def stack_masks(masks: list[bytes], height: int, width: int) -> Layers:
     mask, start, end = stretches
     layers = _choose_layers(stretches, len(masks))
     assert len(masks) < 2**16
-    ids = np.arange(1, len(masks) + 1, dtype=np.uint8 if len(masks) < 256 else np.uint16)
+    ids = np.arange(1, len(masks) + 1).astype(np.uint8 if len(masks) < 256 else np.uint16)
     images = []
     for layer in range(layers.max(initial=-1) + 1):
         chosen = np.flatnonzero(layers[mask] == layer)
