@@ -4,11 +4,10 @@
 
 Pictures of COCO's size (640 x 480 in JPEG files of 60 to 120 kB, 7 polygons each) at the sizes of
 augmentation=multiscale: read and resized alone (the floor), as samples of the data set, and as batches of two. Then
-pictures of 512 x 512 as samples with 375 objects and with 5: from PNG files as in training, and from memory, where what is
-left besides objects is the augmentation and the resize only. The kinds take turns, round
-by round, because a machine's speed drifts: "times the seconds of" gives quartiles, over the rounds, of ratios within
-a round. Prints its findings; at full size it writes benchmarks/data.json too. `quick` uses fewer and smaller pictures,
-and writes nothing.
+pictures of 512 x 512 as samples with 375 objects and with 5: from a PNG file as in training, and from memory, which
+leaves only augmentation and resize besides the objects. The kinds take turns, round by round, because a machine's speed
+drifts: "times the seconds of" gives quartiles, over the rounds, of ratios within a round. Prints its findings; at full
+size it writes benchmarks/data.json too. `quick` uses fewer and smaller pictures, and writes nothing.
 """
 
 import json
