@@ -4,10 +4,10 @@
 
 Pictures of COCO's size (640 x 480 in JPEG files of 60 to 120 kB, 7 polygons each) at the sizes of
 augmentation=multiscale: read and resized alone (the floor), as samples of the data set, and as batches of two. Then
-pictures of 512 x 512 already in memory, augmented and cut out with 375 objects and with 5. The kinds take turns, round
-by round, because a machine's speed drifts: "times the seconds of" gives quartiles, over the rounds, of ratios within
-a round. Prints its findings; at full size it writes benchmarks/data.json too. `quick` uses fewer and smaller pictures,
-and writes nothing.
+pictures of 512 x 512 as samples with 375 objects and with 5: from a PNG file as in training, and from memory, which
+leaves only augmentation and resize besides the objects. The kinds take turns, round by round, because a machine's speed
+drifts: "times the seconds of" gives quartiles, over the rounds, of ratios within a round. Prints its findings; at full
+size it writes benchmarks/data.json too. `quick` uses fewer and smaller pictures, and writes nothing.
 """
 
 import json
@@ -176,20 +176,30 @@ def measure_objects(folder: Path, size: int, rounds: int) -> dict[str, Any]:
     """What MANY objects cost beside FEW; a round is one picture each, with the same randomness."""
     rng = np.random.default_rng(0)
     image = draw_picture(size, size, rng)
+    file = folder / "picture.png"
+    cv2.imwrite(str(file), image)
     records = {count: make_record(size, count, rng) for count in (FEW, MANY)}
     results: dict[str, Any] = {}
     for name in AUGMENTATIONS:
         dataset, _ = open_dataset(folder, name)
 
-        def sample(count: int, epoch: int, dataset: InstanceDataset = dataset) -> Sample:
+        def sample(count: int, stored: bool, epoch: int, dataset: InstanceDataset = dataset) -> Sample:
             seed = sample_seed(0, epoch, 0)
-            return make_sample(image, records[count], 0, seed, dataset.resize, dataset.augmentation)
+            pixels = dataset.read(file, (size, size)) if stored else image
+            return make_sample(pixels, records[count], 0, seed, dataset.resize, dataset.augmentation)
 
-        results[f"objects seen with {name}"] = [len(sample(count, 0).labels) for count in records]
-        seconds = seconds_in_turns({str(count): partial(sample, count) for count in records}, rounds)
-        for count, values in seconds.items():
-            results[f"ms of {name}, {count} objects"] = round(1e3 * float(np.median(values)), 2)
-        results[f"{name}: times the seconds of {FEW} objects"] = quartiles(seconds[str(MANY)] / seconds[str(FEW)])
+        results[f"objects seen with {name}"] = [len(sample(count, True, 0).labels) for count in records]
+        kinds = {
+            f"{count} objects from {'a file' if stored else 'memory'}": partial(sample, count, stored)
+            for stored in (True, False)
+            for count in records
+        }
+        seconds = seconds_in_turns(kinds, rounds)
+        for kind, values in seconds.items():
+            results[f"ms of {name}, {kind}"] = round(1e3 * float(np.median(values)), 2)
+        for place in ("a file", "memory"):
+            ratios = seconds[f"{MANY} objects from {place}"] / seconds[f"{FEW} objects from {place}"]
+            results[f"{name} from {place}: times the seconds of {FEW} objects"] = quartiles(ratios)
     return results
 
 

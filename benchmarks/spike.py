@@ -44,6 +44,7 @@ def make_batch(height: int, width: int, objects: int = 8) -> Batch:
         boxes,
         torch.randint(0, 80, (2, objects), generator=generator),
         torch.full((2, objects, MASK_CROP, MASK_CROP), 255, dtype=torch.uint8),
+        torch.full((2, objects, 2), MASK_CROP),
         torch.ones(2, objects, dtype=torch.bool),
     )
     images = torch.randint(0, 256, (2, 3, *canvas), generator=generator, dtype=torch.uint8)

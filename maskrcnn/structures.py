@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-MASK_CROP = (
-    112  # Side of a ground-truth mask's crop; four cells for each cell of a 28 x 28 mask (Google's TPU Mask R-CNN).
-)
+MASK_CROP = 112  # the most cells along a side of a ground-truth mask; four for each of a 28 x 28 mask (TPU Mask R-CNN)
 
 
 class Targets(NamedTuple):
@@ -21,7 +19,8 @@ class Targets(NamedTuple):
 
     boxes: Tensor  # [B, G, 4] float32
     labels: Tensor  # [B, G] int64, 0..K-1
-    masks: Tensor  # [B, G, MASK_CROP, MASK_CROP] uint8, 0..255 coverage, in the frame of the object's box
+    masks: Tensor  # [B, G, MASK_CROP, MASK_CROP] uint8, 0..255 coverage; the cells in use fill the top left corner
+    mask_sizes: Tensor  # [B, G, 2] int64, rows and columns in use: they are stretched over the object's box
     valid: Tensor  # [B, G] bool
 
 

@@ -47,6 +47,7 @@ class Collate:
         boxes = torch.zeros(count, slots, 4)
         labels = torch.zeros(count, slots, dtype=torch.int64)
         masks = torch.zeros(count, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8)
+        mask_sizes = torch.zeros(count, slots, 2, dtype=torch.int64)
         valid = torch.zeros(count, slots, dtype=torch.bool)
         for i, sample in enumerate(samples):
             h, w, channels = sample.image.shape
@@ -57,6 +58,7 @@ class Collate:
             boxes[i, : len(kept)] = torch.from_numpy(sample.boxes[kept])
             labels[i, : len(kept)] = torch.from_numpy(sample.labels[kept])
             masks[i, : len(kept)] = torch.from_numpy(sample.masks[kept])
+            mask_sizes[i, : len(kept)] = torch.from_numpy(sample.mask_sizes[kept])
             valid[i, : len(kept)] = True
         return Batch(
             images=images,
@@ -64,7 +66,7 @@ class Collate:
             original_sizes=torch.tensor([sample.original_size for sample in samples]),
             indices=torch.tensor([sample.index for sample in samples]),
             keys=torch.tensor([sample.key for sample in samples]),
-            targets=Targets(boxes, labels, masks, valid),
+            targets=Targets(boxes, labels, masks, mask_sizes, valid),
             dropped=torch.tensor([max(len(sample.labels) - slots, 0) for sample in samples]),
         )
 

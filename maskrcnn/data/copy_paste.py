@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from maskrcnn.data.layers import FULL, Layers
+from maskrcnn.data.layers import Layers
 from maskrcnn.data.scene import Scene, visible
 
 GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
@@ -75,9 +75,9 @@ def _select(scene: Scene, instances: list[int]) -> Scene:
 
 def _union(layers: Layers) -> np.ndarray:
     """The pixels [h, w] bool of all objects."""
-    wanted = np.zeros((len(layers.images), FULL + 1), bool)
+    wanted = [np.zeros(np.iinfo(image.dtype).max + 1, bool) for image in layers.images]
     for layer, id_ in layers.places:
-        wanted[layer, id_] = True
+        wanted[layer][id_] = True
     mask: np.ndarray = np.any([ids[image] for ids, image in zip(wanted, layers.images, strict=True)], axis=0)
     return mask
 

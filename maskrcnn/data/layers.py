@@ -4,14 +4,13 @@ A picture of 375 nuclei is two layers instead of 375 masks. Only warps that move
 applied to ids.
 """
 
+import itertools
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from maskrcnn.data.rle import Stretches, find_stretches
-
-FULL = 255  # ids of a uint8 layer; 0 is the ground
 
 
 class Extent(NamedTuple):
@@ -29,7 +28,7 @@ class Extent(NamedTuple):
 class Layers(NamedTuple):
     """Masks [n, height, width] in few layers."""
 
-    images: list[np.ndarray]  # [height, width] uint8 each
+    images: list[np.ndarray]  # [height, width] each: uint8, or uint16 if there are more than 255 masks; 0 is the ground
     places: list[tuple[int, int]]  # layer and id of each mask
 
 
@@ -42,50 +41,39 @@ def stack_masks(masks: list[bytes], height: int, width: int) -> Layers:
     """
     stretches = find_stretches(masks)
     mask, start, end = stretches
-    places = _choose_places(_find_overlaps(stretches, len(masks)))
-    layers, ids = np.array(places, np.int64).reshape(-1, 2).T
+    layers = _choose_layers(stretches, len(masks))
+    assert len(masks) < 2**16
+    ids = np.arange(1, len(masks) + 1).astype(np.uint8 if len(masks) < 256 else np.uint16)
     images = []
     for layer in range(layers.max(initial=-1) + 1):
-        chosen = layers[mask] == layer
-        edges = np.zeros(2 * np.count_nonzero(chosen) + 2, np.int64)  # its stretches and the ground between, in turns
+        chosen = np.flatnonzero(layers[mask] == layer)
+        edges = np.zeros(2 * chosen.size + 2, np.int64)  # its stretches and the ground between, in turns
         edges[1:-1:2], edges[2:-1:2], edges[-1] = start[chosen], end[chosen], height * width
-        lengths = np.diff(edges)
-        values = np.zeros(lengths.size, np.uint8)
+        values = np.zeros(edges.size - 1, ids.dtype)
         values[1::2] = ids[mask[chosen]]
-        images.append(cv2.transpose(np.repeat(values, lengths).reshape(width, height)))
-    return Layers(images, places)
+        images.append(cv2.transpose(np.repeat(values, np.diff(edges)).reshape(width, height)))
+    return Layers(images, list(zip(layers.tolist(), ids.tolist())))
 
 
-def _find_overlaps(stretches: Stretches, count: int) -> list[list[int]]:
-    """For each of a number of masks, those before it that it shares a pixel with."""
+def _choose_layers(stretches: Stretches, count: int) -> np.ndarray:
+    """The layer [count] int64 of each mask: the first that none before it takes with which it shares a pixel."""
     mask, start, end = stretches
-    overlaps = np.zeros((count, count), bool)
+    pairs = [np.zeros(0, np.int64)]  # the later one times `count`, plus the earlier one
     # A stretch overlaps those after it up to the first that starts beyond its end; all stretches take a step together.
     here, step = np.arange(len(start)), 1
     while here.size:
         here = here[: np.searchsorted(here, len(start) - step)]
         here = here[start[here + step] < end[here]]
-        overlaps[mask[here], mask[here + step]] = True
+        one, other = mask[here], mask[here + step]
+        pairs.append(np.maximum(one, other) * count + np.minimum(one, other))
         step += 1
-    before: list[list[int]] = [[] for _ in range(count)]
-    for later, earlier in np.argwhere(np.tril(overlaps | overlaps.T)).tolist():
-        before[later].append(earlier)
-    return before
-
-
-def _choose_places(overlaps: list[list[int]]) -> list[tuple[int, int]]:
-    """Layer and id of each mask, from what `_find_overlaps` returns."""
-    used: list[int] = []
-    places: list[tuple[int, int]] = []
-    for earlier in overlaps:
-        taken = {places[i][0] for i in earlier}
-        free = (layer for layer, ids in enumerate(used) if ids < FULL and layer not in taken)
-        layer = next(free, len(used))
-        if layer == len(used):
-            used.append(0)
-        used[layer] += 1
-        places.append((layer, used[layer]))
-    return places
+    layers = np.zeros(count, np.int64)
+    taken: dict[int, set[int]] = {}
+    for later, earlier in (divmod(pair, count) for pair in np.unique(np.concatenate(pairs)).tolist()):
+        # In ascending order, so that the earlier one has its layer.
+        taken.setdefault(later, set()).add(int(layers[earlier]))
+        layers[later] = next(layer for layer in itertools.count() if layer not in taken[later])
+    return layers
 
 
 class _Rows(NamedTuple):
@@ -107,9 +95,10 @@ def _find_rows(image: np.ndarray) -> _Rows:
     starts = np.flatnonzero(changes)
     ids = pixels[starts]
     some = np.flatnonzero(ids)
-    lengths = np.append(starts[1:], pixels.size)[some] - starts[some]
-    rows, x1 = np.divmod(starts[some], width)
-    return _Rows(ids[some].astype(np.int64), rows, x1, x1 + lengths)
+    start = starts[some]
+    row = start // width  # a tenth of the time of np.divmod
+    x1 = start - row * width
+    return _Rows(ids[some].astype(np.int64), row, x1, x1 + np.append(starts[1:], pixels.size)[some] - start)
 
 
 def count_pixels(layers: Layers) -> np.ndarray:
@@ -117,24 +106,31 @@ def count_pixels(layers: Layers) -> np.ndarray:
     counts = []
     for image in layers.images:
         rows = _find_rows(image)
-        counts.append(np.bincount(rows.id, rows.x2 - rows.x1, minlength=FULL + 1))
+        counts.append(np.bincount(rows.id, rows.x2 - rows.x1, minlength=_end(layers)))
     return np.array([counts[layer][id_] for layer, id_ in layers.places], np.int64)
 
 
 def find_extents(layers: Layers) -> list[Extent]:
     """The extents of all masks that have a pixel, in the order of the masks."""
-    corners = np.zeros((len(layers.images), FULL + 1, 4), np.int64)
-    for image, (x1, y1, x2, y2) in zip(layers.images, corners.transpose(0, 2, 1)):
+    corners = np.zeros((len(layers.images), 4, _end(layers)), np.int64)
+    for image, (x1, y1, x2, y2) in zip(layers.images, corners):
         rows = _find_rows(image)
-        x1[:], y1[:] = image.shape[1], image.shape[0]
+        x1[:] = image.shape[1]
         np.minimum.at(x1, rows.id, rows.x1)
-        np.minimum.at(y1, rows.id, rows.row)
         np.maximum.at(x2, rows.id, rows.x2)
-        np.maximum.at(y2, rows.id, rows.row + 1)
+        # Rows come from top to bottom, and of values for one place the last stays.
+        y1[rows.id[::-1]] = rows.row[::-1]
+        y2[rows.id] = rows.row + 1
     layer, id_ = np.array(layers.places, np.int64).reshape(-1, 2).T
-    found = corners[layer, id_].tolist()
+    found = corners[layer, :, id_].tolist()
     return [
         Extent(instance, *place, *corner)
         for instance, (place, corner) in enumerate(zip(layers.places, found))
         if corner[2] > 0
     ]
+
+
+def _end(layers: Layers) -> int:
+    """One more than the largest id, also of masks that are in the images only."""
+    ids = [id_ for _, id_ in layers.places]
+    return max([*ids, *(int(image.max(initial=0)) for image in layers.images)], default=0) + 1

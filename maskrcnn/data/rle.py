@@ -25,24 +25,31 @@ def read_runs(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     sizes = np.array([len(mask) for mask in masks], np.int64)
     if sizes.size == 0:
         return np.zeros(0, np.int64), sizes
+    codes = np.frombuffer(b"".join(masks), np.uint8) - np.uint8(48)  # wraps, so that what is less becomes more than 63
     ends = np.cumsum(sizes)
-    codes = np.frombuffer(b"".join(masks), np.uint8).astype(np.int64) - 48
-    if sizes.min() == 0 or codes.min() < 0 or codes.max() > 63 or (codes[ends - 1] & 32).any():
+    if sizes.min() == 0 or codes.max() > 63 or (codes[ends - 1] & 32).any():
         raise ValueError("not a run-length encoding")
     last = np.flatnonzero((codes & 32) == 0)
-    first = np.concatenate([[0], last[:-1] + 1])
-    if (last - first).max() > 6:
+    first = np.append(0, last[:-1] + 1)
+    more = last - first
+    if more.max() > 6:
         raise ValueError("a run of 2^35 pixels or more")
-    place = 5 * (np.arange(codes.size) - np.repeat(first, last - first + 1))
-    runs = np.add.reduceat((codes & 31) << place, first)
-    runs -= ((codes[last] & 16) > 0) * (np.int64(32) << place[last])  # the highest bit is the sign
+    runs = (codes[first] & 31).astype(np.int64)
+    for place in range(1, int(more.max()) + 1):  # few numbers take more than one character
+        longer = np.flatnonzero(more >= place)
+        runs[longer] |= (codes[first[longer] + place] & 31).astype(np.int64) << 5 * place
+    negative = np.flatnonzero(codes[last] & 16)  # the highest bit is the sign
+    runs[negative] -= np.int64(32) << 5 * more[negative]
     starts = np.searchsorted(first, ends - sizes)  # of each mask's runs
     counts = np.append(starts[1:], runs.size) - starts
-    position = np.arange(runs.size) - np.repeat(starts, counts)
-    odd = (position & 1).astype(bool)
-    for turn in (odd, ~odd & (position > 0)):
-        sums = np.cumsum(runs * turn)
-        runs[turn] = (sums - np.repeat(sums[starts], counts))[turn]  # a mask's first run is in neither turn
+    # Sums of every second number, over all masks; less what they had reached before a mask's second and third number.
+    sums = np.zeros(runs.size + 1, np.int64)
+    np.cumsum(runs[::2], out=sums[1::2])
+    np.cumsum(runs[1::2], out=sums[2::2])
+    odd = (np.arange(runs.size) - np.repeat(starts, counts)) & 1
+    differences = sums[1:] - np.where(odd, np.repeat(sums[starts], counts), np.repeat(sums[starts + 1], counts))
+    differences[starts] = runs[starts]
+    runs = differences
     if runs.min() < 0:
         raise ValueError("a negative run")
     return runs, counts
@@ -74,9 +81,10 @@ def find_stretches(masks: list[bytes]) -> Stretches:
     ends = np.cumsum(runs)
     first = np.cumsum(counts) - counts
     ends -= np.repeat((ends - runs)[first], counts)  # from where each mask starts
-    ones = (np.arange(runs.size) - np.repeat(first, counts)) % 2 == 1
-    ones &= runs > 0
-    mask, start, end = np.repeat(np.arange(len(masks)), counts)[ones], (ends - runs)[ones], ends[ones]
+    odd = (np.arange(runs.size) - np.repeat(first, counts)) & 1
+    ones = np.flatnonzero(odd & (runs > 0))
+    mask, end = np.repeat(np.arange(len(masks)), counts)[ones], ends[ones]
+    start = end - runs[ones]
     order = np.argsort(start, kind="stable")
     return Stretches(mask[order], start[order], end[order])
 

@@ -26,7 +26,8 @@ class Objects(NamedTuple):
 
     boxes: np.ndarray  # [n, 4] float64: x1, y1, x2, y2 in continuous pixels of the scene's picture
     labels: np.ndarray  # [n] int64
-    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255 in the frame of the box
+    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255; the cells in use fill the top left corner
+    mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
 
 
 def make_scene(image: np.ndarray, layers: Layers, labels: np.ndarray, view: View) -> Scene:
@@ -54,22 +55,28 @@ def visible(scene: Scene, min_visible: float) -> list[Extent]:
 def cut_out(scene: Scene, min_visible: float) -> Objects:
     """The visible objects of a scene."""
     extents = visible(scene, min_visible)
-    masks = np.empty((len(extents), MASK_CROP, MASK_CROP), np.uint8)
+    corners = np.array([extent[3:] for extent in extents]).reshape(-1, 4)
+    masks = np.zeros((len(extents), MASK_CROP, MASK_CROP), np.uint8)  # most of it is never touched
     for extent, mask in zip(extents, masks):
         crop_mask(scene.layers, extent, mask)
     return Objects(
-        boxes=np.array([extent[3:] for extent in extents]).reshape(-1, 4) * np.array(scene.scale * 2),
+        boxes=corners * np.array(scene.scale * 2),
         labels=scene.labels[[extent.instance for extent in extents]],
         masks=masks,
+        mask_sizes=np.minimum(corners[:, 3:1:-1] - corners[:, 1::-1], MASK_CROP).astype(np.int64),
     )
 
 
-def crop_mask(layers: Layers, extent: Extent, out: np.ndarray | None = None) -> np.ndarray:
-    """Cuts a mask to its extent, and resizes it to MASK_CROP x MASK_CROP uint8, 0..255 of coverage: `out`, if given."""
-    window = layers.images[extent.layer][extent.y1 : extent.y2, extent.x1 : extent.x2]
-    crop = cv2.inRange(window, extent.id, extent.id)
-    # Means over the pixels along a side that shrinks; linear interpolation along one that grows.
-    shrunk = (min(crop.shape[1], MASK_CROP), min(crop.shape[0], MASK_CROP))
-    if shrunk != crop.shape[::-1]:
-        crop = cv2.resize(crop, shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.resize(crop, (MASK_CROP, MASK_CROP), dst=out, interpolation=cv2.INTER_LINEAR)
+def crop_mask(layers: Layers, extent: Extent, out: np.ndarray) -> None:
+    """Writes the coverage, 0..255, of a mask within its extent into the top left corner of `out`.
+
+    A cell is a pixel. A side longer than MASK_CROP pixels gets that many cells, of the means of the pixels.
+    """
+    _, layer, id_, x1, y1, x2, y2 = extent
+    window = layers.images[layer][y1:y2, x1:x2]
+    height, width = y2 - y1, x2 - x1
+    if height <= MASK_CROP and width <= MASK_CROP:
+        cv2.inRange(window, id_, id_, dst=out[:height, :width])
+    else:
+        size = (min(width, MASK_CROP), min(height, MASK_CROP))
+        cv2.resize(cv2.inRange(window, id_, id_), size, dst=out[: size[1], : size[0]], interpolation=cv2.INTER_AREA)

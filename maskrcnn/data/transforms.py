@@ -28,7 +28,8 @@ class Sample:
     image: np.ndarray  # [h, w, C] uint8, RGB if C is 3
     boxes: np.ndarray  # [n, 4] float32: x1, y1, x2, y2 in continuous pixels of `image`
     labels: np.ndarray  # [n] int64
-    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255 in the frame of the box
+    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255; the cells in use fill the top left corner
+    mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
     original_size: tuple[int, int]  # height and width of the picture as it was read
     index: int  # position in the data set
     key: int  # 0..2**32-1, a hash of (seed, epoch, index, repeat)
@@ -137,6 +138,7 @@ def make_sample(
         labels=np.concatenate([part.labels for part in parts]),
         # 375 objects are 4.7 MB, not to be copied in vain.
         masks=parts[0].masks if len(parts) == 1 else np.concatenate([part.masks for part in parts]),
+        mask_sizes=np.concatenate([part.mask_sizes for part in parts]),
         original_size=(image.shape[0], image.shape[1]),
         index=index,
         key=int(seed.generate_state(1)[0]),

@@ -24,8 +24,11 @@ def sample_instances(targets: Targets, position: int, canvas: tuple[int, int]) -
         position: of the sample in it.
         canvas: height and width of its pictures, padded.
     """
-    boxes, labels, masks = (part[position][targets.valid[position]].numpy() for part in targets[:3])
-    bitmaps = [paste_bitmap(mask / np.float32(255), box, canvas, "continuous") for mask, box in zip(masks, boxes)]
+    boxes, labels, masks, sizes = (part[position][targets.valid[position]].numpy() for part in targets[:4])
+    bitmaps = [
+        paste_bitmap(mask[:rows, :columns] / np.float32(255), box, canvas, "continuous")
+        for mask, (rows, columns), box in zip(masks, sizes, boxes)
+    ]
     return Instances(boxes, labels, None, bitmaps)
 
 

@@ -58,8 +58,9 @@ class MaskHead(nn.Module):
     def targets(self, samples: MaskSamples, targets: Targets) -> Tensor:
         """Ground truth cropped to the sampled regions: [F, M, M] coverage 0..1, soft at the border as torchvision's."""
         masks = targets.masks[samples.images, samples.matches].to(torch.float32) / 255
+        used = targets.mask_sizes[samples.images, samples.matches]
         boxes = targets.boxes[samples.images, samples.matches]
-        return crop_masks(masks, boxes, samples.boxes, 2 * self.pool_size, self.target_sampling)
+        return crop_masks(masks, used, boxes, samples.boxes, 2 * self.pool_size, self.target_sampling)
 
     def loss(self, logits: Tensor, wanted: Tensor, samples: MaskSamples) -> Loss:
         """Mean binary cross-entropy of each region's mask [F, M, M]; counts the regions."""

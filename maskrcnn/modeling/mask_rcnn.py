@@ -132,6 +132,7 @@ class MaskRCNN(nn.Module):
             boxes=torch.where(valid[..., None], targets.boxes, unit),
             labels=torch.where(valid, targets.labels, 0),
             masks=torch.where(valid[..., None, None], targets.masks, 0),
+            mask_sizes=torch.where(valid[..., None], targets.mask_sizes, 1),
             valid=valid,
         )
 

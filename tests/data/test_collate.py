@@ -18,6 +18,7 @@ def sample(height: int, width: int, objects: int, seed: int) -> Sample:
         boxes=boxes,
         labels=rng.integers(1, 80, size=objects),
         masks=rng.integers(1, 256, size=(objects, 112, 112), dtype=np.uint8),
+        mask_sizes=rng.integers(1, 113, size=(objects, 2)),
         original_size=(2 * height, 2 * width),
         index=seed + 5,
         key=2**32 - 1 - seed,
@@ -33,7 +34,7 @@ def test_every_value_is_in_its_place() -> None:
         images = batch.images[i].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(images[:h, :w], one.image)
         assert images.sum() == one.image.sum()  # zero elsewhere
-        for tensor, values in zip(batch.targets[:3], (one.boxes, one.labels, one.masks), strict=True):
+        for tensor, values in zip(batch.targets[:4], (one.boxes, one.labels, one.masks, one.mask_sizes), strict=True):
             np.testing.assert_array_equal(tensor[i, :n].numpy(), values)
             assert not tensor[i, n:].any()
         assert batch.targets.valid[i].tolist() == [True] * n + [False] * (5 - n)
@@ -100,6 +101,7 @@ def test_the_largest_objects_stay() -> None:
     np.testing.assert_array_equal(batch.targets.boxes[0].numpy(), one.boxes[kept])
     np.testing.assert_array_equal(batch.targets.labels[0].numpy(), one.labels[kept])
     np.testing.assert_array_equal(batch.targets.masks[0].numpy(), one.masks[kept])
+    np.testing.assert_array_equal(batch.targets.mask_sizes[0].numpy(), one.mask_sizes[kept])
     assert batch.dropped.tolist() == [22]
 
 

@@ -46,11 +46,14 @@ def test_covered_pixels_are_lost_by_eye() -> None:
     kept, new = cut_out(pasted, 0.0), cut_out(beside, 0.0)
     assert kept.labels.tolist() == [0, 2]  # the second is covered wholly
     assert kept.boxes.tolist() == [[0, 0, 20, 20], [50, 0, 60, 10]]
-    assert (kept.masks[0][:25] == 255).all()  # an L now: up to the centre of the fifth row of 20
-    assert (kept.masks[0][31:, 59:] == 0).all()
+    assert kept.mask_sizes.tolist() == [[20, 20], [10, 10]]
+    assert (kept.masks[0][:5, :20] == 255).all()  # an L now
+    assert (kept.masks[0][5:20, :10] == 255).all()
+    assert (kept.masks[0][5:, 10:] == 0).all()
     assert new.labels.tolist() == [7]
     assert new.boxes.tolist() == [[10, 5, 40, 40]]
-    assert (new.masks == 255).all()
+    assert new.mask_sizes.tolist() == [[35, 30]]
+    assert (new.masks[0, :35, :30] == 255).all()
 
 
 def test_the_least_visible_share() -> None:

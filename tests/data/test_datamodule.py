@@ -146,7 +146,8 @@ def test_targets_are_the_annotations(ready: Callable[..., CocoDataModule], shape
         boxes[:, 2:] += boxes[:, :2]
         scale = np.array([171 / 256, 128 / 192] * 2)
         np.testing.assert_allclose(batch.targets.boxes[i, valid].numpy(), boxes * scale, rtol=1e-6)
-        areas = batch.targets.masks[i, valid].float().mean(dim=(1, 2)).numpy() / 255
+        cells = batch.targets.mask_sizes[i, valid].prod(dim=1)
+        areas = (batch.targets.masks[i, valid].float().sum(dim=(1, 2)) / 255 / cells).numpy()
         sides = boxes[:, 2:] - boxes[:, :2]
         np.testing.assert_allclose(areas * sides[:, 0] * sides[:, 1], [a["area"] for a in objects], rtol=0.05)
 

@@ -27,7 +27,8 @@ def test_what_ground_truth_through_masks_of_few_cells_scores(tmp_path: Path, cel
         boxes = targets.boxes.flatten(0, 1)
         unit = torch.tensor([0.0, 0.0, 1.0, 1.0])
         boxes = torch.where(targets.valid.flatten()[:, None], boxes, unit)
-        masks = crop_masks(targets.masks.flatten(0, 1).float() / 255, boxes, boxes, cells, 2)
+        masks = targets.masks.flatten(0, 1).float() / 255
+        masks = crop_masks(masks, targets.mask_sizes.flatten(0, 1), boxes, boxes, cells, 2)
         perfect = Detections(
             targets.boxes,
             torch.ones_like(targets.valid, dtype=torch.float32),

@@ -58,6 +58,7 @@ def make_batch() -> Callable[..., Batch]:
             boxes=torch.where(valid[..., None], torch.cat((corners, corners + extent), dim=-1), 0),
             labels=torch.where(valid, torch.randint(0, CLASSES, (batch, slots), generator=generator), 0),
             masks=torch.where(valid[..., None, None], masks, 0),
+            mask_sizes=torch.where(valid, MASK_CROP, 0)[..., None].repeat(1, 1, 2),
             valid=valid,
         )
         image_sizes = torch.tensor(sizes or [(HEIGHT, WIDTH)] * batch)

@@ -44,10 +44,13 @@ def test_junk_in_invalid_slots_and_in_the_padding_changes_no_bit(
     boxes[1, 2:] = junk_boxes
     labels[~t.valid] = 999
     masks[~t.valid] = 255
+    mask_sizes = torch.where(t.valid[..., None], t.mask_sizes, -7)
     images = clean.images.clone()
     images[1, :, 50:] = 201
     images[1, :, :, 70:] = 77
-    junk = clean._replace(images=images, targets=t._replace(boxes=boxes, labels=labels, masks=masks))
+    junk = clean._replace(
+        images=images, targets=t._replace(boxes=boxes, labels=labels, masks=masks, mask_sizes=mask_sizes)
+    )
     assert_same_bits(losses_and_gradients(model, clean), losses_and_gradients(model, junk))
 
 
@@ -59,6 +62,7 @@ def test_more_slots_change_no_loss(build_model: BuildModel, make_batch: MakeBatc
         boxes=nn.functional.pad(t.boxes, pad),
         labels=nn.functional.pad(t.labels, (0, 5)),
         masks=nn.functional.pad(t.masks, (0, 0, 0, 0, 0, 5)),
+        mask_sizes=nn.functional.pad(t.mask_sizes, pad),
         valid=nn.functional.pad(t.valid, (0, 5)),
     )
     before, after = mean_losses(model(batch)), mean_losses(model(batch._replace(targets=wider)))

@@ -181,6 +181,7 @@ def make_batch(setting: Setting) -> Batch:
         torch.zeros(2, slots, 4),
         torch.zeros(2, slots, dtype=torch.int64),
         torch.zeros(2, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8),
+        torch.full((2, slots, 2), MASK_CROP),
         torch.zeros(2, slots, dtype=torch.bool),
     )
     for i, (y, x) in enumerate(setting.scales):
@@ -211,7 +212,8 @@ def recrop(bitmap: np.ndarray, box: Tensor) -> Tensor:
     square = torch.zeros(1, side, side)
     square[0, :h, :w] = torch.from_numpy(bitmap).float()
     frame = torch.tensor([[0.0, 0, side, side]])
-    return (crop_masks(square, frame, box[None], MASK_CROP, 1)[0] * 255).round().to(torch.uint8)
+    cells = crop_masks(square, torch.tensor([[side, side]]), frame, box[None], MASK_CROP, 1)[0]
+    return (cells * 255).round().to(torch.uint8)
 
 
 def test_training_step_with_saturated_samplers(weights_file: Path, setting: Setting) -> None:
