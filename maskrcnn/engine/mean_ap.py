@@ -21,6 +21,7 @@ class MeanAP(pl.Callback):
     Rank 0 scores the detections of all ranks, and is the only one whose evaluator holds any afterwards.
 
     Args:
+        prefix: comes before their names.
         max_detections: how many detections a class in a picture may have; the model's own cap.
         paste: how masks are put into the picture, see `maskrcnn.ops.paste`.
         backend: which library matches detections with the ground truth, see `maskrcnn.evaluation.tables`.
@@ -28,8 +29,8 @@ class MeanAP(pl.Callback):
 
     evaluator: CocoEvaluator
 
-    def __init__(self, *, max_detections: int, paste: Convention, backend: Backend) -> None:
-        self.max_detections, self.paste, self.backend = max_detections, paste, backend
+    def __init__(self, *, prefix: str, max_detections: int, paste: Convention, backend: Backend) -> None:
+        self.prefix, self.max_detections, self.paste, self.backend = prefix, max_detections, paste, backend
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -71,5 +72,5 @@ class MeanAP(pl.Callback):
         self.evaluator.reset()
         self.evaluator.update(found)
         scores = ranks.from_main(self.evaluator.compute() if trainer.is_global_zero else {})
-        pl_module.log_dict(scores)
+        pl_module.log_dict({f"{self.prefix}{name}": score for name, score in scores.items()})
         self.seconds = time.perf_counter() - self.seconds

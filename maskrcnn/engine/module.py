@@ -59,6 +59,9 @@ class MaskRCNNModule(pl.LightningModule):
     def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
 
+    def on_validation_start(self) -> None:
+        ranks.share(self.model.buffers())  # each has its own statistics of batch norm; all score what is saved
+
     def validation_step(self, batch: Batch, batch_idx: int) -> Detections:  # type: ignore[override]
         return detect(self.model, batch.images, batch.image_sizes)
 

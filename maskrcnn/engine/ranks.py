@@ -2,7 +2,7 @@
 
 import functools
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch import Tensor
 
 from maskrcnn.structures import Loss, Losses
 
@@ -33,6 +34,13 @@ def add(losses: Losses) -> Losses:
     if number() > 1:
         dist.all_reduce(total)
     return Losses(*(Loss(*pair) for pair in total))
+
+
+def share(tensors: Iterable[Tensor]) -> None:
+    """Gives the tensors of all ranks the values of rank 0, in place."""
+    if number() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, 0)
 
 
 def highest(value: int) -> int:

@@ -14,7 +14,7 @@ import torch
 from maskrcnn.engine.resume import finished
 
 Fit = Callable[..., dict[str, float]]
-TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")
+TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks=ema", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")
 EACH_STEP = "callbacks.last.every_n_steps=1"
 
 
@@ -104,6 +104,45 @@ def test_a_run_stopped_within_an_epoch_goes_on_with_the_same_bits(fit: Fit, whol
 
 def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path, tmp_path: Path) -> None:
     stop_and_resume(fit, tmp_path / "run", Stop("validated", 2, None), *TWO_EPOCHS)
+    assert differences(whole, tmp_path / "run") == []
+
+
+# Optimiser steps of one epoch: 4; 2 of 3 + 1 batches; validations after each 2 batches, and an end within an epoch.
+PLAIN, WINDOWS, OFTEN = (
+    ("trainer.accumulate_grad_batches=1", "data.workers=0"),
+    ("trainer.accumulate_grad_batches=3", "data.workers=2"),
+    ("trainer.val_check_interval=0.5", "trainer.max_steps=7", "callbacks.ema=null"),
+)
+TERM, USR1, INT = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT
+STOPS = [
+    (PLAIN, [("step", n, TERM) for n in (1, 2, 4, 5, 7, 8)]),
+    (PLAIN, [("step", n, None) for n in (2, 5, 8)] + [("validating", 1, None), ("validated", 6, None)]),
+    (PLAIN, [("validating", 2, INT), ("validated", 3, TERM), ("validated", 5, USR1)]),
+    (WINDOWS, [("batch", n, TERM) for n in (1, 2, 4, 5, 7, 8)]),
+    (WINDOWS, [("batch", n, None) for n in (2, 3, 4, 6)] + [("validated", 2, TERM), ("validated", 5, None)]),
+    (OFTEN, [("step", n, TERM) for n in (1, 2, 3, 4, 6)]),
+    (OFTEN, [("step", 3, None), ("validated", 2, None), ("validated", 4, TERM), ("validated", 9, TERM)]),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "stops"), STOPS)
+def test_a_run_stopped_anywhere_ends_with_the_same_bits(
+    options: tuple[str, ...], stops: list[Any], fit: Fit, tmp_path: Path
+) -> None:
+    fit(tmp_path / "whole", *TWO_EPOCHS, *options)
+    for place, count, how in stops:
+        run = tmp_path / f"{place}_{count}_{how}"
+        stop_and_resume(fit, run, Stop(place, count, how), *TWO_EPOCHS, *options, EACH_STEP)
+        assert differences(tmp_path / "whole", run) == [], run.name
+
+
+@pytest.mark.slow
+def test_a_run_stopped_again_and_again_ends_with_the_same_bits(fit: Fit, whole: Path, tmp_path: Path) -> None:
+    for place, count in (("step", 1), ("step", 2), ("validated", 1), ("validated", 3), ("step", 1)):
+        with pytest.raises(SystemExit):
+            fit(tmp_path / "run", *TWO_EPOCHS, "resume=auto", callback=Stop(place, count, TERM))
+    fit(tmp_path / "run", *TWO_EPOCHS, "resume=auto")
     assert differences(whole, tmp_path / "run") == []
 
 
