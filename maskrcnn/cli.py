@@ -38,7 +38,6 @@ def _commit() -> str:
     return "unknown" if commit is None else commit.name[:10] + ("+" if commit.diff else "")
 
 
-
 def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
     dashed = dashes(sys.argv[1:])

@@ -49,7 +49,9 @@ def remove_start(directory: Path, since: float) -> None:
         since: seconds since the epoch.
     """
     made = {".hydra", "config.yaml", "receipt.json"}
-    if not directory.is_dir() or any(path.name not in made and path.suffix not in (".log", ".diff") for path in directory.iterdir()):
+    if not directory.is_dir() or any(
+        path.name not in made and path.suffix not in (".log", ".diff") for path in directory.iterdir()
+    ):
         return
     if all(path.stat().st_mtime >= since for path in directory.rglob("*")):
         shutil.rmtree(directory)

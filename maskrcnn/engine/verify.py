@@ -16,6 +16,7 @@ from maskrcnn.config.compose import check
 from maskrcnn.config.launcher import is_main
 from maskrcnn.engine import checksums, receipt_file
 from maskrcnn.engine.checksums import Checksums
+from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.pictures import Pictures
 from maskrcnn.engine.progress import Progress
@@ -23,11 +24,21 @@ from maskrcnn.engine.receipt import Receipt
 from maskrcnn.engine.resume import changes
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
+from maskrcnn.engine.validation_losses import ValidationLosses
 
 TOLERANCE = 1e-4  # relative, of the losses
 IDENTICAL, DIFFERENT, WITHIN_TOLERANCE = 0, 1, 3  # exit status
 # What writes, tells, or looks at validation; all other callbacks may change what is learnt, and are replayed.
-OBSERVERS = (Checkpoint, EarlyStopping, LearningRateMonitor, MeanAP, Pictures, Progress)
+OBSERVERS = (
+    Checkpoint,
+    EarlyStopping,
+    LastCheckpoint,
+    LearningRateMonitor,
+    MeanAP,
+    Pictures,
+    Progress,
+    ValidationLosses,
+)
 
 
 class StopAfter(pl.Callback):

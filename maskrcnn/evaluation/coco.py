@@ -117,7 +117,8 @@ class CocoEvaluator:
         """
         results = [result for found in self.predictions.values() for result in found]
         if iou_type == "segm":
-            areas = [float(area) for area in coco_mask.area([result["segmentation"] for result in results])]
+            # One by one: under numpy 2, pycocotools 2.0.11 takes no list of more than 255.
+            areas = [float(coco_mask.area(result["segmentation"])) for result in results]
         else:
             areas = [result["bbox"][2] * result["bbox"][3] for result in results]
         return [

@@ -55,3 +55,14 @@ def test_a_detection_on_the_border_of_an_area_counts_alike() -> None:
             tables.append(evaluator.tables(iou_type))
         assert all(np.array_equal(ours, reference) for ours, reference in zip(*tables))
         assert tables[0].recall[0, 0, 2, -1] == 1.0  # 32^2 is medium, for both
+
+
+def test_hundreds_of_detections_in_a_picture() -> None:
+    truth = make_ground_truth(0, images=1)
+    results = make_detections(truth, 0, extra=300)
+    evaluator = CocoEvaluator(truth, CLASSES, max_detections=500, backend="hotcoco")
+    evaluator.update({0: results[0] + results[0]})
+    assert len(results[0]) > 255 and 0 < evaluator.compute()["segm/AP"] < 1
+    reference = CocoEvaluator(truth, CLASSES, max_detections=500, backend="pycocotools")
+    reference.update({0: results[0] + results[0]})
+    assert evaluator.compute() == reference.compute()
