@@ -1,18 +1,22 @@
-"""Progress for people: the AP after each validation, and plain lines where the output is not a terminal."""
+"""Progress for people: a bar in a terminal, plain lines at intervals in a log file, the AP after each validation."""
 
 import sys
 import time
 from typing import Any, cast
 
 import pytorch_lightning as pl
+from rich.console import Console
 
+from maskrcnn.engine.bar import Bar
 from maskrcnn.engine.module import MaskRCNNModule
 
 LOSSES = ("rpn_objectness", "rpn_box", "classification", "box", "mask")
+SHORT = ("objectness", "rpn box", "class", "box", "mask")  # for the 80 columns of a terminal
 
 
 class Progress(pl.Callback):
-    """Prints the AP after each validation; in a log file also a line of losses, speed and time left at intervals.
+    """Prints the AP after each validation, and shows losses, speed and time left: in a terminal all the time, in a log
+    file as a line at intervals.
 
     Args:
         every_n_steps: optimiser steps between two lines.
@@ -22,35 +26,69 @@ class Progress(pl.Callback):
         self.every_n_steps = every_n_steps
         self.started = self.line_time = 0.0
         self.first_step = self.line_step = 0
+        self.best = float("-inf")
+        self.bar: Bar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = self.line_time = time.perf_counter()
         self.first_step = self.line_step = trainer.global_step
+        if trainer.is_global_zero and sys.stdout.isatty():
+            self.bar = Bar(Console())
+            self.bar.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step, module = trainer.global_step, cast(MaskRCNNModule, pl_module)
-        if sys.stdout.isatty() or not trainer.is_global_zero or step == self.line_step or step % self.every_n_steps:
-            return
-        if "train/loss" not in trainer.callback_metrics:  # before the first `trainer.log_every_n_steps` are over
-            return
-        now = time.perf_counter()
-        speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
-        left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)
-        losses = " ".join(f"{name} {trainer.callback_metrics[f'train/{name}']:.3f}" for name in LOSSES)
-        print(
-            f"step {step}/{module.total_steps}  loss {trainer.callback_metrics['train/loss']:.3f} ({losses})  "
-            f"{speed:.1f} images/s  {left / 60:.1f} min left",
-            flush=True,
-        )
-        self.line_time, self.line_step = now, step
+        metrics = trainer.callback_metrics
+        interval = self.every_n_steps if self.bar is None else getattr(trainer, "log_every_n_steps")
+        # Without a loss before the first `trainer.log_every_n_steps` are over.
+        due = step != self.line_step and step % interval == 0 and "train/loss" in metrics
+        if due and trainer.is_global_zero:
+            now = time.perf_counter()
+            speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
+            left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)
+            pace = f"{speed:.1f} images/s  {left / 60:.1f} min left"
+            total, values = metrics["train/loss"], [metrics[f"train/{name}"] for name in LOSSES]
+            if self.bar is None:
+                losses = " ".join(f"{name} {value:.3f}" for name, value in zip(LOSSES, values))
+                print(f"step {step}/{module.total_steps}  loss {total:.3f} ({losses})  {pace}", flush=True)
+            else:
+                self.bar.pace = pace
+                self.bar.losses = "  ".join(f"{n} {v:.3f}" for n, v in zip(("loss", *SHORT), (total, *values)))
+            self.line_time, self.line_step = now, step
+        if self.bar is not None:
+            title = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            self.bar.show(title, batch_idx + 1, int(trainer.num_training_batches))
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.show("validation", batch_idx + 1, int(sum(trainer.num_val_batches)))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores = trainer.callback_metrics
+        scores, epoch = trainer.callback_metrics, trainer.current_epoch + 1
+        self.line_time, self.line_step = time.perf_counter(), trainer.global_step  # its time is not the training's
         if trainer.is_global_zero and "segm/AP" in scores:
             print(
-                f"epoch {trainer.current_epoch + 1}: box AP {scores['bbox/AP']:.3f}  mask AP {scores['segm/AP']:.3f}  "
+                f"epoch {epoch}: box AP {scores['bbox/AP']:.3f}  mask AP {scores['segm/AP']:.3f}  "
                 f"AP50 {scores['segm/AP50']:.3f}  AP75 {scores['segm/AP75']:.3f}",
                 flush=True,
             )
+            self.best = max(self.best, float(scores["segm/AP"]))
+            if self.bar is not None:
+                self.bar.scores = (
+                    f"mask AP {scores['segm/AP']:.3f} after epoch {epoch}, best since the start {self.best:.3f}"
+                )
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

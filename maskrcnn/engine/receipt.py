@@ -63,6 +63,7 @@ class Receipt(pl.Callback):
             if self.step == 0:
                 receipt["starting_weights"] = self.starting
             receipt["starts"][-1] |= {"data": self.data, "step": self.step}
+            receipt["end"] = None  # that of the start before
             receipt_file.write(self.directory, receipt)
 
     def on_train_batch_end(

@@ -2,7 +2,6 @@
 
 import math
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,7 @@ def train(
         default_root_dir=run_dir,
         plugins=[CheckpointFile()],
         enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
-        enable_progress_bar=sys.stdout.isatty(),
+        enable_progress_bar=False,  # ours is callbacks.progress
     )
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
     batches = epoch_batches(engine, data.train_batches(engine.world_size))

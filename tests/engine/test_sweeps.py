@@ -72,3 +72,15 @@ def test_a_report_is_made_at_any_time(
     assert done.returncode == 0 and "trials, " in done.stdout, done.stderr
     missing = command("sweep_report.py", str(tmp_path), cwd=tmp_path, tiny=False)
     assert missing.returncode == 1 and missing.stderr.startswith(f"error: {tmp_path} holds no trials of a sweep")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_trials_of_other_launchers_are_counted_and_skipped_alike(
+    launcher: str, command: Command, tmp_path: Path
+) -> None:
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason=f"no {launcher} launcher")
+    first = command("train.py", "-m", *SWEEP, "seed=0,-1,1", f"hydra/launcher={launcher}", cwd=tmp_path)
+    assert first.returncode == 1 and "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in first.stdout
+    second = command("train.py", "-m", *SWEEP, "seed=0,1", f"hydra/launcher={launcher}", cwd=tmp_path)
+    assert second.returncode == 0 and "this time: 0 trained, 0 resumed, 2 skipped, 0 failed" in second.stdout
