@@ -53,7 +53,13 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
     """
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
-    receipt: dict[str, Any] = {"identity": identity(plain), "config": plain, "starting_weights": None, "starts": [], "end": None}
+    receipt: dict[str, Any] = {
+        "identity": identity(plain),
+        "config": plain,
+        "starting_weights": None,
+        "starts": [],
+        "end": None,
+    }
     if resume is not None and (Path(resume) / NAME).is_file():
         receipt = read(Path(resume))
         if Path(resume).resolve() != run.resolve():
