@@ -1,0 +1,31 @@
+"""What a terminal shows."""
+
+import io
+
+from rich.console import Console
+
+from maskrcnn.engine.bar import Bar
+
+
+def test_the_lines_fit_into_80_columns_and_print_goes_above_them() -> None:
+    terminal = io.StringIO()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    bar = Bar(console)
+    bar.pace = "121.1 images/s  102.3 min left"
+    bar.losses = "loss 1.234  objectness 0.123  rpn box 0.023  class 0.234  box 0.123  mask 0.345"
+    bar.scores = "mask AP 0.447 after epoch 1, best since the start 0.451"
+    bar.show("epoch 12/12", 3661, 7322)
+    console.print(bar.render())
+    first, second, third = terminal.getvalue().splitlines()
+    assert len(first) == 80 and first.startswith("epoch 12/12 ━━") and "╸" in first
+    assert first.endswith("3661/7322 121.1 images/s  102.3 min left")
+    assert second.rstrip() == bar.losses and third.rstrip() == bar.scores
+    bar.scores = "x" * 100
+    terminal.truncate(0)
+    terminal.seek(0)
+    console.print(bar.render())
+    assert terminal.getvalue().splitlines()[2] == "x" * 79 + "…"
+    bar.start()
+    console.print("epoch 1: mask AP 0.447")
+    bar.stop()
+    assert "epoch 1: mask AP 0.447" in terminal.getvalue()
