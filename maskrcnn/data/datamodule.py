@@ -21,6 +21,7 @@ from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Source
 from maskrcnn.data.transforms import Augmentation, Sample
+from maskrcnn.data.window import WindowLoader
 
 
 class CocoDataModule(LightningDataModule):
@@ -47,6 +48,7 @@ class CocoDataModule(LightningDataModule):
 
     Attributes:
         read: reads the pictures.
+        window: training batches to hand over with the first of them, see `WindowLoader`; 1 for plain batches.
 
     Attributes (after `setup`):
         classes: name of each label.
@@ -97,6 +99,7 @@ class CocoDataModule(LightningDataModule):
         self.root = Path(root)
         self.source = source
         self.read = PictureReader(channels, max_value)
+        self.window = 1
         self.resize = resize
         self.augmentation = Augmentation(transforms, paste, min_visible)
         self.seed = seed
@@ -151,7 +154,11 @@ class CocoDataModule(LightningDataModule):
         rank, world_size = self._rank()
         epoch, batch = self._position(world_size)
         sampler = EpochSampler(self.order, self.batch_size, rank, world_size, epoch, batch * self.batch_size)
-        return self._loader(dataset, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
+        kind: type[DataLoader[Sample]] = DataLoader if self.window == 1 else WindowLoader
+        loader = self._loader(dataset, sampler, self.batch_size, len(sampler) > self.batch_size, kind)
+        if isinstance(loader, WindowLoader):
+            loader.window, loader.limit = self.window, self._limited(world_size)
+        return loader
 
     def train_batches(self, world_size: int) -> int:
         """Batches that one rank trains on in an epoch, known without making a loader."""
@@ -161,7 +168,7 @@ class CocoDataModule(LightningDataModule):
         """All pictures in order."""
         dataset = InstanceDataset(self.val_annotations, self.read, self.seed, self.resize, None)
         sampler = InOrder(len(dataset), *self._rank())
-        return self._loader(dataset, sampler, self.val_batch_size, drop_last=False)
+        return self._loader(dataset, sampler, self.val_batch_size, False, DataLoader)
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """The validation part: COCO's test annotations are not public."""
@@ -178,18 +185,27 @@ class CocoDataModule(LightningDataModule):
         """
         if not self.trainer:
             return 0, 0
-        limit, batches = self.trainer.limit_train_batches, self.train_batches(world_size)
-        batches = min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        batches = self._limited(world_size)
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
         done = int(progress.total.processed)  # over all epochs, and without one that an error interrupted
         if done % max(batches, 1):  # Lightning cannot know that this loader goes on where it was
             warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
         return divmod(done, max(batches, 1))
 
+    def _limited(self, world_size: int) -> int:
+        """Batches of an epoch that Lightning lets pass."""
+        limit, batches = self.trainer.limit_train_batches if self.trainer else 1.0, self.train_batches(world_size)
+        return min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+
     def _loader(
-        self, dataset: InstanceDataset, sampler: Sampler[Address], batch_size: int, drop_last: bool
+        self,
+        dataset: InstanceDataset,
+        sampler: Sampler[Address],
+        batch_size: int,
+        drop_last: bool,
+        kind: type[DataLoader[Sample]],
     ) -> DataLoader[Sample]:
-        return DataLoader(
+        return kind(
             dataset,
             batch_size=batch_size,
             sampler=sampler,

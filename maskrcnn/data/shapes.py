@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from filelock import FileLock
 
 from maskrcnn.data.outline import outline_polygons
 from maskrcnn.data.progress import follow
@@ -58,6 +59,13 @@ class ShapesSource:
             self._check(root)
             return
         root.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(root.parent / f".{root.name}.lock"):  # the processes of a run start at once: one draws
+            self._draw_into(root)
+
+    def _draw_into(self, root: Path) -> None:
+        if root.exists() and any(root.iterdir()):
+            self._check(root)
+            return
         partial = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         try:
             self._write(partial)

@@ -8,7 +8,9 @@ from pytorch_lightning import Trainer
 from rich.console import Console
 
 from maskrcnn.config.build import build
+from maskrcnn.config.launcher import is_main
 from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.engine import ranks
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.report import print_scores
@@ -44,7 +46,7 @@ def evaluate(*, checkpoint: str, override: list[str], output: str | None, plugin
     Raises:
         ValueError: the checkpoint is refused, or its classes are not the data's.
     """
-    console = Console()
+    console = Console(quiet=not is_main())
     restored = restore(checkpoint, override, plugins)
     config = restored.config
     data = build(config["data"], plugins, "data")
@@ -69,8 +71,12 @@ def evaluate(*, checkpoint: str, override: list[str], output: str | None, plugin
     )
     optimizer, schedule = build([config["optimizer"], config["schedule"]], plugins)
     module = MaskRCNNModule(restored.model, optimizer, schedule, config["loss_weights"], 1, 1, {})
-    trainer.validate(module, datamodule=data, verbose=False)
+    ranks.check_pictures(len(data.val_annotations.records), "validation", trainer.world_size)
+    with ranks.together(trainer):
+        trainer.validate(module, datamodule=data, verbose=False)
     scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    if not trainer.is_global_zero:
+        return scores
     per_class = mean_ap.evaluator.per_class()
     print_scores(console, scores, per_class)
     directory = Path(checkpoint).resolve().parent.parent / "evaluation" if output is None else Path(output)

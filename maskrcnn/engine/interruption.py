@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 
+from maskrcnn.config.launcher import is_main
 from maskrcnn.engine import ranks
 from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
@@ -70,11 +71,10 @@ class Interruption(pl.Callback):
             self._stop_if_asked(trainer, pl_module)
 
     def _stop_if_asked(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.received = ranks.highest(
-            self.received
-        )  # they hear of it at different times, and must stop at the same step
-        if not self.received:
+        agreed = ranks.highest(self.received)  # they hear of it at different times, and must stop at the same step
+        if not agreed:  # one that came while they talked is kept for the next time
             return
+        self.received = agreed
         if self.last is not None:
             self.last.write(trainer)
         if trainer.is_global_zero:
@@ -101,4 +101,5 @@ class Interruption(pl.Callback):
             raise KeyboardInterrupt
         self.received = number
         # Not print(): the signal may have come in the middle of one, which cannot be entered twice.
-        os.write(1, b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")
+        if is_main():
+            os.write(1, b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")

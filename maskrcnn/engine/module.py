@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from maskrcnn.data.window import Windowed
 from maskrcnn.engine import ranks
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.optimizer import Optimizer, Schedule
@@ -42,19 +43,28 @@ class MaskRCNNModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
+        self.counts = torch.zeros(len(Losses._fields))  # of the losses of an optimiser step, see `Accumulation`
         self.optimizer, self.schedule, self.loss_weights = optimizer, schedule, loss_weights
         self.total_steps, self.images_per_step, self.content = total_steps, images_per_step, content
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | Windowed, batch_idx: int) -> Tensor:
+        scale = ranks.number()  # because DDP takes the mean of the ranks' gradients
+        exact = isinstance(batch, Windowed)
+        if isinstance(batch, Windowed):
+            scale *= self.trainer.accumulate_grad_batches  # and Lightning that of the micro-batches
+            if batch.window:
+                self.counts = ranks.add(torch.stack([self.model.counts(one) for one in batch.window]).sum(dim=0))
+            batch = batch.batch
         losses: Losses = self.model(batch)
-        everywhere = ranks.add(losses)
-        own = Losses(*(Loss(loss.sum, total.count) for loss, total in zip(losses, everywhere)))
+        sums, counts = ranks.add(torch.stack([torch.stack((loss.sum.detach(), loss.count)) for loss in losses])).T
+        divisors = self.counts if exact else counts
+        own = Losses(*(Loss(loss.sum, divisor) for loss, divisor in zip(losses, divisors)))
         interval: int = getattr(self.trainer, "log_every_n_steps")
         if (self.trainer.global_step + 1) % interval == 0:  # logging each step took 3 % of a small model's time
-            means = mean_losses(everywhere)
+            means = mean_losses(Losses(*map(Loss, sums, counts)))  # of this batch, on all ranks
             logged = {f"train/{name}": loss for name, loss in means.items()}
             self.log_dict({"train/loss": self._weighted(means), **logged}, batch_size=len(batch.images))
-        return self._weighted(mean_losses(own)) * ranks.number()  # because DDP takes the mean of the ranks' gradients
+        return self._weighted(mean_losses(own)) * scale
 
     def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()

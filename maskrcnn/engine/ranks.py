@@ -12,8 +12,6 @@ import torch.distributed as dist
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor
 
-from maskrcnn.structures import Loss, Losses
-
 T = TypeVar("T")
 
 
@@ -28,12 +26,11 @@ def _on_cpu() -> Any:
     return dist.group.WORLD if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
 
 
-def add(losses: Losses) -> Losses:
-    """Sums and counts over the batches of all ranks, without gradients."""
-    total = torch.stack([torch.stack((loss.sum.detach(), loss.count)) for loss in losses])
+def add(values: Tensor) -> Tensor:
+    """The sum of the tensors that the ranks give, alike in shape; in place."""
     if number() > 1:
-        dist.all_reduce(total)
-    return Losses(*(Loss(*pair) for pair in total))
+        dist.all_reduce(values)
+    return values
 
 
 def share(tensors: Iterable[Tensor]) -> None:
@@ -71,6 +68,16 @@ def from_main(value: T) -> T:
     return box[0]
 
 
+def check_pictures(pictures: int, part: str, ranks: int) -> None:
+    """Makes sure that each rank gets a picture: one without would not take part, and the others wait for it.
+
+    Raises:
+        ValueError: there are fewer; `part` says of what.
+    """
+    if pictures < ranks:
+        raise ValueError(f"{pictures} {part} pictures are too few for {ranks} ranks: lower trainer.devices")
+
+
 @contextmanager
 def together(trainer: pl.Trainer) -> Iterator[None]:
     """Within it, an error of one rank ends all those that Lightning started: else they would wait for one another.
@@ -80,8 +87,15 @@ def together(trainer: pl.Trainer) -> Iterator[None]:
     Raises:
         ValueError: another rank is gone.
     """
+    # Before each step Lightning asks rank 0 for a SIGTERM, and the device is waited for; `Interruption` asks all ranks,
+    # on the CPU.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     try:
         yield
+    except SystemExit:
+        if trainer.is_global_zero:
+            raise
+        raise SystemExit(0) from None  # Lightning would kill rank 0 for it, which speaks for all
     except Exception as error:
         launcher = trainer.strategy.launcher
         if isinstance(launcher, _SubprocessScriptLauncher):

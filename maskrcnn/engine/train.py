@@ -16,6 +16,7 @@ from maskrcnn.config.launcher import is_main
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint, ranks
+from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.inspect_data import limits
@@ -64,6 +65,7 @@ def train(
     weights: str | None,
     resume: str | None,
     compile: bool,
+    accumulation: Accumulation,
     optimizer: Optimizer,
     schedule: Schedule,
     loss_weights: dict[str, float],
@@ -81,6 +83,7 @@ def train(
         data: the data set; model: makes the detector from the numbers of classes and of channels.
         weights: file or known name to start from; resume: folder of a run to go on with.
         compile: make one graph of the training step with torch.compile.
+        accumulation: what micro-batches count in a step.
         optimizer, schedule, loss_weights: how it learns.
         trainer: makes Lightning's Trainer from callbacks, logger and folder.
         callbacks, logger: by name; null leaves one out.
@@ -116,6 +119,9 @@ def train(
         enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
         enable_progress_bar=False,  # ours is callbacks.progress
     )
+    ranks.check_pictures(len(data.order), "training", engine.world_size)
+    ranks.check_pictures(len(data.val_annotations.records), "validation", engine.world_size)
+    data.window = accumulation.window(engine.accumulate_grad_batches, detector)
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
     batches = epoch_batches(engine, data.train_batches(engine.world_size))
     steps = total_steps(engine, batches)

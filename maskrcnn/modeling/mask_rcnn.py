@@ -110,6 +110,17 @@ class MaskRCNN(nn.Module):
         mask = self.mask_head.loss(masks, self.mask_head.targets(chosen, targets), chosen)
         return Losses(rpn_objectness, rpn_box, classification, box, mask)
 
+    @torch.no_grad()
+    def counts(self, batch: Batch) -> Tensor:
+        """What `forward` would count for each loss, [5] float32: without the heads, on which no count depends."""
+        targets = self.prepare_targets(batch.targets)
+        features = self.extract(self.normalise(batch.images, batch.image_sizes))
+        output = self.score_anchors(features)
+        rpn_objectness, rpn_box = self.rpn.loss(output, targets, batch.keys)
+        samples = self.sampler(self.rpn.propose(output, batch.image_sizes, training=True), targets, batch.keys)
+        regions, masks = samples.valid.sum(), self.sampler.mask_samples(samples, batch.keys).valid.sum()
+        return torch.stack([count.float() for count in (rpn_objectness.count, rpn_box.count, regions, regions, masks)])
+
     def detect(self, images: Tensor, image_sizes: Tensor) -> Detections:
         """The instances in pictures: images [B, C, H, W] 0..255, any dtype; image_sizes [B, 2] of their content."""
         features = self.extract(self.normalise(images, image_sizes))

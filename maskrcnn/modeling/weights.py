@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from maskrcnn.modeling.layers import FrozenBatchNorm2d
@@ -114,7 +115,9 @@ def fetch(name: str) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
+        with FileLock(f"{path}.lock"):  # the processes of a run start at once: one downloads
+            if not path.is_file():
+                torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
     except (urllib.error.URLError, OSError) as error:
         raise ValueError(
             f"weights={name}: {url} cannot be reached ({error}). Put the file at {path}, or use weights=<file>"

@@ -35,10 +35,12 @@ def shapes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(shapes_root: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts one of the scripts in a folder, as a user does."""
 
-    def begin(script: str, *arguments: str, cwd: Path, tiny: bool = True, **process: Any) -> subprocess.Popen[str]:
+    def begin(
+        script: str, *arguments: str, cwd: Path, tiny: bool = True, python: list[str] = [], **process: Any
+    ) -> subprocess.Popen[str]:
         overrides = [*TINY, f"data.root={shapes_root}"] if tiny else []
         return subprocess.Popen(
-            [sys.executable, str(ROOT / script), *arguments[:1], *overrides, *arguments[1:]],
+            [sys.executable, *python, str(ROOT / script), *arguments[:1], *overrides, *arguments[1:]],
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

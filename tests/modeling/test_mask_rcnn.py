@@ -193,3 +193,10 @@ def test_strict_export_reloads_in_a_fresh_process_without_this_package(
     subprocess.run([sys.executable, "-c", RELOAD, *paths], check=True, cwd=tmp_path)
     for got, expected in zip(torch.load(paths[2]), want, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_counts_are_those_of_the_losses(build_model: BuildModel, make_batch: MakeBatch) -> None:
+    model = build_model()
+    for objects in ([3, 1], [0, 2], [0, 0]):
+        batch = make_batch(objects)
+        assert model.counts(batch).tolist() == [loss.count.item() for loss in model(batch)]

@@ -1,0 +1,53 @@
+from typing import Any
+
+import pytest
+
+from maskrcnn.config.launcher import RANKS, check_sweep, is_main, rank_name, run_name
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*RANKS, "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "main", "name"),
+    [
+        ({}, True, "rank 0"),
+        ({"LOCAL_RANK": "1"}, False, "rank 1"),
+        ({"RANK": "8", "LOCAL_RANK": "0", "GROUP_RANK": "1"}, False, "rank 8"),  # torchrun, the second machine
+        ({"SLURM_PROCID": "3"}, False, "rank 3"),
+        ({"SLURM_PROCID": "0"}, True, "rank 0"),
+    ],
+)
+def test_one_process_is_the_main_one(
+    environment: dict[str, str], main: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    assert (is_main(), rank_name()) == (main, name)
+
+
+def test_runs_are_named_by_their_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_name("now") == "now"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "abc")
+    assert run_name("now") == "abc"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(ValueError, match="add --standalone or --rdzv-id=..., or give run_dir=..."):
+        run_name("now")
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    assert run_name("now") == "job_77_0"
+
+
+@pytest.mark.parametrize("trainer", [{}, {"devices": 1}, {"devices": "1"}, {"devices": [3], "num_nodes": 1}])
+def test_a_sweep_on_one_device_is_fine(trainer: dict[str, Any]) -> None:
+    check_sweep(trainer)
+
+
+@pytest.mark.parametrize("trainer", [{"devices": 2}, {"devices": "auto"}, {"devices": [0, 1]}, {"num_nodes": 2}])
+def test_a_sweep_on_several_devices_is_refused(trainer: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="start each trial by a command of its own"):
+        check_sweep(trainer)
