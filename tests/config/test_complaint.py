@@ -42,8 +42,8 @@ SLIPS = {
     "++model.neck.foo=1": "unknown key 'model.neck.foo'. Known: channels, extra_level, norm, norm_eps.",
     "~optimizer.lr": "'optimizer.lr' is missing: add it to its file, or leave out the ~ that removed it from there",
     # a key that a library takes, but no file gives
-    "trainer.deterministic=true": "unknown key 'trainer.deterministic'. It is not in the files, but can be added: "
-    "+trainer.deterministic=true",
+    "trainer.benchmark=true": "unknown key 'trainer.benchmark'. It is not in the files, but can be added: "
+    "+trainer.benchmark=true",
     "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean deterministic?",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
