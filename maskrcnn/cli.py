@@ -257,3 +257,18 @@ def sweep_report() -> None:
         report(Path(sys.argv[1]))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def replay() -> None:
+    """`python replay.py <black box>`: makes a step whose loss was not finite again, and looks for the reason. Packages
+    of your own that its configuration names follow the file.
+    """
+    from maskrcnn.engine.replay import replay
+
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit("Say which step to make again: python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]")
+    _find_plugins(sys.argv[2:])
+    try:
+        sys.exit(replay(Path(sys.argv[1]), sys.argv[2:]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
