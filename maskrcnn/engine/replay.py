@@ -51,7 +51,7 @@ def replay(path: Path, plugins: list[str]) -> int:
     if bad:
         console.print(f"first bad tensor: {bad[0]}")
         if len(bad) > 1:
-            console.print(f"next: {bad[1]}; and {len(bad) - 2} more after it")
+            console.print(f"next: {bad[1]}{f'; and {len(bad) - 2} more after it' if len(bad) > 2 else ''}")
     else:
         then = next((name for name, found in box["ranges"].items() if Range(**found).non_finite), None)
         where = f"the output of {then} was the first that was not" if then else "a second forward pass was finite too"
