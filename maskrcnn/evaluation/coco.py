@@ -105,13 +105,13 @@ class CocoEvaluator:
         """Precision and recall of what is known so far, computed once."""
         if iou_type not in self._tables:
             images = sorted(self.predictions) or sorted(self.images)
-            detections = self._detections(iou_type)
+            detections = self.detections(iou_type)
             self._tables[iou_type] = make_tables(
                 self.ground_truth, detections, iou_type, images, self.caps, self.backend
             )
         return self._tables[iou_type]
 
-    def _detections(self, iou_type: IouType) -> list[dict[str, Any]]:
+    def detections(self, iou_type: IouType) -> list[dict[str, Any]]:
         """The predictions as entries of COCO's annotations. pycocotools' own `loadRes` fails on an empty list and
         measures masks by the area of their boxes, which moves them between small, medium and large.
         """

@@ -56,7 +56,7 @@ def make_tables(
         # Copies, because pycocotools writes into the annotations that it is given.
         known = {**ground_truth, "annotations": [{**entry} for entry in ground_truth["annotations"]]}
         with contextlib.redirect_stdout(io.StringIO()):
-            slow = COCOeval(_index(known), _index(found), iou_type)
+            slow = COCOeval(index_dataset(known), index_dataset(found), iou_type)
             slow.params.imgIds, slow.params.catIds, slow.params.maxDets = images, labels, caps
             slow.evaluate()
             slow.accumulate()
@@ -65,7 +65,7 @@ def make_tables(
     return Tables(*(np.asarray(tables[name]) for name in Tables._fields))
 
 
-def _index(dataset: dict[str, Any]) -> COCO:
+def index_dataset(dataset: dict[str, Any]) -> COCO:
     """A data set as pycocotools wants it, without a detour over a file."""
     coco = COCO()
     coco.dataset = dataset

@@ -1,12 +1,12 @@
 """Reads the trials of a sweep from their folders."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from maskrcnn.config.identity import BESIDE, essence, identity
 from maskrcnn.config.suggest import keys
+from maskrcnn.engine.curve import curve
 from maskrcnn.sweep.result import Result, read_about, read_result
 
 AVERAGED = ("seed", "data.fold")  # what is repeated to know how sure a mean is
@@ -75,23 +75,6 @@ def varying(trials: list[Trial]) -> list[str]:
             leaves = [key for key in dict.fromkeys(mine + theirs) if not any(k.startswith(f"{key}.") for k in mine)]
             names += [key for key in leaves if trial.value(key) != other.value(key) and key not in names]
     return names
-
-
-def curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
-    """A metric of a run along its steps or epochs; what was done again after an interruption counts once.
-
-    Args:
-        folder: of the run; column: of its metrics; along: the column "step" or "epoch".
-    """
-    earlier = sorted(folder.glob("metrics/metrics_*.csv"), key=lambda path: int(path.stem.partition("_")[2]))
-    points: dict[float, float] = {}
-    for path in [*earlier, folder / "metrics" / "metrics.csv"]:
-        if path.is_file():
-            with path.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    if row.get(column) and row.get(along):
-                        points[float(row[along])] = float(row[column])
-    return sorted(points.items())
 
 
 def _counts(key: str) -> bool:

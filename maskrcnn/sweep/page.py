@@ -3,9 +3,10 @@
 from html import escape
 from pathlib import Path
 
+from maskrcnn.engine.curve import curve
 from maskrcnn.inspection.html import table, write_html
 from maskrcnn.sweep.charts import GREY, Line, colour, lines, parallel_coordinates
-from maskrcnn.sweep.collect import AVERAGED, Trial, curve
+from maskrcnn.sweep.collect import AVERAGED, Trial
 from maskrcnn.sweep.table import Summary, cells, head
 
 STYLE = """

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from maskrcnn.config.run_dir import last_checkpoint
-from maskrcnn.sweep.collect import curve
+from maskrcnn.engine.curve import curve
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
 KINDS = ("bbox/", "segm/")

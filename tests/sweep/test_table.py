@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.sweep.collect import collect, curve
+from maskrcnn.engine.curve import curve
+from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import Result, write_about, write_result
 from maskrcnn.sweep.table import comma_separated, head, markdown, summarise

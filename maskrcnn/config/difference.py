@@ -1,0 +1,120 @@
+"""What to add to one run's command line to get another's configuration."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from omegaconf.errors import OmegaConfBaseException
+
+from maskrcnn.config.identity import BESIDE, essence
+from maskrcnn.config.provenance import Provenance
+from maskrcnn.config.written import written
+
+ROUNDS = 3  # of single keys; the second and third are for keys whose values follow others
+
+
+class Described(NamedTuple):
+    """A run as its folder describes it."""
+
+    config: dict[str, Any]  # resolved
+    overrides: list[str] | None  # of its command line; None where they are not known
+
+
+class Difference(NamedTuple):
+    """How two configurations differ, without what cannot change a result."""
+
+    overrides: list[str] | None  # to add to the first one's command line; None where none leads to the second
+    keys: list[str]  # "key: first -> second" of all that differ
+
+
+def difference(a: Described, b: Described) -> Difference:
+    """The shortest list of overrides that we find from one configuration to another, tried by composing.
+
+    A group's choice stands in it where that saves keys. Chosen first are all groups in which the two differ; then
+    each is left out whose keys alone are no more.
+    """
+    target = essence(b.config)
+    pairs = list(differing(essence(a.config), target))
+    keys = [f"{key}: {_told(old)} -> {_told(new)}" for key, old, new in pairs]
+    if not pairs or a.overrides is None or b.overrides is None:
+        return Difference([] if not pairs else None, keys)
+    given = [line for line in a.overrides if _name(line) not in BESIDE]
+    try:
+        base = _compose(given)
+        choices = _compose([line for line in b.overrides if _name(line) not in BESIDE]).choices
+        if essence(base.plain) != essence(a.config):
+            return Difference(None, keys)
+        groups = [
+            f"{group}={'null' if choice is None else choice}"
+            for group, choice in choices.items()
+            if not group.startswith("hydra/") and base.choices.get(group) != choice
+        ]
+        singles = _singles(given, groups, target)
+        for group in list(groups):
+            fewer = [one for one in groups if one != group]
+            without = _singles(given, fewer, target)
+            if without is not None and (singles is None or len(without) <= len(singles) + 1):
+                groups, singles = fewer, without
+    except (ValueError, OmegaConfBaseException):  # the configuration's files have changed since
+        return Difference(None, keys)
+    return Difference(None if singles is None else groups + singles, keys)
+
+
+def differing(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Keys with other values in two nested mappings, with both; `...` stands where one has none."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in [*a, *(name for name in b if name not in a)]:
+            yield from differing(a.get(name, ...), b.get(name, ...), f"{key}.{name}" if key else str(name))
+    elif a != b or isinstance(a, bool) != isinstance(b, bool):
+        yield key, a, b
+
+
+def _singles(given: list[str], groups: list[str], target: dict[str, Any]) -> list[str] | None:
+    """Overrides of single keys that lead to the target together with some choices; None where they do not."""
+    found: list[str] = []
+    for _ in range(ROUNDS):
+        made = _compose(added(given, groups + found))
+        left = list(differing(essence(made.plain), target))
+        if not left:
+            return found
+        changed = {key for key, _, _ in left}
+        own = [one for one in left if not _follows(made.raw, one[0], changed)]
+        found += [_override(key, old, new) for key, old, new in own or left]
+    made = _compose(added(given, groups + found))
+    return found if essence(made.plain) == target else None
+
+
+def added(given: list[str], more: list[str]) -> list[str]:
+    """A command line with overrides at its end, without those that they replace."""
+    names = {_name(line) for line in more}
+    return [line for line in given if _name(line) not in names] + more
+
+
+def _override(key: str, old: Any, new: Any) -> str:
+    if new is ...:
+        return f"~{key}"
+    return f"{'+' if old is ... else ''}{key}={written(new)}"
+
+
+def _follows(raw: Any, key: str, changed: set[str]) -> bool:
+    """Whether a key takes its value from one that is changed too."""
+    value: Any = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
+                                  key.split("."), raw)  # fmt: skip
+    return isinstance(value, str) and any(f"${{{one}}}" in value for one in changed)
+
+
+@functools.cache
+def _composed(overrides: tuple[str, ...]) -> Provenance:
+    return Provenance(list(overrides))
+
+
+def _compose(overrides: list[str]) -> Provenance:
+    return _composed(tuple(overrides))
+
+
+def _name(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _told(value: Any) -> str:
+    return "absent" if value is ... else written(value)

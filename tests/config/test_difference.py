@@ -1,0 +1,40 @@
+"""Overrides from one configuration to another."""
+
+import pytest
+
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.difference import Described, difference
+
+
+def described(*overrides: str) -> Described:
+    return Described(to_plain(compose(overrides)), list(overrides))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([], ["run_dir=elsewhere", "data.workers=3"], []),  # of no influence
+        ([], ["optimizer.lr=0.01"], ["optimizer.lr=0.01"]),
+        # A choice that explains several keys, and one that explains a single one.
+        ([], ["optimizer=sgd"], ["optimizer=sgd"]),
+        ([], ["neck=fpn", "model.neck.channels=40", "model.neck.norm=batch"], ["model.neck.extra_level=true"]),
+        (["neck=fpn", "model.neck.channels=16"], ["seed=1"], ["neck=fpn_small", "model.neck.channels=40", "seed=1"]),
+        # Followers of a key come with it.
+        ([], ["model.box_head.max_detections=20"], ["model.box_head.max_detections=20"]),
+        (["model.box_head.max_detections=20"], [], ["model.box_head.max_detections=30"]),
+        ([], ["+trainer.benchmark=true", "~callbacks.pictures"], ["~callbacks.pictures", "+trainer.benchmark=true"]),
+        ([], ["data.class_map={round: [circle]}"], ["data.class_map={round: [circle]}"]),
+    ],
+)
+def test_the_shortest_list(a: list[str], b: list[str], expected: list[str]) -> None:
+    found = difference(described(*a), described(*b)).overrides
+    assert found is not None and sorted(found) == sorted(expected)
+
+
+def test_keys_where_it_cannot_be_composed() -> None:
+    other = described("optimizer.lr=0.01")
+    found = difference(described(), other._replace(overrides=None))
+    assert found == (None, ["optimizer.lr: 0.003 -> 0.01"])
+    changed = described()
+    changed.config["optimizer"]["lr"] = 0.5  # as if conf/ had said so then
+    assert difference(changed, other) == (None, ["optimizer.lr: 0.5 -> 0.01"])
