@@ -11,7 +11,7 @@ Id = int | str
 
 def annotation_ids(sources: list[Splits], records: list[Record]) -> list[list[Id | None]]:
     """The id of each object of some training pictures; None for a box that is not in the file as it was read, such as
-    one that was taken from the mask.
+    one that was taken from the mask. Of several with the same box it is the first's.
 
     Reads the annotation files whole: meant for the moment when something went wrong.
 
