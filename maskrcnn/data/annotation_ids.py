@@ -18,15 +18,12 @@ def annotation_ids(sources: list[Splits], records: list[Record]) -> list[list[Id
     Args:
         sources: where the data sets lie; records: the pictures.
     """
-    boxes: dict[Path, dict[tuple[float, ...], list[Id | None]]] = {record.path: {} for record in records}
+    boxes: dict[Path, dict[tuple[float, ...], Id | None]] = {record.path: {} for record in records}
     for source in sources:
         content = read_json(source.train.annotations)
         paths = {entry["id"]: source.train.images / entry["file_name"] for entry in content["images"]}
         for entry in content["annotations"]:
             of_picture = boxes.get(paths[entry["image_id"]])
             if of_picture is not None and not entry.get("iscrowd") and len(entry.get("bbox") or []) == 4:
-                of_picture.setdefault(tuple(map(float, entry["bbox"])), []).append(entry.get("id"))
-    none: list[Id | None] = [None]
-    return [
-        [boxes[record.path].get(tuple(box), none)[0] for box in record.objects.boxes.tolist()] for record in records
-    ]
+                of_picture.setdefault(tuple(map(float, entry["bbox"])), entry.get("id"))
+    return [[boxes[record.path].get(tuple(box)) for box in record.objects.boxes.tolist()] for record in records]
