@@ -1,5 +1,6 @@
 """The command line: composes and checks a configuration, then runs what it describes."""
 
+import argparse
 import functools
 import inspect
 import logging
@@ -270,5 +271,26 @@ def replay() -> None:
     _find_plugins(sys.argv[2:])
     try:
         sys.exit(replay(Path(sys.argv[1]), sys.argv[2:]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def compare() -> None:
+    """`python compare.py runs/a runs/b`: what two runs differ in, and whether their AP does by more than luck."""
+    parser = argparse.ArgumentParser(
+        prog="compare.py",
+        description="Compares two trained runs, or two sides of several runs each (their folders joined by commas).",
+    )
+    parser.add_argument("a", help="folder of a run, or several: runs/a0,runs/a1")
+    parser.add_argument("b", help="the same of the other side")
+    parser.add_argument("plugins", nargs="*", help="packages of your own that their configurations name")
+    given = parser.parse_args()
+    from maskrcnn.engine.compare import compare as compare_runs
+
+    _quieten()
+    _find_plugins(given.plugins)
+    try:
+        a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))
+        compare_runs(a, b, given.plugins)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

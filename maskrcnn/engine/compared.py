@@ -1,0 +1,127 @@
+"""A trained run as `compare.py` reads it: its configuration, its results, and its detections on validation pictures."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from rich.console import Console
+
+from maskrcnn.config.build import build
+from maskrcnn.config.check import check_nodes
+from maskrcnn.config.difference import Described
+from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine import receipt_file
+from maskrcnn.engine.curve import curve
+from maskrcnn.engine.evaluate import evaluate
+from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.results import Result
+
+SAME = 1e-6  # two AP of the same detections
+
+
+class Summary(NamedTuple):
+    """What a run's files say of its course; NaN where they do not."""
+
+    best: dict[str, float]  # highest AP of all validations, by "bbox/AP" and "segm/AP"
+    last: dict[str, float]
+    steps: float
+    hours: float
+
+
+class Compared:
+    """A run's folder.
+
+    Args:
+        folder: with config.yaml, and receipt.json if there is one.
+
+    Raises:
+        ValueError: it is no run's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / "config.yaml"
+        if not path.is_file():
+            raise ValueError(f"there is no {path}; name the folder of a run")
+        self.config: dict[str, Any] = yaml.safe_load(path.read_text())
+        self.receipt = receipt_file.read(folder) if (folder / receipt_file.NAME).is_file() else None
+
+    def described(self) -> Described:
+        """Its configuration and the command line of its last start."""
+        path = self.folder / ".hydra" / "overrides.yaml"
+        if self.receipt is not None:
+            return Described(self.config, self.receipt["starts"][-1]["overrides"])
+        return Described(self.config, yaml.safe_load(path.read_text()) if path.is_file() else None)
+
+    def summary(self) -> Summary:
+        """Its course, from metrics.csv and the receipt."""
+        curves = {f"{kind}/AP": [y for _, y in curve(self.folder, f"{kind}/AP", "step")] for kind in IOU_TYPES}
+        end = (self.receipt or {}).get("end") or {}
+        return Summary(
+            {name: max((y for y in points if not math.isnan(y)), default=math.nan) for name, points in curves.items()},
+            {name: points[-1] if points else math.nan for name, points in curves.items()},
+            end.get("steps", math.nan),
+            end.get("seconds", math.nan) / 3600,
+        )
+
+    def evaluator(self, console: Console, plugins: list[str]) -> CocoEvaluator:
+        """Its detections with their ground truth; evaluates best.ckpt if that was not done since it was written.
+
+        Raises:
+            ValueError: there is no checkpoint, or the detections are not of all validation pictures.
+        """
+        best = self.folder / "checkpoints" / "best.ckpt"
+        file = self.folder / "evaluation" / "detections.json"
+        if not file.is_file() or (best.is_file() and file.stat().st_mtime < best.stat().st_mtime):
+            if not best.is_file():
+                raise ValueError(
+                    f"{self.folder} has neither {file.name} nor {best}: train it, or copy one of them there"
+                )
+            console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
+            evaluate(checkpoint=str(best), override=["trainer.limit_val_batches=1.0"], output=None, plugins=plugins)
+        metrics = json.loads((file.parent / "metrics.json").read_text())
+        console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
+        check_nodes(self.config["data"], "data", plugins)
+        data: CocoDataModule = build(self.config["data"], plugins, "data")
+        data.prepare_data()
+        data.setup("validate")
+        cap = int(self.config["model"]["box_head"]["max_detections"])
+        made = CocoEvaluator(
+            data.val_annotations.ground_truth(), list(data.classes), max_detections=cap, backend="hotcoco"
+        )
+        made.update(_by_picture(json.loads(file.read_text()), data.val_annotations, file))
+        for name, score in made.compute().items():
+            if name in ("bbox/AP", "segm/AP") and abs(score - metrics[name]) > SAME:
+                raise ValueError(
+                    f"{file} gives {name} {score:.4f} on the validation pictures of {self.folder}/config.yaml, but "
+                    f"metrics.json beside it says {metrics[name]:.4f}: it was made on other pictures; delete it, and "
+                    "they are found anew"
+                )
+        return made
+
+
+def _by_picture(entries: list[dict[str, Any]], annotations: CocoAnnotations, file: Path) -> dict[int, list[Result]]:
+    """COCO results with positions instead of the annotation file's ids, by picture; all pictures are there."""
+    pictures = {record.id: position for position, record in enumerate(annotations.records)}
+    labels = {number: label for label, number in enumerate(annotations.category_ids)}
+    found: dict[int, list[Result]] = {position: [] for position in pictures.values()}
+    for entry in entries:
+        if entry["image_id"] not in pictures or entry["category_id"] not in labels:
+            raise ValueError(
+                f"{file} has detections of picture {entry['image_id']}, class {entry['category_id']}, which are not "
+                f"those of the run's validation data {annotations.file}: delete it, and they are found anew"
+            )
+        position = pictures[entry["image_id"]]
+        found[position].append(
+            Result(
+                image_id=position,
+                category_id=labels[entry["category_id"]],
+                bbox=entry["bbox"],
+                score=entry["score"],
+                segmentation=entry["segmentation"],
+            )
+        )
+    return found

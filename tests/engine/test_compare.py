@@ -1,0 +1,117 @@
+"""Two runs side by side."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from maskrcnn.engine.compare import check_same, compare, configuration, surroundings, verdict
+from maskrcnn.engine.compared import Compared
+from maskrcnn.evaluation.bootstrap import Difference
+
+
+@pytest.fixture(scope="module")
+def first(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run, which is evaluated."""
+    folder = tmp_path_factory.mktemp("compared") / "first"
+    shutil.copytree(run, folder)
+    return folder
+
+
+@pytest.fixture
+def other(run: Path, tmp_path: Path) -> Path:
+    """The same run as if it had learnt at another rate, elsewhere."""
+    folder = tmp_path / "other"
+    shutil.copytree(run, folder)
+    receipt = json.loads((folder / "receipt.json").read_text())
+    receipt["starts"][-1]["overrides"].append("optimizer.lr=0.5")
+    receipt["starts"][-1]["hardware"]["threads"] = 64
+    receipt["starts"][-1]["versions"]["torch"] = "1.0"
+    (folder / "receipt.json").write_text(json.dumps(receipt))
+    change(folder, "optimizer", "lr", 0.5)
+    return folder
+
+
+def change(folder: Path, part: str, key: str, value: object) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config[part][key] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_what_differs(run: Path, other: Path) -> None:
+    a, b = Compared(run), Compared(other)
+    assert configuration(a, b) == ["configuration: what a needs on its command line to be b", "  optimizer.lr=0.5"]
+    assert configuration(a, a) == ["configuration: the same"]
+    threads, torch = (json.loads((run / "receipt.json").read_text())["starts"][0][key][name]
+                      for key, name in (("hardware", "threads"), ("versions", "torch")))  # fmt: skip
+    assert surroundings(a, b) == [
+        "code, versions, hardware and data: a -> b",
+        f"  versions.torch: {torch} -> 1.0",
+        f"  hardware.threads: {threads} -> 64",
+    ]
+    assert surroundings(a, a) == ["code, versions, hardware and data: the same"]
+
+
+def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: Path) -> None:
+    (other / "receipt.json").unlink()
+    shutil.rmtree(other / ".hydra", ignore_errors=True)
+    a, b = Compared(run), Compared(other)
+    assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
+    assert configuration(a, b) == [
+        "configuration: cannot be composed again from their command lines; the keys differ",
+        "  optimizer.lr: 0.003 -> 0.5",
+    ]
+
+
+def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare([first], [other], [])
+    output = capsys.readouterr().out
+    assert f"{other} has no detections of its best checkpoint: evaluating {other}/checkpoints/best.ckpt" in output
+    assert "box AP: no difference" in output and "mask AP: no difference" in output
+    evaluated = (other / "evaluation" / "metrics.json").read_text()
+    compare([first, other], [other], [])
+    output = capsys.readouterr().out
+    assert "evaluating" not in output and (other / "evaluation" / "metrics.json").read_text() == evaluated
+    score = json.loads(evaluated)["bbox/AP"]
+    row = next(line for line in output.splitlines() if "box AP " in line)
+    assert row.split("│")[2].strip() == f"{score:.3f}" == row.split("│")[3].strip()
+
+
+def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:
+    compare([first], [other], [])
+    file = other / "evaluation" / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bbox/AP": 0.99}))
+    with pytest.raises(ValueError, match=r"detections\.json gives bbox/AP .* says 0\.9900: it was made on other pictu"):
+        Compared(other).evaluator(Console(quiet=True), [])
+
+
+def test_other_classes_and_pictures_are_refused(first: Path, other: Path) -> None:
+    a, b = Compared(first), Compared(other)
+    truth, same = (each.evaluator(Console(quiet=True), []) for each in (a, b))
+    check_same([a, b], [truth, same])
+    same.ground_truth = {**same.ground_truth, "annotations": same.ground_truth["annotations"][1:]}
+    with pytest.raises(ValueError, match=r"the validation pictures of .* differ: .* data\.fold and data\.fold_seed"):
+        check_same([a, b], [truth, same])
+    same.classes = ["a", "b"]
+    with pytest.raises(ValueError, match=r"the classes of .*first and .*other differ .*; a, b\).*data\.class_map"):
+        check_same([a, b], [truth, same])
+
+
+def test_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no .*config\.yaml; name the folder of a run"):
+        Compared(tmp_path)
+
+
+def test_verdicts() -> None:
+    better = Difference(0.1, 0.3, 0.05, 0.4)
+    assert verdict("box AP", better, False) == (
+        "box AP: b is better by 0.200 (95 %: +0.050 to +0.400), which is more than the luck of the validation pictures"
+    )
+    assert verdict("box AP", Difference(0.3, 0.1, -0.4, 0.1), True) == (
+        "box AP: b is worse by 0.200 (95 %: -0.400 to +0.100), which may be the luck of the validation pictures and of "
+        "the seeds too"
+    )
+    assert verdict("AP", better._replace(a=float("nan")), False) == "AP: no object defines it"
