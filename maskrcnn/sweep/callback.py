@@ -59,4 +59,4 @@ class SweepCallback(Callback):
             return "failed"
         if result.started < self.began:
             return "skipped" if result.status in DONE else "in another process"
-        return "resumed" if result.sessions > 1 else "trained"
+        return "resumed" if result.starts > 1 else "trained"

@@ -17,7 +17,7 @@ class Result(NamedTuple):
     scores: dict[str, float]  # of the last validation, by "bbox/AP", "segm/AP", ...
     seconds: float  # of all its processes until `started` where it runs, until its end otherwise
     commits: list[str]  # of the code that trained it, the first one first
-    sessions: int  # processes that trained it one after another
+    starts: int  # processes that trained it one after another
     started: float  # when the last of them did; seconds since 1970
 
 

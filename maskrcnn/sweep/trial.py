@@ -74,7 +74,7 @@ def _visit(
     earlier = before if resumed else None
     spent = 0.0 if earlier is None else _spent(earlier, last)
     commits = list(dict.fromkeys([*(earlier.commits if earlier else []), commit]))
-    now = Result("running", "", {}, spent, commits, 1 + (earlier.sessions if earlier else 0), time.time())
+    now = Result("running", "", {}, spent, commits, 1 + (earlier.starts if earlier else 0), time.time())
     write_about(folder, about)
     write_result(folder, now)
 

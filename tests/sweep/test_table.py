@@ -25,7 +25,7 @@ def trial(sweep: Path, name: str, backbone: str, seed: int, result: dict[str, An
     }  # fmt: skip
     write_about(folder, about)
     made = {"status": "finished", "reason": "", "scores": {}, "seconds": 360.0, "commits": ["aaa"]}
-    write_result(folder, Result(**{**made, **result}, sessions=1, started=0.0))
+    write_result(folder, Result(**{**made, **result}, starts=1, started=0.0))
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_stopped_trial_goes_on_and_adds_its_time_and_commit(tmp_path: Path) ->
     saved(tmp_path)
     training = Training()
     result = asked(tmp_path, training, "bbb")
-    assert training.resumed == [str(tmp_path)] and result.commits == ["aaa", "bbb"] and result.sessions == 2
+    assert training.resumed == [str(tmp_path)] and result.commits == ["aaa", "bbb"] and result.starts == 2
     assert 100 <= result.seconds < 110
 
 
