@@ -15,6 +15,7 @@ from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -116,13 +117,24 @@ def _train(config: DictConfig) -> float:
     if hydra_config.mode == RunMode.MULTIRUN:
         about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
         result = visit(
-            Path(config.run_dir), about, _commit(), lambda resume: _train_run(config, resume, overrides), _reason
+            Path(config.run_dir),
+            about,
+            _commit(),
+            lambda resume: _train_trial(config, resume, overrides, None),
+            _reason,
         )
         return result.scores.get("segm/AP", float("nan"))
-    return _train_run(config, config.resume, overrides).get("segm/AP", float("nan"))
+    return _train_run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
 
 
-def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> dict[str, float]:
+def _train_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
+    return _train_run(config, resume, overrides, True, told)
+
+
+def _train_run(
+    config: DictConfig, resume: str | None, overrides: list[str], trial: bool, told: Any
+) -> dict[str, float]:
+    """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels
@@ -134,7 +146,7 @@ def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> 
     _find_plugins(plain["plugins"])
     check(plain, train)
     check_channels(plain)
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    if trial:
         check_sweep(plain["trainer"])
     plain["resume"] = resolve(plain["resume"], plain["run_dir"])
     scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
@@ -144,7 +156,25 @@ def _train_run(config: DictConfig, resume: str | None, overrides: list[str]) -> 
         return scores
     if is_main():
         receipt_file.begin(Path(plain["run_dir"]), plain, overrides, plain["resume"])
-    return train(portable(config), **build(plain, plain["plugins"]))
+    parts = build(plain, plain["plugins"])
+    parts["callbacks"]["told"] = told
+    return train(portable(config), **parts)
+
+
+def _search(config: DictConfig) -> None:
+    try:
+        from maskrcnn.sweep.search import search
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"a search needs Optuna, and there is no module {error.name}: pip install -e '.[optuna]'"
+        ) from error
+
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, search)
+    GlobalHydra.instance().clear()  # each trial composes a configuration of its own
+    if not search(_train_trial, _commit(), _reason, **plain):
+        sys.exit(1)
 
 
 def _evaluate(config: DictConfig) -> None:
@@ -226,6 +256,11 @@ def train() -> None:
         _run("verify", _verify)
     else:
         _run("train", _train)
+
+
+def search() -> None:
+    """`python search.py space=...`: trains with the settings that Optuna proposes."""
+    _run("search", _search)
 
 
 def evaluate() -> None:

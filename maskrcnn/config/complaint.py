@@ -101,12 +101,13 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     packages = groups() if config_name == "train" else {}
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
     if config_name != "train":
+        whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")
         if top in groups():
             inside = f"{groups()[top]}.{below}={value}" if below else f"{groups()[top]}.KEY=..."
-            return f"Parts are the checkpoint's; single keys change with 'override=[\"{inside}\"]'"
+            return f"Parts are {whose}'s; single keys change with 'override=[\"{inside}\"]'"
         if key in keys(_without("", "train", [])):
-            return f"Keys of the checkpoint change with 'override=[\"{key}={value}\"]'"
+            return f"Keys of {whose} change with 'override=[\"{key}={value}\"]'"
     elif key in HABITS:
         return HABITS[key]
     elif "/" in key:
