@@ -85,8 +85,10 @@ def search(
     did: Counter[str] = Counter()
     while (taken := _take(study, varied, path, trials, startup_trials, seed)) is not None:
         trial, lock = taken
-        with lock:
+        try:
             did[_do(study, trial, fixed, path, train, commit, reason)] += 1
+        finally:
+            lock.release()
     report(path)
     print("this time: " + ", ".join(f"{did[what]} {what}" for what in DID if did[what] or what in DID[:5]))
     if any(trial.state == TrialState.COMPLETE for trial in study.trials):
