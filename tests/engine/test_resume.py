@@ -111,7 +111,7 @@ def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path
 PLAIN, WINDOWS, OFTEN = (
     ("trainer.accumulate_grad_batches=1", "data.workers=0"),
     ("trainer.accumulate_grad_batches=3", "data.workers=2"),
-    ("trainer.val_check_interval=0.5", "trainer.max_steps=7", "callbacks.ema=null"),
+    ("+trainer.val_check_interval=0.5", "trainer.max_steps=7", "callbacks.ema=null"),
 )
 TERM, USR1, INT = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT
 STOPS = [
