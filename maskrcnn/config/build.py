@@ -18,7 +18,7 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
         key: where the value lies, for messages.
 
     Raises:
-        ValueError: a constructor refuses its values, or a target is not allowed.
+        ValueError: a constructor refuses its values or lacks a package, or a target is not allowed.
     """
     if isinstance(value, list):
         return [build(child, plugins, f"{key}[{i}]") for i, child in enumerate(value)]
@@ -36,5 +36,5 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
         return functools.partial(target, **children)
     try:
         return target(**children)
-    except (TypeError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise ValueError(f"{key}: {error}") from error

@@ -17,6 +17,7 @@ from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.accumulation import Accumulation
+from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.inspect_data import limits
@@ -111,6 +112,7 @@ def train(
     last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
     interruption = Interruption(last)
     chosen = [one for one in (last, interruption) if one is not None] + [one for one in chosen if one is not last]
+    chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
     engine = trainer(
         callbacks=chosen,
         logger=[one for one in logger.values() if one is not None],
