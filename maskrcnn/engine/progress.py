@@ -89,6 +89,12 @@ class Progress(pl.Callback):
                 )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._close()  # there is no teardown then, and the terminal would keep the bar and hide its cursor
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -1,10 +1,12 @@
 """What a terminal shows."""
 
 import io
+from typing import Any
 
 from rich.console import Console
 
 from maskrcnn.engine.bar import Bar
+from maskrcnn.engine.progress import Progress
 
 
 def test_the_lines_fit_into_80_columns_and_print_goes_above_them() -> None:
@@ -29,3 +31,13 @@ def test_the_lines_fit_into_80_columns_and_print_goes_above_them() -> None:
     console.print("epoch 1: mask AP 0.447")
     bar.stop()
     assert "epoch 1: mask AP 0.447" in terminal.getvalue()
+
+
+def test_an_interrupted_run_gives_the_cursor_back() -> None:
+    screen = io.StringIO()
+    progress: Any = Progress(every_n_steps=1)
+    progress.bar = Bar(Console(file=screen, force_terminal=True, width=80))
+    progress.bar.start()
+    progress.on_exception(None, None, KeyboardInterrupt())
+    hide, show = "\x1b[?25l", "\x1b[?25h"
+    assert screen.getvalue().rfind(hide) < screen.getvalue().rfind(show)
