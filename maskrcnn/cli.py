@@ -137,7 +137,7 @@ def _train_run(
     """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
     from maskrcnn.engine.resume import finished, resolve
-    from maskrcnn.engine.rules import check_channels
+    from maskrcnn.engine.rules import check_channels, check_rules
     from maskrcnn.engine.train import train
 
     _quieten()
@@ -146,6 +146,7 @@ def _train_run(
     _find_plugins(plain["plugins"])
     check(plain, train)
     check_channels(plain)
+    check_rules(plain)
     if trial:
         check_sweep(plain["trainer"])
     plain["resume"] = resolve(plain["resume"], plain["run_dir"])

@@ -58,7 +58,10 @@ def configuration(a: Compared, b: Compared) -> list[str]:
     if not found.keys:
         return ["configuration: the same"]
     if found.overrides is None:
-        return ["configuration: cannot be composed again from their command lines; the keys differ", *_list(found.keys)]
+        return [
+            "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
+            *_list(found.keys),
+        ]
     return ["configuration: what a needs on its command line to be b", *_list(found.overrides)]
 
 

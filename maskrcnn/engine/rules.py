@@ -1,6 +1,13 @@
 """Values of different parts of a configuration that must fit together: checked before data is read."""
 
+import math
+import warnings
 from typing import Any
+
+from maskrcnn.engine.optimizer import REFERENCE_BATCH
+
+SGD_RATE = 0.02  # for REFERENCE_BATCH pictures, as in the paper
+FEWEST = 4  # pictures that batch norm needs
 
 
 def check_channels(config: dict[str, Any]) -> None:
@@ -23,3 +30,120 @@ def check_channels(config: dict[str, Any]) -> None:
                 f"model.pixel_std {channels} each, of the training pictures' channels in 0..255, such as "
                 f"model.{name}=[{','.join(['127.5'] * channels)}]; or change data.channels"
             )
+
+
+def check_rules(config: dict[str, Any]) -> None:
+    """Refuses what cannot work, and warns of what people seldom mean, before data is read.
+
+    Args:
+        config: the resolved configuration of a training run.
+
+    Raises:
+        ValueError: of one of `REFUSED`.
+    """
+    for rule in REFUSED:
+        sentence = rule(config)
+        if sentence is not None:
+            raise ValueError(sentence)
+    for rule in DOUBTED:
+        sentence = rule(config)
+        if sentence is not None:
+            warnings.warn(sentence, stacklevel=2)
+
+
+def half_precision(config: dict[str, Any]) -> str | None:
+    """float16 is for GPUs."""
+    precision = str(config["trainer"].get("precision"))
+    if config["trainer"].get("accelerator") != "cpu" or precision not in ("16", "16-mixed", "16-true"):
+        return None
+    return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
+
+
+def canvas_size(config: dict[str, Any]) -> str | None:
+    """A canvas that no resized picture fits on: its longer side has at least the resize's shortest, unless capped."""
+    canvases, resize = config["data"]["canvases"], config["data"]["resize"]
+    if resize["_target_"] != "maskrcnn.data.resize.Resize" or not canvases:
+        return None
+    least = min([*resize["shortest"], resize["longest"]])
+    if max(side for canvas in canvases for side in canvas) >= least:
+        return None
+    return (
+        f"no picture fits on data.canvases={canvases}: data.resize makes sides of {least} and more; give larger "
+        "canvases, data.canvases=[] for any, or a smaller data.resize"
+    )
+
+
+def learning_rate(config: dict[str, Any]) -> str | None:
+    """SGD's linear rule (arXiv 1706.02677): 0.02 for 16 pictures a step, within a factor of 10."""
+    optimizer, trainer = config["optimizer"], config["trainer"]
+    counts = [config["data"]["batch_size"], trainer.get("accumulate_grad_batches", 1), trainer.get("devices", 1),
+              trainer.get("num_nodes", 1)]  # fmt: skip
+    if optimizer["algorithm"]["_target_"] != "torch.optim.SGD" or not all(isinstance(count, int) for count in counts):
+        return None
+    pictures = math.prod(counts)
+    usual = SGD_RATE * pictures / REFERENCE_BATCH
+    rate = optimizer["lr"] * pictures / REFERENCE_BATCH if optimizer["scale_lr"] else optimizer["lr"]
+    if pictures < 1 or usual / 10 < rate < usual * 10:
+        return None
+    advice = f"optimizer.lr={SGD_RATE}" if optimizer["scale_lr"] else "optimizer.scale_lr=true optimizer.lr=0.02"
+    return (
+        f"the learning rate is {rate:.3g} for {pictures} pictures a step, where SGD usually has about {usual:.3g}: "
+        f"{advice} gives that"
+    )
+
+
+def warmup_length(config: dict[str, Any]) -> str | None:
+    """A warm-up that does not end before the run does."""
+    most, warmup = config["trainer"].get("max_steps", -1), config["schedule"].get("warmup_steps", 0)
+    if most <= 0 or warmup < most:
+        return None
+    return (
+        f"schedule.warmup_steps={warmup} is not over within trainer.max_steps={most}, so the learning rate is never "
+        "reached: give a shorter warm-up"
+    )
+
+
+def small_batch_norm(config: dict[str, Any]) -> str | None:
+    """Batch norm over too few pictures to know mean and variance (arXiv 1803.08494, figure 1)."""
+    parts = [part for part in config["model"] if _normalises(config["model"][part])]
+    size = config["data"]["batch_size"]
+    if not parts or size >= FEWEST or config["trainer"].get("sync_batchnorm"):
+        return None
+    return (
+        f"batch norm in model.{', model.'.join(parts)} sees only data.batch_size={size} pictures at a time: take "
+        f"{FEWEST} or more, norm=group there, or norm=frozen with pretrained weights"
+    )
+
+
+def frozen_without_weights(config: dict[str, Any]) -> str | None:
+    """Frozen layers that were never trained."""
+    backbone = config["model"]["backbone"]
+    frozen = ["norm=frozen"] if backbone.get("norm") == "frozen" else []
+    frozen += [f"frozen_stages={backbone['frozen_stages']}"] if backbone.get("frozen_stages") else []
+    if config["weights"] is not None or config["resume"] is not None or not frozen:
+        return None
+    return (
+        f"model.backbone.{' and '.join(frozen)} without weights keeps what was drawn at random: give weights=..., or "
+        "model.backbone.norm=batch model.backbone.frozen_stages=0"
+    )
+
+
+def few_regions(config: dict[str, Any]) -> str | None:
+    """The second stage is to learn from more regions than there are."""
+    regions, wanted = config["model"]["rpn"].get("train_post_nms"), config["model"]["sampler"].get("batch_per_image")
+    if regions is None or wanted is None or regions >= wanted:
+        return None
+    return (
+        f"model.sampler.batch_per_image={wanted} is more than the model.rpn.train_post_nms={regions} regions a "
+        "picture: raise train_post_nms, or lower batch_per_image"
+    )
+
+
+def _normalises(part: Any) -> bool:
+    if not isinstance(part, dict):
+        return False
+    return part.get("norm") == "batch" or any(map(_normalises, part.values()))
+
+
+REFUSED = (half_precision, canvas_size)
+DOUBTED = (learning_rate, warmup_length, small_batch_norm, frozen_without_weights, few_regions)

@@ -61,7 +61,7 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     a, b = Compared(run), Compared(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
     assert configuration(a, b) == [
-        "configuration: cannot be composed again from their command lines; the keys differ",
+        "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
         "  optimizer.lr: 0.003 -> 0.5",
     ]
 

@@ -1,0 +1,87 @@
+"""Values of different parts that do not fit together."""
+
+import warnings
+
+import pytest
+
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.engine.rules import check_rules
+
+SMALL = "batch norm in model.backbone, model.neck, model.box_head, model.mask_head sees only data.batch_size=2 pictures"
+
+
+def refused_or_doubted(*overrides: str) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            check_rules(to_plain(compose(overrides)))
+        except ValueError as error:
+            return [f"error: {error}"]
+    return [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["trainer.precision=16-mixed"],
+            "error: trainer.precision=16-mixed needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed",
+        ),
+        (
+            ["data.canvases=[[128, 160]]"],
+            "error: no picture fits on data.canvases=[[128, 160]]: data.resize makes sides of 192 and more; give "
+            "larger canvases, data.canvases=[] for any, or a smaller data.resize",
+        ),
+        (
+            ["optimizer=sgd", "optimizer.lr=0.2"],
+            "the learning rate is 0.05 for 4 pictures a step, where SGD usually has about 0.005: optimizer.lr=0.02 "
+            "gives that",
+        ),
+        (
+            ["optimizer=sgd", "optimizer.scale_lr=false", "optimizer.lr=0.0005"],
+            "the learning rate is 0.0005 for 4 pictures a step, where SGD usually has about 0.005: "
+            "optimizer.scale_lr=true optimizer.lr=0.02 gives that",
+        ),
+        (
+            ["trainer.max_steps=50"],
+            "schedule.warmup_steps=50 is not over within trainer.max_steps=50, so the learning rate is never "
+            "reached: give a shorter warm-up",
+        ),
+        (
+            ["data.batch_size=2"],
+            f"{SMALL} at a time: take 4 or more, norm=group there, or norm=frozen with pretrained weights",
+        ),
+        (
+            ["model.backbone.norm=frozen", "model.backbone.frozen_stages=2"],
+            "model.backbone.norm=frozen and frozen_stages=2 without weights keeps what was drawn at random: give "
+            "weights=..., or model.backbone.norm=batch model.backbone.frozen_stages=0",
+        ),
+        (
+            ["model.sampler.batch_per_image=101"],
+            "model.sampler.batch_per_image=101 is more than the model.rpn.train_post_nms=100 regions a picture: "
+            "raise train_post_nms, or lower batch_per_image",
+        ),
+    ],
+)
+def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
+    assert refused_or_doubted(*overrides) == [message]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["experiment=coco_r50_fpn_1x", "data.root=x", "trainer=gpu", "trainer.devices=8"],
+        ["experiment=coco_r50_fpn_1x", "data.root=x", "trainer.devices=auto", "optimizer.lr=9"],  # not known how many
+        ["debug=fast"],
+        ["optimizer=sgd", "optimizer.lr=0.19"],
+        ["trainer=gpu", "trainer.precision=16-mixed"],
+        ["trainer.precision=bf16-mixed"],
+        ["data.batch_size=2", "trainer.sync_batchnorm=true"],
+        ["data.canvases=[[160, 192]]"],
+        ["model.backbone.norm=frozen", "weights=some.pt"],
+        ["trainer.max_steps=51"],
+    ],
+)
+def test_what_is_usual_passes(overrides: list[str]) -> None:
+    assert refused_or_doubted(*overrides) == []
