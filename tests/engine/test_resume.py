@@ -107,12 +107,18 @@ def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path
     assert differences(whole, tmp_path / "run") == []
 
 
-# Optimiser steps of one epoch: 4; 2 of 3 + 1 batches; validations after each 2 batches, and an end within an epoch.
-PLAIN, WINDOWS, OFTEN = (
+# Optimiser steps of one epoch: 4; 2 of 3 + 1 batches; 4, validations after each 2, and an end within an epoch; 3 of
+# 3 + 3 + 2 batches whose losses are put together.
+PLAIN, WINDOWS, OFTEN, EXACT = (
     ("trainer.accumulate_grad_batches=1", "data.workers=0"),
     ("trainer.accumulate_grad_batches=3", "data.workers=2"),
     ("+trainer.val_check_interval=0.5", "trainer.max_steps=7", "callbacks.ema=null"),
-)
+    (
+        "trainer.accumulate_grad_batches=3", "accumulation.exact=true", "data.batch_size=2", "data.workers=2",
+        "model.backbone.norm=group", "model.neck.norm=null", "model.mask_head.norm=null",
+        "model.box_head.trunk.norm=null",
+    ),
+)  # fmt: skip
 TERM, USR1, INT = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT
 STOPS = [
     (PLAIN, [("step", n, TERM) for n in (1, 2, 4, 5, 7, 8)]),
@@ -122,6 +128,10 @@ STOPS = [
     (WINDOWS, [("batch", n, None) for n in (2, 3, 4, 6)] + [("validated", 2, TERM), ("validated", 5, None)]),
     (OFTEN, [("step", n, TERM) for n in (1, 2, 3, 4, 6)]),
     (OFTEN, [("step", 3, None), ("validated", 2, None), ("validated", 4, TERM), ("validated", 9, TERM)]),
+    (
+        EXACT,
+        [("step", n, TERM) for n in (1, 2, 4, 5)] + [("batch", 4, None), ("batch", 8, TERM), ("validated", 2, None)],
+    ),
 ]
 
 
