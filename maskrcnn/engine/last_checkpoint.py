@@ -37,6 +37,7 @@ class LastCheckpoint(pl.Callback):
         self.every_n_steps, self.every_n_minutes = every_n_steps, every_n_minutes
         self.validating = self.finished = False
         self.written: Position | None = None
+        self.scores: dict[str, float] = {}
         self.step, self.time = 0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -84,11 +85,12 @@ class LastCheckpoint(pl.Callback):
         position.write(checkpoint["loops"]["fit_loop"])
         rows = next((one.rows for one in trainer.loggers if isinstance(one, MetricsFile)), 0)
         scores = {name: float(value) for name, value in trainer.callback_metrics.items() if "/AP" in name}
+        self.scores = scores or self.scores  # after going on, those of before until the next validation
         checkpoint["progress"] = {
             "position": position._asdict(),
             "finished": self.finished,
             "metrics_rows": rows,
-            "scores": scores if self.finished else {},
+            "scores": self.scores,
             "threads": torch.get_num_threads(),
         }
 
@@ -96,6 +98,7 @@ class LastCheckpoint(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self.written = Position(**checkpoint["progress"]["position"])
+        self.scores = checkpoint["progress"]["scores"]
 
     def _position(self, trainer: pl.Trainer) -> Position:
         done: Any = trainer.fit_loop.epoch_loop.batch_progress.total
