@@ -1,8 +1,11 @@
 """Values of different parts of a configuration that must fit together: checked before data is read."""
 
 import math
+import os
 import warnings
 from typing import Any
+
+import torch
 
 from maskrcnn.engine.optimizer import REFERENCE_BATCH
 
@@ -70,6 +73,21 @@ def canvas_size(config: dict[str, Any]) -> str | None:
     return (
         f"no picture fits on data.canvases={canvases}: data.resize makes sides of {least} and more; give larger "
         "canvases, data.canvases=[] for any, or a smaller data.resize"
+    )
+
+
+def narrow_shortcut(config: dict[str, Any]) -> str | None:
+    """Where torch 2.13's oneDNN writes beyond its memory: the backward of a 1x1 convolution of stride 2 with 8 channels
+    or fewer, with AVX-512. 12 and more were sound.
+    """
+    backbone = config["model"]["backbone"]
+    if backbone.get("block") != "basic" or backbone["width"] > 8 or config["trainer"].get("accelerator") != "cpu":
+        return None
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or "ONEDNN_MAX_CPU_ISA" in os.environ:
+        return None
+    return (
+        f"model.backbone.width={backbone['width']} makes torch crash on this CPU (oneDNN with AVX-512): give 12 or more, "
+        "or set ONEDNN_MAX_CPU_ISA=AVX2 in the environment"
     )
 
 
@@ -145,5 +163,5 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (half_precision, canvas_size)
+REFUSED = (half_precision, canvas_size, narrow_shortcut)
 DOUBTED = (learning_rate, warmup_length, small_batch_norm, frozen_without_weights, few_regions)

@@ -85,3 +85,15 @@ def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
 )
 def test_what_is_usual_passes(overrides: list[str]) -> None:
     assert refused_or_doubted(*overrides) == []
+
+
+def test_a_narrow_backbone_is_refused_where_torch_would_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    assert refused_or_doubted("model.backbone.width=8") == [
+        "error: model.backbone.width=8 makes torch crash on this CPU (oneDNN with AVX-512): give 12 or more, or set "
+        "ONEDNN_MAX_CPU_ISA=AVX2 in the environment"
+    ]
+    assert refused_or_doubted("model.backbone.width=12") == []
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert refused_or_doubted("model.backbone.width=8") == []
