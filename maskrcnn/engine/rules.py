@@ -86,8 +86,8 @@ def narrow_shortcut(config: dict[str, Any]) -> str | None:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or "ONEDNN_MAX_CPU_ISA" in os.environ:
         return None
     return (
-        f"model.backbone.width={backbone['width']} makes torch crash on this CPU (oneDNN with AVX-512): give 12 or more, "
-        "or set ONEDNN_MAX_CPU_ISA=AVX2 in the environment"
+        f"model.backbone.width={backbone['width']} makes torch crash on this CPU (oneDNN with AVX-512): give 12 or "
+        "more, or set ONEDNN_MAX_CPU_ISA=AVX2 in the environment"
     )
 
 
