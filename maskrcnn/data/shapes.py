@@ -28,7 +28,9 @@ PLAIN_PNG += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 class ShapesSource:
     """Writes circles, squares, triangles and stars on textured ground, once; the same pictures for the same seeds.
 
-    Below the root lie `train/*.png`, `train.json`, `val/*.png`, `val.json` and `shapes.json` with the parameters.
+    Below the root lie `train/*.png`, `train.json`, `val/*.png`, `val.json` and `shapes.json` with the parameters. A root
+    that holds shapes of other parameters stays as it is: these are drawn beside it, into a folder named by their
+    numbers, such as shapes_100_20_1_2.
 
     Args:
         train_pictures, val_pictures: how many to draw, at least 1.
@@ -53,14 +55,15 @@ class ShapesSource:
         """Draws the data set if it is not there. It appears as a whole or not at all.
 
         Raises:
-            ValueError: `root` holds something else: shapes of other parameters, or foreign files.
+            ValueError: the folder holds something else: foreign files, or shapes of another version.
         """
-        if root.exists() and any(root.iterdir()):
-            self._check(root)
+        place = self._place(root)
+        if place.exists() and any(place.iterdir()):
+            self._check(place)
             return
         root.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(root.parent / f".{root.name}.lock"):  # the processes of a run start at once: one draws
-            self._draw_into(root)
+            self._draw_into(self._place(root))  # a run of other parameters may have drawn into the root meanwhile
 
     def _draw_into(self, root: Path) -> None:
         if root.exists() and any(root.iterdir()):
@@ -79,7 +82,16 @@ class ShapesSource:
             shutil.rmtree(partial, ignore_errors=True)
 
     def splits(self, root: Path) -> list[Splits]:
-        return [Splits(Split(root / "train", root / "train.json"), Split(root / "val", root / "val.json"))]
+        place = self._place(root)
+        return [Splits(Split(place / "train", place / "train.json"), Split(place / "val", place / "val.json"))]
+
+    def _place(self, root: Path) -> Path:
+        """The folder of these shapes."""
+        file = root / PARAMETERS
+        if not file.is_file() or json.loads(file.read_text()) == self.parameters:
+            return root
+        numbers = [str(value) for key, value in self.parameters.items() if key != "version"]
+        return root.with_name("_".join([root.name, *numbers]))
 
     def _check(self, root: Path) -> None:
         if not (root / PARAMETERS).is_file():

@@ -77,12 +77,27 @@ def test_written_once(shapes_root: Path, shapes_source: ShapesSource) -> None:
     assert (shapes_root / "train.json").stat().st_mtime_ns == before
 
 
-def test_other_parameters_are_refused(shapes_root: Path) -> None:
-    other = ShapesSource(train_pictures=41, val_pictures=10, train_seed=5, val_seed=4)
+def test_other_parameters_are_drawn_beside(shapes_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "shapes"
+    first, second = (ShapesSource(train_pictures=number, val_pictures=1, train_seed=5, val_seed=4) for number in (2, 3))
+    for source in (first, second, first, second):
+        source.prepare(root)
+    drawn = {source: source.splits(root)[0].train for source in (first, second)}
+    assert drawn[first].annotations == root / "train.json"
+    assert drawn[second].annotations == tmp_path / "shapes_3_1_5_4" / "train.json"
+    assert [len(list(drawn[source].images.iterdir())) for source in (first, second)] == [2, 3]
+    assert (drawn[second].images / "000001.png").read_bytes() == (shapes_root / "train" / "000001.png").read_bytes()
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    source = ShapesSource(train_pictures=1, val_pictures=1, train_seed=5, val_seed=4)
+    for folder in (tmp_path / "shapes", tmp_path / "shapes_1_1_5_4"):
+        folder.mkdir()
+        (folder / "shapes.json").write_text(json.dumps({**source.parameters, "version": 0}))
     with pytest.raises(
-        ValueError, match=r"'train_pictures': 40.*asks for.*41.*delete that directory, or set data\.root"
+        ValueError, match=r"shapes_1_1_5_4 holds shapes drawn with .*'version': 0.*delete that directory"
     ):
-        other.prepare(shapes_root)
+        source.prepare(tmp_path / "shapes")
 
 
 def test_foreign_directory_is_refused(tmp_path: Path, shapes_source: ShapesSource) -> None:
