@@ -65,3 +65,8 @@ def test_mistakes_end_in_one_sentence(
     done = command("convert_data.py", *arguments, cwd=tmp_path, tiny=False)
     assert done.returncode != 0 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "a.json").exists()
+
+
+def test_help_says_that_yolo_gets_one_split_a_folder(command: Command, tmp_path: Path) -> None:
+    done = command("convert_data.py", "--help", cwd=tmp_path, tiny=False)
+    assert "to=yolo writes one split into one folder, called train in its data.yaml; write.split=val" in done.stdout

@@ -20,7 +20,7 @@ CIRCLE_POINTS = 128  # of the polygon in place of a circle; its area is 0.04 % l
 
 
 def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
-    """Reads a folder of LabelMe files; folders in it are not looked into.
+    """Reads a folder of LabelMe files and the folders in it, as LabelMe opens them; not those that begin with a dot.
 
     Polygons, rectangles, circles and masks become objects, other shapes (points, lines) are left out. Shapes of one
     label and one group_id are one object, as in LabelMe's own converters. Sizes are those of the JSON files (LabelMe
@@ -34,7 +34,8 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
     Raises:
         ValueError: a file is not LabelMe's, or broken; or its picture is missing or has another size.
     """
-    files = sorted(source.glob("*.json"))
+    present = sorted(path for path in source.rglob("*") if not _hidden(path.relative_to(source)))
+    files = [path for path in present if path.suffix == ".json"]
     if not files:
         raise ValueError(f"source={source}: no JSON file in this folder; LabelMe writes one for each picture")
     parsed = {file: _parse(file) for file in files}
@@ -50,11 +51,21 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
         if other != file:
             raise ValueError(f"{other} and {file} are both for {path}: keep one, or merge their shapes")
         size = _size(file, entry, path)
-        pictures.append(annotate(path, size, _regions(file, entry["shapes"], names, size, findings), findings))
-    bare = sorted(p.name for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.resolve() not in owners)
+        where = file.relative_to(source).as_posix()
+        regions = _regions(file, where, entry["shapes"], names, size, findings)
+        pictures.append(annotate(path, size, regions, findings))
+    bare = [
+        path.relative_to(source).as_posix()
+        for path in present
+        if path.suffix.lower() in SUFFIXES and path.resolve() not in owners
+    ]
     if bare:
         findings["pictures without a JSON file: left out"] = bare
     return Annotated(source, names, pictures, findings)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)  # such as the copies in .ipynb_checkpoints
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -64,7 +75,7 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file} is not JSON, or broken ({error}): copy or save it again, or remove it") from error
     shapes = entry.get("shapes") if isinstance(entry, dict) else None
     if not isinstance(shapes, list) or not isinstance(entry.get("imagePath"), str):
-        raise ValueError(f"{file} has no 'shapes' and 'imagePath', so it is not of LabelMe: move it to another folder")
+        raise ValueError(f"{file} has no 'shapes' and 'imagePath', so it is not of LabelMe: move it out of the source")
     for index, shape in enumerate(shapes):
         points = shape.get("points") if isinstance(shape, dict) else None
         if not isinstance(points, list) or not isinstance(shape.get("label"), str) or not all(map(_is_point, points)):
@@ -99,25 +110,26 @@ def _size(file: Path, entry: dict[str, Any], path: Path) -> tuple[int, int]:
 
 
 def _regions(
-    file: Path, shapes: list[dict[str, Any]], classes: tuple[str, ...], size: tuple[int, int], findings: Findings
+    file: Path,
+    where: str,
+    shapes: list[dict[str, Any]],
+    classes: tuple[str, ...],
+    size: tuple[int, int],
+    findings: Findings,
 ) -> list[Region]:
-    """The shapes of one file as objects, those of a group joined."""
+    """The shapes of one file, which findings call `where`, as objects, those of a group joined."""
     groups: dict[Any, list[Any]] = defaultdict(list)
     for index, shape in enumerate(shapes):
         kind, label, group = shape.get("shape_type") or "polygon", shape["label"], shape.get("group_id")
         if label not in classes:
-            findings.setdefault(f"shapes with the label {label!r}, which is not in classes: left out", []).append(
-                file.name
-            )
+            findings.setdefault(f"shapes with the label {label!r}, which is not in classes: left out", []).append(where)
             continue
         segmentation = _segmentation(f"{file}, shape {index}", kind, shape, size)
         if segmentation is None:
-            findings.setdefault(f"shapes of type {kind}: left out", []).append(file.name)
+            findings.setdefault(f"shapes of type {kind}: left out", []).append(where)
             continue
         groups[label, f"shape {index}" if group is None else ("group", group)].append(segmentation)
-    return [
-        Region(classes.index(label), _join(members, size), False, file.name) for (label, _), members in groups.items()
-    ]
+    return [Region(classes.index(label), _join(members, size), False, where) for (label, _), members in groups.items()]
 
 
 def _segmentation(where: str, kind: str, shape: dict[str, Any], size: tuple[int, int]) -> Any:

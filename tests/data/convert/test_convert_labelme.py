@@ -130,6 +130,27 @@ def test_the_picture_is_found_by_a_path_of_another_system_and_sizes_may_lack(
     assert annotated.pictures[0].path.resolve() == folder.parent.resolve() / "photos" / "a.png"
 
 
+def test_folders_in_the_folder_are_read_too(
+    write: Write, picture: Callable[[Path], Path], through_coco: Callable[[Annotated], CocoAnnotations]
+) -> None:
+    folder = write([shape("cat", SQUARE)])
+    for place in ("day/two", ".ipynb_checkpoints"):  # the second is skipped: its copy would be refused
+        (folder / place).mkdir(parents=True)
+        (folder / place / "a.json").write_bytes((folder / "a.json").read_bytes())
+    for name in ("a.png", "new.png"):
+        picture(folder / "day" / "two" / name)
+    entry = {"shapes": [shape("dog", SQUARE), shape("cow", [[1, 1]], "point")], "imagePath": "a.png"}
+    (folder / "day" / "two" / "a.json").write_text(json.dumps(entry))
+    annotated = read_labelme(folder, classes=None)
+    assert annotated.findings == {
+        "shapes of type point: left out": ["day/two/a.json"],
+        "pictures without a JSON file: left out": ["day/two/new.png"],
+    }
+    records = through_coco(annotated).records
+    assert [record.path.relative_to(folder).as_posix() for record in records] == ["a.png", "day/two/a.png"]
+    assert [record.objects.labels.tolist() for record in records] == [[0], [2]]  # cat, dog
+
+
 def test_two_files_for_one_picture_are_refused(write: Write) -> None:
     write([shape("cat", SQUARE)])
     folder = write([shape("cat", SQUARE)], "b", imagePath="a.png")
@@ -159,8 +180,10 @@ def test_broken_files_are_named(write: Write, shapes: list[Any], changes: dict[s
 def test_folders_without_labels_and_broken_json_are_refused(write: Write, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no class; name one class or more"):
         read_labelme(write([]), classes=None)
+    other = tmp_path / "other"
+    other.mkdir()
     with pytest.raises(ValueError, match="no JSON file in this folder"):
-        read_labelme(tmp_path, classes=None)
-    (tmp_path / "a.json").write_bytes(b'{"shapes": [')
+        read_labelme(other, classes=None)
+    (other / "a.json").write_bytes(b'{"shapes": [')
     with pytest.raises(ValueError, match=r"a\.json is not JSON, or broken"):
-        read_labelme(tmp_path, classes=None)
+        read_labelme(other, classes=None)

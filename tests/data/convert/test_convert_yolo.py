@@ -160,3 +160,20 @@ def test_to_coco_and_back_gives_the_same_numbers(plain: Path, tmp_path: Path) ->
         again = read_yolo(out, split="val")
         assert again.classes == annotated.classes
         assert [p.objects for p in again.pictures] == [p.objects for p in read_yolo(plain, split=None).pictures]
+
+
+def test_one_data_yaml_names_splits_that_were_written_apart(plain: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_yolo(read_yolo(plain, split=None), tmp_path / "yolo" / split, split=split, pictures="copy")
+    entry = {
+        "path": str(tmp_path / "yolo"),
+        "train": "train/images",
+        "val": "val/images",
+        "names": ["cat", "guide dog"],
+    }
+    (tmp_path / "yolo" / "data.yaml").write_text(yaml.safe_dump(entry))
+    for split in ("train", "val"):
+        again = read_yolo(tmp_path / "yolo", split=split)
+        folder = tmp_path / "yolo" / split / "images" / "images"
+        assert [picture.path for picture in again.pictures] == [folder / "a.png", folder / "b.PNG"]
+        assert [found.label for found in again.pictures[0].objects] == [0, 1]
