@@ -28,8 +28,8 @@ PLAIN_PNG += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 class ShapesSource:
     """Writes circles, squares, triangles and stars on textured ground, once; the same pictures for the same seeds.
 
-    Below the root lie `train/*.png`, `train.json`, `val/*.png`, `val.json` and `shapes.json` with the parameters. A root
-    that holds shapes of other parameters stays as it is: these are drawn beside it, into a folder named by their
+    Below the root lie `train/*.png`, `train.json`, `val/*.png`, `val.json` and `shapes.json` with the parameters. A
+    root that holds shapes of other parameters stays as it is: these are drawn beside it, into a folder named by their
     numbers, such as shapes_100_20_1_2.
 
     Args:
