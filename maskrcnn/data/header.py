@@ -1,7 +1,8 @@
-"""Sizes of pictures from the first bytes of their files."""
+"""Sizes and channels of pictures from the first bytes of their files."""
 
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -10,14 +11,39 @@ from maskrcnn.data.tiff import MAGIC, read_tiff_header
 
 TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats whose EXIF entry OpenCV follows
 
+PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; not of a palette
+
 Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; only headers and label maps are read.
 
 Size = tuple[int, int]  # height, width
 
 
+class Header(NamedTuple):
+    """What a file says of its pixels."""
+
+    shown: Size  # as viewers and `PictureReader` show it, turned as its EXIF entry says
+    stored: Size  # as it would be without that entry
+    channels: int | None  # None where that needs the pixels, or a decoder's word
+    opacity: bool  # whether the last of them is that
+
+    def suits(self, channels: int) -> bool:
+        """Whether `PictureReader` may take it for `data.channels`, as far as the header tells."""
+        if self.channels is None:
+            return True
+        return self.channels - self.opacity in (1, 3) if channels == 3 else self.channels == channels
+
+
 def read_sizes(path: Path) -> tuple[Size, Size]:
-    """Heights and widths of a picture: as viewers and `read_picture` show it, turned as its EXIF entry says; and as it
-    would be without that entry.
+    """Heights and widths of a picture, `shown` and `stored` of its header.
+
+    Raises:
+        ValueError: of `read_header`.
+    """
+    return read_header(path)[:2]
+
+
+def read_header(path: Path) -> Header:
+    """The header of a picture.
 
     No pixel is decoded. For the same reason, an EXIF entry that a PNG holds after its pixels is not seen.
 
@@ -26,22 +52,29 @@ def read_sizes(path: Path) -> tuple[Size, Size]:
     """
     broken = f"{path} is not a picture, or broken: replace it, or remove it and its annotations"
     with path.open("rb") as file:
-        tiff = file.read(4) in MAGIC
-    if tiff:  # Pillow does not read those of five channels
-        header = read_tiff_header(path)
-        if header is None:
+        start = file.read(26)
+    if start[:4] in MAGIC:  # Pillow does not read those of five channels
+        tiff = read_tiff_header(path)
+        if tiff is None:
             raise ValueError(broken)
-        height, width, orientation = header
-        return ((width, height) if orientation >= 5 else (height, width)), (height, width)
+        height, width = tiff.height, tiff.width
+        shown = (width, height) if tiff.orientation >= 5 else (height, width)
+        return Header(shown, (height, width), tiff.channels, tiff.opacity)
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            form, entry = picture.format, picture.info.get("exif")
+            form, entry, mode = picture.format, picture.info.get("exif"), picture.mode
+            keyed = "transparency" in picture.info  # a colour that is transparent: the decoder adds a channel
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(broken) from error
-    if form in TURNED and entry and _orientation(entry) >= 5:
-        return (width, height), (height, width)
-    return (height, width), (height, width)
+    channels = None
+    if form == "PNG" and not keyed:
+        channels = PNG_CHANNELS.get(start[25])
+    elif form in ("JPEG", "MPO"):
+        channels = {"L": 1, "RGB": 3}.get(mode)
+    turned = form in TURNED and entry and _orientation(entry) >= 5
+    shown = (width, height) if turned else (height, width)
+    return Header(shown, (height, width), channels, channels in (2, 4))
 
 
 def _orientation(entry: bytes) -> int:

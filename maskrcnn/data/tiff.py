@@ -7,6 +7,7 @@ returns wrong pixels without an error where 16-bit samples lie in planes of thei
 import io
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -44,12 +45,25 @@ def read_tiff(data: bytes, path: Path) -> Stored | None:
         return None
 
 
-def read_tiff_header(path: Path) -> tuple[int, int, int] | None:
-    """Height and width of a TIFF as stored, and its orientation, 1..8 of EXIF; None if the file is broken."""
+class TiffHeader(NamedTuple):
+    """What a TIFF says of its pixels."""
+
+    height: int  # as stored
+    width: int
+    orientation: int  # 1..8 of EXIF
+    channels: int | None  # None where they are inks, chroma or a palette
+    opacity: bool  # whether the last one is that
+
+
+def read_tiff_header(path: Path) -> TiffHeader | None:
+    """What `read_tiff` would find; None if the file is broken."""
     try:
         with tifffile.TiffFile(path) as file:
-            first = _whole(file)[0]
-            return first.imagelength, first.imagewidth, _orientation(first)
+            pages, alpha = _channels(_whole(file))
+            first = pages[0]
+            known = all(map(_is_direct, pages))
+            channels = sum(page.samplesperpixel for page in pages) if known else None
+            return TiffHeader(first.imagelength, first.imagewidth, _orientation(first), channels, alpha > 0)
     except Exception:  # as in `read_tiff`
         return None
 
@@ -60,12 +74,9 @@ class _Unreadable(Exception):
 
 def _decode(data: bytes) -> Stored:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        whole = _whole(file)
-        first = whole[0]
-        pages = [page for page in whole if page.shape == first.shape]
+        pages, alpha = _channels(_whole(file))
+        first = pages[0]
         orientation = _orientation(first)
-        declared = [int(kind) for kind in first.extrasamples]
-        alpha = declared[0] if len(pages) == len(declared) == 1 else 0
         if all(map(_is_plain, pages)):
             return Stored(np.concatenate([_pixels(page) for page in pages], axis=2), orientation, alpha)
         if len(pages) > 1 or first.index != 0 or not _suits_opencv(first):
@@ -83,14 +94,25 @@ def _whole(file: tifffile.TiffFile) -> list[TiffPage]:
     return [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
 
 
+def _channels(whole: list[TiffPage]) -> tuple[list[TiffPage], int]:
+    """The pages that become channels, and `alpha` of `Stored`."""
+    pages = [page for page in whole if page.shape == whole[0].shape]
+    declared = [int(kind) for kind in whole[0].extrasamples]
+    return pages, declared[0] if len(pages) == len(declared) == 1 else 0
+
+
 def _orientation(page: TiffPage) -> int:
     return int(page.tags.valueof(ORIENTATION, default=1))
 
 
+def _is_direct(page: TiffPage) -> bool:
+    """Whether a page's samples are what they seem: no palette, no inks, no chroma."""
+    return page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB) or page.samplesperpixel > 4
+
+
 def _is_plain(page: TiffPage) -> bool:
-    """Whether tifffile reads a page, and its samples are what they seem: no palette, no inks, no chroma."""
-    plain = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB) or page.samplesperpixel > 4
-    return plain and page.bitspersample in (8, 16, 32, 64) and page.compression in TIFF.DECOMPRESSORS
+    """Whether tifffile reads a page, too."""
+    return _is_direct(page) and page.bitspersample in (8, 16, 32, 64) and page.compression in TIFF.DECOMPRESSORS
 
 
 def _pixels(page: TiffPage) -> np.ndarray:

@@ -1,32 +1,34 @@
 """Headers of all pictures against their annotations, before a run instead of in its middle."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from maskrcnn.data.coco import cache_folder
 from maskrcnn.data.fingerprint import files_state
-from maskrcnn.data.header import read_sizes
+from maskrcnn.data.header import read_header
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Records
 
 
-def check_headers(records: Records, annotations: Path) -> None:
-    """Makes sure that every picture is one, of the size that its annotations are for, turned by its EXIF entry or not.
+def check_headers(records: Records, annotations: Path, channels: int) -> None:
+    """Makes sure that every picture is one, of the size that its annotations are for, turned by its EXIF entry or not,
+    and of the right number of channels, where its header tells.
 
     That all were sound is kept in the cache until a file changes.
 
     Args:
-        records: pictures to look at; annotations: their file, for the message.
+        records: pictures to look at; annotations: their file, for the message; channels: `data.channels`.
 
     Raises:
         ValueError: some are not; the message names the first of them.
     """
     paths = [records.images / name for name in records.names()]
-    known = cache_folder("headers") / files_state(f"{records.file.name} {records.images.resolve()}", paths)
+    known = cache_folder("headers") / files_state(f"{records.file.name} {records.images.resolve()} {channels}", paths)
     if known.exists():
         return
     with ThreadPoolExecutor() as pool:
-        found = pool.map(_problem, paths, records.sizes.tolist())
+        found = pool.map(_problem, paths, records.sizes.tolist(), repeat(channels))
         followed = follow(found, len(paths), "headers of pictures")
         problems = [problem for problem in followed if problem is not None]
     if problems:
@@ -39,13 +41,16 @@ def check_headers(records: Records, annotations: Path) -> None:
     known.touch()
 
 
-def _problem(path: Path, size: list[int]) -> str | None:
+def _problem(path: Path, size: list[int], channels: int) -> str | None:
     try:
-        sizes = read_sizes(path)
+        header = read_header(path)
     except OSError as error:
         return f"{path} cannot be opened ({error.strerror}): put the picture there"
     except ValueError as error:
         return str(error)
-    if tuple(size) in sizes:
-        return None
-    return f"{path} is {sizes[0][0]} x {sizes[0][1]}, but its annotations are for {size[0]} x {size[1]}"
+    if tuple(size) not in header[:2]:
+        height, width = header.shown
+        return f"{path} is {height} x {width}, but its annotations are for {size[0]} x {size[1]}"
+    if not header.suits(channels):
+        return f"{path} has {header.channels} channels, but data.channels is {channels}"
+    return None

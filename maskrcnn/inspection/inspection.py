@@ -17,7 +17,7 @@ from maskrcnn.inspection.content import Content, check_caps, check_classes, chec
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
-from maskrcnn.inspection.mend import mend
+from maskrcnn.inspection.mend import LEFT_OUT, WITHOUT_PICTURE, mend
 from maskrcnn.inspection.pixels import (
     Pixels,
     channel_statistics,
@@ -126,7 +126,7 @@ def glance(sources: list[Splits], limits: Limits) -> list[str]:
                 warnings.simplefilter("ignore")
                 annotations = read_annotations(split)
             assert isinstance(annotations.records, Records)
-            check_headers(annotations.records, split.annotations)
+            check_headers(annotations.records, split.annotations, limits.read.channels)
             findings = Findings(name)
             if name == "train":
                 learnt.append(annotations.records)
@@ -154,7 +154,7 @@ def _real(boxes: np.ndarray) -> np.ndarray:
 
 def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
     findings = Findings(name)
-    mended = mend(read_json(split.annotations), split, findings)
+    mended = mend(read_json(split.annotations), split, limits.read.channels, findings)
     if not mended["images"]:
         listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
         reason = f", after leaving out{listed}" if listed else ": 'images' is empty. Is this the right annotation file?"
@@ -182,6 +182,9 @@ def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str]
         ids.add(records[index].id)
     images = [image for image in dataset["images"] if image["id"] not in ids]
     annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] not in ids]
+    for annotation in dataset["annotations"]:
+        if annotation["image_id"] in ids:
+            findings.mend("error", WITHOUT_PICTURE, LEFT_OUT, annotation["id"])
     return {**dataset, "images": images, "annotations": annotations}
 
 

@@ -10,34 +10,36 @@ from typing import Any, NamedTuple
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.entries import is_box, odd_ids
-from maskrcnn.data.header import Size, read_sizes
+from maskrcnn.data.header import Size, read_header
 from maskrcnn.data.progress import follow
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon
 from maskrcnn.data.source import Split
-from maskrcnn.inspection.finding import Findings
+from maskrcnn.inspection.finding import Findings, Level
 from maskrcnn.inspection.polygon import crosses_itself
 
 MANY = 20_000  # annotations from which several processes and a progress bar pay
 LEFT_OUT = "left out"
+WITHOUT_PICTURE = "annotations of pictures that are left out"
 FROM_MASK = "taken from the mask"
 AGREE = 0.8  # IoU of a box with its mask's, below which they disagree if they are also more than 2 pixels apart
 APART = 2.0
 
 
-def mend(dataset: dict[str, Any], split: Split, findings: Findings) -> dict[str, Any]:
+def mend(dataset: dict[str, Any], split: Split, channels: int, findings: Findings) -> dict[str, Any]:
     """Makes a data set sound by changing as little as possible.
 
     Args:
         dataset: a COCO file's content, with its three lists; not changed.
         split: where it and its pictures lie.
+        channels: `data.channels`.
         findings: gets what is wrong, and what was changed.
 
     Returns:
         A data set that `read_annotations` reads without complaint.
     """
     categories = _categories(dataset["categories"], findings)
-    images = _images(dataset["images"], split, findings)
-    annotations = _annotations(dataset["annotations"], categories, images, findings)
+    images = _images(dataset["images"], split, channels, findings)
+    annotations = _annotations(dataset["annotations"], categories, images, _listed_sizes(dataset["images"]), findings)
     used = Counter(annotation["category_id"] for annotation in annotations)
     for category in (category for category in categories.values() if not used[category["id"]]):
         findings.add("note", "classes without an annotation", "annotate some, or remove the class", category["name"])
@@ -72,12 +74,15 @@ def _categories(categories: list[dict[str, Any]], findings: Findings) -> dict[in
     return known
 
 
-def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> dict[tuple[type, Any], dict[str, Any]]:
+Key = tuple[type, Any]  # the type and value of a picture's id in the file
+
+
+def _images(images: list[dict[str, Any]], split: Split, channels: int, findings: Findings) -> dict[Key, dict[str, Any]]:
     """The usable pictures by the type and value of the id in the file."""
     present = _Listing(split.images)
-    usable: dict[tuple[type, Any], dict[str, Any]] = {}
+    usable: dict[Key, dict[str, Any]] = {}
     names: dict[str, Any] = {}
-    files: dict[tuple[type, Any], set[str]] = defaultdict(set)
+    files: dict[Key, set[str]] = defaultdict(set)
     for image in images:
         if isinstance(image.get("id"), int | str) and isinstance(image.get("file_name"), str):
             files[type(image["id"]), image["id"]].add(image["file_name"])
@@ -101,11 +106,15 @@ def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> d
             findings.add("note", "pictures that are listed under two ids", remedy, f"{names[name]} {id_}", id_)
         names.setdefault(name, id_)
         try:
-            shown, stored = read_sizes(split.images / name)
+            header = read_header(split.images / name)
         except (ValueError, OSError):
             findings.mend("error", "files that are no pictures, or broken", "left out with their annotations", name)
             continue
-        sized = _sized(image, shown, stored, findings)
+        if not header.suits(channels):
+            what = f"pictures of {header.channels} channels, where data.channels is {channels}"
+            findings.mend("error", what, "left out with their annotations", name)
+            continue
+        sized = _sized(image, header.shown, header.stored, findings)
         if sized is None:
             continue
         if mixed:
@@ -113,6 +122,22 @@ def _images(images: list[dict[str, Any]], split: Split, findings: Findings) -> d
             sized["id"] = len(usable) + 1
         usable[type(id_), id_] = sized
     return usable
+
+
+def _listed_sizes(images: list[dict[str, Any]]) -> dict[Key, Size | None]:
+    """The size that the file states for each id, also of pictures that are left out; None where it is unclear."""
+    stated: dict[Key, set[Any]] = defaultdict(set)
+    for image in images:
+        size = tuple(_hashable(image.get(side)) for side in ("height", "width"))
+        stated[type(image.get("id")), _hashable(image.get("id"))].add(size)
+    return {
+        key: next(iter(sizes)) if len(sizes) == 1 and all(map(_is_size, sizes)) else None
+        for key, sizes in stated.items()
+    }
+
+
+def _is_size(size: Any) -> bool:
+    return all(type(side) is int and 0 < side < FARTHEST for side in size)
 
 
 class _Listing:
@@ -133,7 +158,7 @@ class _Listing:
 def _sized(image: dict[str, Any], shown: Size, stored: Size, findings: Findings) -> dict[str, Any] | None:
     """The picture's entry with its true size; None where its annotations are for another one."""
     size, name = (image.get("height"), image.get("width")), image["file_name"]
-    if not all(type(side) is int and 0 < side < FARTHEST for side in size):
+    if not _is_size(size):
         findings.mend("error", "images without a height and width", "taken from the picture", image["id"])
         return {**image, "height": shown[0], "width": shown[1]}
     if size not in (shown, stored):
@@ -179,65 +204,86 @@ def _examine_all(segmentations: list[Any], sizes: list[Size]) -> Iterator[_Exami
 def _annotations(
     annotations: list[dict[str, Any]],
     categories: dict[int, dict[str, Any]],
-    images: dict[tuple[type, Any], dict[str, Any]],
+    images: dict[Key, dict[str, Any]],
+    listed: dict[Key, Size | None],
     findings: Findings,
 ) -> list[dict[str, Any]]:
-    """The usable annotations, numbered anew where their ids do not tell them apart."""
-    kept = []
+    """The usable annotations, numbered anew where their ids do not tell them apart.
+
+    Those of pictures that are left out (which are listed, but not among the images) are looked through as well.
+    """
+    found: list[tuple[Any, dict[str, Any] | None, Size, dict[str, Any]]] = []  # id, picture, size, annotation
     for position, annotation in enumerate(annotations):
         id_ = annotation.get("id", f"#{position}")
-        image = images.get((type(annotation.get("image_id")), _hashable(annotation.get("image_id"))))
-        category = categories.get(_hashable(annotation.get("category_id")))
-        if image is None:
+        key = (type(annotation.get("image_id")), _hashable(annotation.get("image_id")))
+        image, category = images.get(key), categories.get(_hashable(annotation.get("category_id")))
+        if key not in listed:
             findings.mend("error", "annotations of pictures that are not there", LEFT_OUT, id_)
-        elif category is None:
-            findings.mend("error", "annotations of categories that are not there", LEFT_OUT, id_)
-        elif annotation.get("segmentation") is None:
-            findings.mend("error", "annotations without a segmentation", LEFT_OUT, id_)
-        else:
-            kept.append((id_, image, {**annotation, "image_id": image["id"], "category_id": category["id"]}))
-    sizes = [(image["height"], image["width"]) for _, image, _ in kept]
-    examined = _examine_all([annotation["segmentation"] for *_, annotation in kept], sizes)
-    usable = []
-    for (id_, image, annotation), found in zip(kept, examined, strict=True):
-        if found.defect is not None:
-            findings.mend("mended", f"annotations with {found.defect}", LEFT_OUT, id_)
             continue
-        if found.short:
-            what = "annotations with polygons of fewer than three points"
-            findings.mend("mended", what, "those polygons left out", id_)
-            annotation["segmentation"] = [polygon for polygon in annotation["segmentation"] if is_polygon(polygon)]
-        if found.crossing:
-            findings.add("note", "polygons that cross themselves", "draw them anew", id_, image["id"])
-        _mend_box(id_, annotation, image, found, findings)
-        if annotation.get("iscrowd", 0) not in (0, 1):
-            findings.mend("mended", "annotations whose iscrowd is neither 0 nor 1", "1 only where it is '1'", id_)
-            annotation["iscrowd"] = int(annotation["iscrowd"] == "1")
-        if not isinstance(annotation.get("area"), int | float) or not 0 < annotation["area"] < FARTHEST**2:
-            findings.mend("mended", "annotations without an area", FROM_MASK, id_)
-            annotation["area"] = found.area
-        usable.append(annotation)
+        if image is None:
+            findings.mend("error", WITHOUT_PICTURE, LEFT_OUT, id_)
+        note = findings.add if image is None else findings.mend  # what is left out already is not changed
+        size = listed[key] if image is None else (image["height"], image["width"])
+        if category is None:
+            note("error", "annotations of categories that are not there", LEFT_OUT, id_)
+        elif annotation.get("segmentation") is None:
+            note("error", "annotations without a segmentation", LEFT_OUT, id_)
+        elif size is not None:
+            ids = {"image_id": image["id"]} if image is not None else {}
+            found.append((id_, image, size, {**annotation, **ids, "category_id": category["id"]}))
+    examined = _examine_all([annotation["segmentation"] for *_, annotation in found], [size for _, _, size, _ in found])
+    usable = []
+    for (id_, image, size, annotation), shape in zip(found, examined, strict=True):
+        if _mend_annotation(id_, annotation, size, shape, findings, image) and image is not None:
+            usable.append(annotation)
     return _number(usable, findings)
+
+
+def _mend_annotation(
+    id_: Any,
+    annotation: dict[str, Any],
+    size: Size,
+    shape: _Examined,
+    findings: Findings,
+    image: dict[str, Any] | None,
+) -> bool:
+    """Mends an annotation in place, of a picture or, if that is None, of one that is left out; returns whether it is
+    usable.
+    """
+    note = findings.add if image is None else findings.mend
+    picture = None if image is None else image["id"]
+    if shape.defect is not None:
+        note("mended", f"annotations with {shape.defect}", LEFT_OUT, id_)
+        return False
+    if shape.short:
+        note("mended", "annotations with polygons of fewer than three points", "those polygons left out", id_)
+        annotation["segmentation"] = [polygon for polygon in annotation["segmentation"] if is_polygon(polygon)]
+    if shape.crossing:
+        findings.add("note", "polygons that cross themselves", "draw them anew", id_, picture)
+    wrong = _wrong_box(annotation.get("bbox"), size, shape)
+    if wrong is not None:
+        note(*wrong, FROM_MASK, id_, picture if wrong[0] == "note" else None)
+        annotation["bbox"] = shape.box
+    if annotation.get("iscrowd", 0) not in (0, 1):
+        note("mended", "annotations whose iscrowd is neither 0 nor 1", "1 only where it is '1'", id_)
+        annotation["iscrowd"] = int(annotation["iscrowd"] == "1")
+    if not isinstance(annotation.get("area"), int | float) or not 0 < annotation["area"] < FARTHEST**2:
+        note("mended", "annotations without an area", FROM_MASK, id_)
+        annotation["area"] = shape.area
+    return True
+
+
+def _wrong_box(box: Any, size: Size, shape: _Examined) -> tuple[Level, str] | None:
+    """What is wrong with a box, and how much that matters."""
+    if not is_box(box):
+        return "mended", "annotations without a box" if box is None else "boxes without area, or not of four numbers"
+    if box[0] < -1 or box[1] < -1 or box[0] + box[2] > size[1] + 1 or box[1] + box[3] > size[0] + 1:
+        return "note", "boxes that leave their picture"
+    return ("note", "boxes that do not fit their masks") if _disagree(box, shape.box) else None
 
 
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, int | str) else None
-
-
-def _mend_box(
-    id_: Any, annotation: dict[str, Any], image: dict[str, Any], found: _Examined, findings: Findings
-) -> None:
-    box = annotation.get("bbox")
-    if not is_box(box):
-        what = "annotations without a box" if box is None else "boxes without area, or not of four numbers"
-        findings.mend("mended", what, FROM_MASK, id_)
-    elif box[0] < -1 or box[1] < -1 or box[0] + box[2] > image["width"] + 1 or box[1] + box[3] > image["height"] + 1:
-        findings.mend("note", "boxes that leave their picture", FROM_MASK, id_, image["id"])
-    elif _disagree(box, found.box):
-        findings.mend("note", "boxes that do not fit their masks", FROM_MASK, id_, image["id"])
-    else:
-        return
-    annotation["bbox"] = found.box
 
 
 def _disagree(a: list[float], b: list[float]) -> bool:

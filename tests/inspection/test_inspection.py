@@ -100,6 +100,9 @@ def planted(tmp_path: Path) -> Splits:
         square(202, 1, 8, 8, category_id=88),
         square(203, 1, 8, 8, segmentation=None),
         square(204, 4, 8, 8),
+        square(206, 6, 8, 8, segmentation=[]),
+        square(207, 6, 90, 8, bbox=[90, 40, 16, 16]),
+        square(208, 4, 8, 8, category_id=89),
         square(205, 1, 30, 30, category_id=4),
         square(210, 9, 0, 0, bbox=[0, 0, 0, 16]),
         square(211, 9, 0, 20, bbox=None),
@@ -141,11 +144,12 @@ PLANTED = {
     ("error", "train", "categories without an integer id and a name"): ["6"],
     ("error", "train", "category ids that come twice"): [3],
     ("error", "train", "category names that come twice"): ["cell"],
-    ("error", "train", "annotations of pictures that are not there"): [201, 204],
-    ("error", "train", "annotations of categories that are not there"): [202],
+    ("error", "train", "annotations of pictures that are not there"): [201],
+    ("error", "train", "annotations of pictures that are left out"): [204, 206, 207, 208],
+    ("error", "train", "annotations of categories that are not there"): [202, 208],
     ("error", "train", "annotations without a segmentation"): [203],
     ("mended", "train", "annotations with run lengths that do not decode"): [216],
-    ("mended", "train", "annotations with an empty segmentation"): [217],
+    ("mended", "train", "annotations with an empty segmentation"): [206, 217],
     ("mended", "train", "annotations with no polygon of three or more points"): [218],
     ("mended", "train", "annotations with polygons of fewer than three points"): [214],
     ("mended", "train", "boxes without area, or not of four numbers"): [210],
@@ -153,7 +157,7 @@ PLANTED = {
     ("mended", "train", "annotations without an area"): [220],
     ("mended", "train", "annotation ids that come twice"): [200],
     ("mended", "train", "annotation ids that are zero or no number"): [0],
-    ("note", "train", "boxes that leave their picture"): [212],
+    ("note", "train", "boxes that leave their picture"): [207, 212],
     ("note", "train", "boxes that do not fit their masks"): [213],
     ("note", "train", "polygons that cross themselves"): [215],
     ("note", "train", "pictures that are listed under two ids"): ["9 11"],
@@ -204,7 +208,9 @@ def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path)
     rows = list(csv.reader(log.open()))
     assert rows[0] == ["id", "what", "done"]
     assert ["213", "boxes that do not fit their masks", "taken from the mask"] in rows
-    assert len(rows) == 1 + sum(f.number for f in train.findings.all() if f.level != "note") + 2  # and two boxes
+    assert len(rows) == 1 + sum(
+        f.number for f in train.findings.all() if f.level != "note"
+    )  # two boxes more, less 206 and 208
     with pytest.raises(ValueError, match=r"clean\.json is already there: give another name by out"):
         mended_paths(out)
 
@@ -259,6 +265,26 @@ def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Spl
     assert "fix=true out=clean.json" in remedy
 
 
+def test_channels_that_the_header_tells_are_those_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for name, picture in {"grey.png": noise(0)[..., 0], "colour.png": noise(1)}.items():
+        cv2.imwrite(str(tmp_path / "train" / name), picture)
+    images = [entry(1, "grey.png"), entry(2, "colour.png")]
+    dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8), square(2, 2, 8, 8)]}
+    splits = Splits(write(tmp_path, "train", dataset), None)
+    assert table(inspect([splits], "headers", LIMITS)) == {}  # grey ones are replicated
+    one = LIMITS._replace(read=PictureReader(1, 65535))
+    assert table(inspect([splits], "headers", one)) == {
+        ("error", "train", "pictures of 3 channels, where data.channels is 1"): ["colour.png"],
+        ("error", "train", "annotations of pictures that are left out"): [2],
+    }
+    glance([splits], LIMITS)
+    with pytest.raises(
+        ValueError, match=r"1 of 2 pictures .*\n- .*colour\.png has 3 channels, but data\.channels is 1"
+    ):
+        glance([splits], one)
+
+
 def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "train").mkdir()
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
@@ -269,7 +295,7 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
         f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
         f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
     ]
-    monkeypatch.setattr("maskrcnn.inspection.headers.read_sizes", None)  # headers are not read a second time
+    monkeypatch.setattr("maskrcnn.inspection.headers.read_header", None)  # headers are not read a second time
     assert len(glance([Splits(split, None)], LIMITS)) == 2
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(1)[:, :8])
     with pytest.raises(TypeError):  # until a picture changes
