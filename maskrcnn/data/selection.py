@@ -1,6 +1,7 @@
 """Which pictures are learnt and which validate, with which classes."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.folds import find_groups, stratify
 from maskrcnn.data.records import Records
 from maskrcnn.data.repeat import repeat_factors
-from maskrcnn.data.source import Splits
+from maskrcnn.data.source import Split, Splits
 from maskrcnn.data.views import Chosen, take_census
 
 
@@ -86,20 +87,24 @@ class Selection:
             )
 
     def read(self, sources: list[Splits]) -> Selected:
-        """Reads and checks the annotations, and selects.
+        """Reads and checks the annotations of each data set, and selects; raises what these two raise."""
+        return self.choose(sources, read_annotations)
+
+    def choose(self, sources: list[Splits], read: Callable[[Split], CocoAnnotations]) -> Selected:
+        """Selects.
 
         Args:
-            sources: where the parts lie, of each data set.
+            sources: where the parts lie, of each data set; read: gives the annotations of a part.
 
         Raises:
-            ValueError: of `read_annotations`; nothing to learn from or to validate on; parts that differ in classes.
+            ValueError: nothing to learn from or to validate on; parts that differ in classes.
         """
         self.check(sources)
         notes: list[str] = []
         trains: dict[str, CocoAnnotations] = {}
         vals: dict[str, CocoAnnotations] = {}
         for source in sources:
-            trains[source.name], val = self._split(source, notes)
+            trains[source.name], val = self._split(source, read, notes)
             if val is not None:
                 vals[source.name] = val
         classes, ids = join_classes(list(trains.values()))
@@ -127,6 +132,11 @@ class Selection:
             notes.append(f"repeat factors {repeats.min():.2f} to {repeats.max():.2f}")
         return Selected(train, val, census, weights * repeats, notes)
 
+    @property
+    def divides(self) -> bool:
+        """Whether the training files are divided into what is learnt and what validates."""
+        return self.folds is not None or self.val_fraction is not None
+
     def used(self, sources: list[Splits]) -> list[Splits]:
         """The sources without what this selection leaves aside: with folds, the validation files."""
         return sources if self.folds is None else [source._replace(val=None) for source in sources]
@@ -150,11 +160,13 @@ class Selection:
                 "a part of the training pictures by data.val_fraction=0.2, or by data.fold=0 data.folds=5"
             )
 
-    def _split(self, source: Splits, notes: list[str]) -> tuple[CocoAnnotations, CocoAnnotations | None]:
+    def _split(
+        self, source: Splits, read: Callable[[Split], CocoAnnotations], notes: list[str]
+    ) -> tuple[CocoAnnotations, CocoAnnotations | None]:
         """The training and validation part of a data set."""
-        train = read_annotations(source.train)
-        if self.folds is None and self.val_fraction is None:
-            val = None if source.val is None else read_annotations(source.val)
+        train = read(source.train)
+        if not self.divides:
+            val = None if source.val is None else read(source.val)
             if val is not None and train.classes != val.classes:
                 raise ValueError(_difference(train, val))
             return train, val

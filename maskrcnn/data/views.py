@@ -74,6 +74,60 @@ class Joined(Sequence[Record]):
         return record._replace(id=f"{self.names[part]}/{record.id}") if len(self.parts) > 1 else record
 
 
+class Shown(Sequence[Record]):
+    """What a view shows of the pictures of one file.
+
+    Args:
+        records: of the file; indices: [n] int64, positions of those that are shown, in this order.
+        labels: [K] int64, the label under which objects of each class of the file are shown, -1 where they are not.
+    """
+
+    def __init__(self, records: Records, indices: np.ndarray, labels: np.ndarray) -> None:
+        self.records, self.indices, self.labels = records, indices, labels
+        self._view = Relabelled(Chosen(records, indices), labels)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._view[index]
+
+    def ids(self) -> list[int | str]:
+        """The pictures' ids in the file."""
+        ids = self.records.ids()
+        return [ids[index] for index in self.indices]
+
+    def names(self) -> list[str]:
+        """The pictures' file names."""
+        names = self.records.names()
+        return [names[index] for index in self.indices]
+
+
+def find_shown(records: Sequence[Record]) -> list[Shown]:
+    """What a view shows of each file, one after the other, also of one of which it shows nothing.
+
+    Args:
+        records: as they were read, or views of such.
+    """
+    match records:
+        case Chosen():
+            parts = find_shown(records.records)
+            starts = np.cumsum([0] + [len(part) for part in parts])
+            chosen = []
+            for part, start, end in zip(parts, starts, starts[1:]):
+                own = records.indices[(records.indices >= start) & (records.indices < end)] - start
+                chosen.append(Shown(part.records, part.indices[own], part.labels))
+            return chosen
+        case Relabelled():
+            new = np.append(records.labels, -1)  # -1 stays
+            return [Shown(part.records, part.indices, new[part.labels]) for part in find_shown(records.records)]
+        case Joined():
+            return [shown for part in records.parts for shown in find_shown(part)]
+    assert isinstance(records, Records)
+    classes = int(records.label.max(initial=-1)) + 1  # that have an annotation
+    return [Shown(records, np.arange(len(records)), np.arange(classes))]
+
+
 def take_census(records: Sequence[Record]) -> Census:
     """What pictures hold, from arrays alone.
 

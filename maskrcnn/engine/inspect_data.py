@@ -11,7 +11,8 @@ from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.source import Splits
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
-from maskrcnn.inspection.inspection import Depth, Inspection, inspect, mended_paths, write_mended
+from maskrcnn.inspection.file import Depth, mended_paths, write_mended
+from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -56,15 +57,15 @@ def inspect_data(
     data.prepare_data()
     sources = data.selection.used(data.source.splits(data.root))
     outs = [] if out is None else _outs(sources, Path(out))
-    found = inspect(sources, depth, limits(data, model(1, data.read.channels)))
+    found = inspect(sources, data.selection, depth, limits(data, model(1, data.read.channels)))
     _print(console, found)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
     written[1].write_text(json.dumps(summary(found), indent=2) + "\n")
-    for part, path in zip(found.parts, outs):
-        written += write_mended(part, path)
+    for file, path in zip(found.files, outs):
+        written += write_mended(file, path)
     sound = not any(finding.level == "error" for finding in found.findings())
     if sound:
         data.setup("fit")  # finds mistakes of the selection
@@ -107,8 +108,8 @@ def _print(console: Console, found: Inspection) -> None:
         content = part.content
         console.print(
             f"{part.name}: {len(part.records)} pictures, {int((content.counts == 0).sum())} of them without objects; "
-            f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max()} in a "
-            f"picture; {content.crowds} crowd regions",
+            f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max(initial=0)} "
+            f"in a picture; {content.crowds} crowd regions",
             soft_wrap=True,
         )
     table = Table(title="findings")

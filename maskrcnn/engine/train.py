@@ -101,7 +101,8 @@ def train(
     data.setup("fit")
     seed_everything(seed)
     detector = model(len(data.classes), data.read.channels)
-    for sentence in glance(data.selection.used(data.source.splits(data.root)), limits(data, detector)):
+    sources = data.selection.used(data.source.splits(data.root))
+    for sentence in glance(sources, data.selection, limits(data, detector)):
         console.print(f"{sentence}: python inspect_data.py shows more", highlight=False, soft_wrap=True)
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):

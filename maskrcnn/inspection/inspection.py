@@ -1,76 +1,49 @@
-"""A whole data set looked through: every part for itself, then against each other."""
+"""A whole data set looked through: its files for themselves, then what a run selects of them."""
 
-import json
-import tempfile
 import warnings
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
 from maskrcnn.data.coco import CocoAnnotations, read_annotations
-from maskrcnn.data.coco_file import read_json
 from maskrcnn.data.records import Records
+from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Split, Splits
-from maskrcnn.inspection.anchors import Suggestion, best_iou, sample_boxes, shares, suggest
-from maskrcnn.inspection.content import Content, check_caps, check_classes, check_sizes, take_content
+from maskrcnn.inspection.anchors import best_iou, shares
+from maskrcnn.inspection.content import check_caps, check_classes, check_examples, check_sizes
+from maskrcnn.inspection.file import Depth, File, inspect_file
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
-from maskrcnn.inspection.mend import LEFT_OUT, WITHOUT_PICTURE, mend
-from maskrcnn.inspection.pixels import (
-    Pixels,
-    channel_statistics,
-    check_copies,
-    check_leaks,
-    check_same_files,
-    see_pictures,
-)
+from maskrcnn.inspection.part import Part, part_name, selected_parts, whole_part
+from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_same_files
+from maskrcnn.inspection.reach import Reach, measure_reach, real
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
-Depth = Literal["headers", "pixels"]
-# COCO's areas of small, medium and large objects, here of the box at the network's size.
-SIZES = {"small (under 32 px)": (0, 32), "medium (32 to 96 px)": (32, 96), "large (from 96 px)": (96, np.inf)}
-
-
-class Part(NamedTuple):
-    """What was found in one annotation file and its pictures."""
-
-    name: str  # train or val; of several data sets, after the set's name
-    split: Split
-    annotations: CocoAnnotations  # as mended
-    records: Records
-    mended: dict[str, Any]
-    findings: Findings
-    content: Content
-    pixels: Pixels | None  # at depth=pixels
-
-
-class Reach(NamedTuple):
-    """How much of the ground truth anchors can reach."""
-
-    by_size: dict[str, tuple[int, float, float]]  # boxes, and their shares that are reached at IoU 0.5 and 0.7
-    suggestion: Suggestion | None  # where it would reach more
 
 
 class Inspection(NamedTuple):
     """What was found in a data set."""
 
-    parts: list[Part]
+    files: list[File]
+    parts: list[Part]  # as selected; as in the files where that cannot be
+    found: dict[str, Findings]  # by part; of a mixture, also what is found in all of "train" or "val"
     reach: Reach | None
     pixels: tuple[np.ndarray, np.ndarray] | None  # mean and standard deviation of train's channels, at depth=pixels
 
     def findings(self) -> list[Finding]:
         """All, errors first."""
-        found = [finding for part in self.parts for finding in part.findings.all()]
+        found = [finding for findings in self.found.values() for finding in findings.all()]
         return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
-def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
+def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: Limits) -> Inspection:
     """Looks through a data set. What two of its parts have in common is found in val.
 
     Args:
-        sources: where its parts lie; more than one are mixed.
+        sources: where its files lie; more than one are mixed.
+        selection: what a run learns and validates on. Defects are looked for in whole files; what they hold, in that.
         depth: look at annotations and headers of pictures, or at all pixels too.
         limits: of the configuration.
 
@@ -78,166 +51,82 @@ def inspect(sources: list[Splits], depth: Depth, limits: Limits) -> Inspection:
         ValueError: a file is no COCO file, or nothing usable is left of it.
         FileNotFoundError: there is no such file.
     """
-    parts: list[Part] = []
+    book: dict[str, Findings] = {}
+
+    def of(name: str) -> Findings:
+        return book.setdefault(name, Findings(name))
+
+    files: list[File] = []
     for source in sources:
-        prefix = f"{source.name}/" if source.name else ""
-        train = _inspect_part(f"{prefix}train", source.train, depth, limits)
-        parts.append(train)
+        train = inspect_file(source.train, depth, limits, of(part_name(source, "train")))
+        files.append(train)
         if source.val is not None:
-            val = _inspect_part(f"{prefix}val", source.val, depth, limits)
-            check_classes(train.content, val.content, val.findings)
-            if not len(val.content.labels):
-                val.findings.add("note", "parts without an object: AP cannot be measured", "annotate some", val.name)
-            parts.append(val)
-    trains = [part for part in parts if part.name.endswith("train")]
-    for val in (part for part in parts if part.name.endswith("val")):
-        for train in trains:
-            if train.pixels is not None and val.pixels is not None:
-                check_leaks(train.records, val.records, (train.pixels, val.pixels), val.findings)
+            val = inspect_file(source.val, depth, limits, of(part_name(source, "val")))
+            check_classes(train.annotations.classes, val.annotations.classes, val.findings)
+            files.append(val)
+    by_split = {file.split: file for file in files}
+    try:
+        selected = selection.choose(sources, lambda split: by_split[split].annotations)
+        parts = selected_parts(sources, selection, selected, limits.resize)
+    except ValueError:  # the files do not fit together, which was found, or the selection, which the run will say
+        parts = [whole_part(file, limits.resize) for file in files]
+    for part in parts:
+        check_sizes(part.content, part.records.ids(), of(part.name))
+        check_caps(part.content, part.records.ids(), limits, of(part.name))
+    trains = [part for part in parts if part.learnt]
+    vals = [part for part in parts if not part.learnt]
+    if len({part.content.classes for part in parts}) == 1:
+        learnt, scored = ([part.content for part in some] for some in (trains, vals))
+        check_examples(learnt, scored, of("train"), of("val"))
+    for part in vals:
+        for other in trains:
+            seen = by_split[other.split].pixels, by_split[part.split].pixels
+            if seen[0] is not None and seen[1] is not None:
+                check_leaks(other.records, part.records, (seen[0], seen[1]), of(part.name))
             else:
-                check_same_files(train.records, val.records, val.findings)
-    if not any(len(train.content.labels) for train in trains):
-        what = "parts without a usable object: there is nothing to learn"
-        trains[0].findings.add("error", what, "annotate some", trains[0].name)
-    boxes = np.concatenate([train.content.boxes for train in trains])
-    seen = [train.pixels.sums for train in trains if train.pixels is not None]
-    return Inspection(parts, measure_reach(boxes, limits), channel_statistics(np.sum(seen, axis=0)) if seen else None)
+                check_same_files(other.records, part.records, of(part.name))
+    boxes = np.concatenate([part.content.boxes for part in trains])
+    looked = [(by_split[part.split].pixels, part.records.indices) for part in trains]
+    sums = [pixels.sums[indices] for pixels, indices in looked if pixels is not None]
+    statistics = channel_statistics(np.concatenate(sums)) if sums else None
+    return Inspection(files, parts, book, measure_reach(boxes, limits), statistics)
 
 
-def glance(sources: list[Splits], limits: Limits) -> list[str]:
+def glance(sources: list[Splits], selection: Selection, limits: Limits) -> list[str]:
     """What a run should know before it starts: less than `inspect`, and in a second once the data set was seen.
 
     Args:
-        sources: where its parts lie; limits: of the configuration.
+        sources: where its files lie; selection: what the run learns and validates on; limits: of the configuration.
 
     Returns:
         Sentences to be printed; none where all is well. Caps are not looked at: who applies them says so.
 
     Raises:
-        ValueError: pictures are broken, or have another size than their annotations are for.
+        ValueError: pictures are broken, or have another size than their annotations are for; or of `Selection.choose`.
     """
+
+    def read(split: Split) -> CocoAnnotations:
+        with warnings.catch_warnings():  # they were given when the data module read the same file
+            warnings.simplefilter("ignore")
+            annotations = read_annotations(split)
+        assert isinstance(annotations.records, Records)
+        check_headers(annotations.records, split.annotations, limits.read.channels)
+        return annotations
+
+    parts = selected_parts(sources, selection, selection.choose(sources, read), limits.resize)
+    shared = Counter(part.split for part in parts)
     said = []
-    learnt: list[Records] = []
-    for source in sources:
-        for name, split in (("train", source.train), ("val", source.val)):
-            if split is None:
-                continue
-            with warnings.catch_warnings():  # they were given when the data module read the same file
-                warnings.simplefilter("ignore")
-                annotations = read_annotations(split)
-            assert isinstance(annotations.records, Records)
-            check_headers(annotations.records, split.annotations, limits.read.channels)
-            findings = Findings(name)
-            if name == "train":
-                learnt.append(annotations.records)
-            else:
-                for train in learnt:
-                    check_same_files(train, annotations.records, findings)
-            content = take_content(annotations.records, annotations.classes, limits.resize)
-            check_sizes(content, annotations.records, findings)
-            few = (f"{f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all())
-            said += [f"{split.annotations}: {one}" for one in few]
-            boxes = _real(content.boxes)
-            if name == "train" and len(boxes):
-                half, most = shares(best_iou(boxes, *limits.shapes))
-                if half < REACHED:
-                    said.append(
-                        f"{split.annotations}: anchors reach {half:.1%} of the objects at IoU 0.5, {most:.1%} at 0.7"
-                    )
+    for part in parts:
+        where = f"{part.split.annotations}{f' ({part.name})' if shared[part.split] > 1 else ''}"
+        findings = Findings(part.name)
+        if not part.learnt:
+            for train in (train for train in parts if train.learnt):
+                check_same_files(train.records, part.records, findings)
+        check_sizes(part.content, part.records.ids(), findings)
+        said += [f"{where}: {f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all()]
+        boxes = real(part.content.boxes)
+        if part.learnt and len(boxes):
+            half, most = shares(best_iou(boxes, *limits.shapes))
+            if half < REACHED:
+                said.append(f"{where}: anchors reach {half:.1%} of the objects at IoU 0.5, {most:.1%} at 0.7")
     return said
-
-
-def _real(boxes: np.ndarray) -> np.ndarray:
-    """Boxes with an area, or as many of them as suffice."""
-    return sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])
-
-
-def _inspect_part(name: str, split: Split, depth: Depth, limits: Limits) -> Part:
-    findings = Findings(name)
-    mended = mend(read_json(split.annotations), split, limits.read.channels, findings)
-    if not mended["images"]:
-        listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
-        reason = f", after leaving out{listed}" if listed else ": 'images' is empty. Is this the right annotation file?"
-        raise ValueError(f"{split.annotations}: no usable picture is left{reason}")
-    annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)
-    assert isinstance(annotations.records, Records)
-    records = annotations.records
-    content = take_content(records, annotations.classes, limits.resize)
-    check_sizes(content, records, findings)
-    check_caps(content, records, limits, findings)
-    pixels = None
-    if depth == "pixels":
-        pixels = see_pictures(records, limits.read)
-        check_copies(records, pixels, findings)
-        mended = _leave_out(mended, records, pixels.broken, findings)
-    return Part(name, split, annotations, records, mended, findings, content, pixels)
-
-
-def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str], findings: Findings) -> dict[str, Any]:
-    """The data set without pictures that cannot be read, and their annotations."""
-    ids = set()
-    for index, problem in broken.items():
-        what = "pictures that cannot be decoded, or not as this configuration reads them"
-        findings.mend("error", what, "left out with their annotations", problem)
-        ids.add(records[index].id)
-    images = [image for image in dataset["images"] if image["id"] not in ids]
-    annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] not in ids]
-    for annotation in dataset["annotations"]:
-        if annotation["image_id"] in ids:
-            findings.mend("error", WITHOUT_PICTURE, LEFT_OUT, annotation["id"])
-    return {**dataset, "images": images, "annotations": annotations}
-
-
-def _read_mended(mended: dict[str, Any], split: Split) -> CocoAnnotations:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / split.annotations.name
-        file.write_text(json.dumps(mended))
-        return read_annotations(Split(split.images, file))
-
-
-def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
-    """How much of the ground truth the configuration's anchors can reach; None without any.
-
-    Args:
-        boxes: [M, 4] x, y, width, height at the size of the network's pictures.
-        limits: of the configuration.
-    """
-    boxes = _real(boxes)
-    if not len(boxes):
-        return None
-    iou = best_iou(boxes, *limits.shapes)
-    sides = np.sqrt(boxes[:, 2] * boxes[:, 3])
-    by_size = {"all": (len(boxes), *shares(iou))}
-    for size, (low, high) in SIZES.items():
-        chosen = (sides >= low) & (sides < high)
-        if chosen.any():
-            by_size[size] = (int(chosen.sum()), *shares(iou[chosen]))
-    better = suggest(boxes, limits.strides)
-    return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
-
-
-def mended_paths(out: Path) -> tuple[Path, Path]:
-    """The files that `write_mended` writes.
-
-    Raises:
-        ValueError: one is already there.
-    """
-    paths = out, out.with_name(f"{out.stem}_changes.csv")
-    for path in paths:
-        if path.exists():
-            raise ValueError(f"{path} is already there: give another name by out=..., or remove it")
-    return paths
-
-
-def write_mended(part: Part, out: Path) -> list[Path]:
-    """Writes a part's mended annotations, and beside them what was changed, line by line."""
-    log = mended_paths(out)[1]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(part.mended))
-    rows = [("id", "what", "done"), *part.findings.changes]
-    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows))
-    return [out, log]
-
-
-def _cell(value: Any) -> str:
-    return '"' + str(value).replace('"', '""') + '"'

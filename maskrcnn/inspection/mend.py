@@ -1,7 +1,7 @@
 """Mends an annotation file of COCO's format: what `read_annotations` would refuse or mend for itself, and more."""
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -40,9 +40,6 @@ def mend(dataset: dict[str, Any], split: Split, channels: int, findings: Finding
     categories = _categories(dataset["categories"], findings)
     images = _images(dataset["images"], split, channels, findings)
     annotations = _annotations(dataset["annotations"], categories, images, _listed_sizes(dataset["images"]), findings)
-    used = Counter(annotation["category_id"] for annotation in annotations)
-    for category in (category for category in categories.values() if not used[category["id"]]):
-        findings.add("note", "classes without an annotation", "annotate some, or remove the class", category["name"])
     return {
         **dataset,
         "categories": list({category["id"]: category for category in categories.values()}.values()),

@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Record
 from maskrcnn.inspection.charts import bars, heat_map, histogram
 from maskrcnn.inspection.html import table, write_html
-from maskrcnn.inspection.inspection import Inspection, Part
-from maskrcnn.inspection.pixels import Reader
+from maskrcnn.inspection.inspection import Inspection
+from maskrcnn.inspection.part import Part
 from maskrcnn.inspection.truth import truth_of
 from maskrcnn.visualize.instances import draw_instances
 
@@ -21,7 +22,7 @@ SIZE_EDGES = [0.0, 4, 8, 16, 32, 64, 96, 128, 256, 512]  # pixels
 COUNT_EDGES = [0.0, 1, 2, 5, 10, 20, 50, 100, 200]
 
 
-def write_page(found: Inspection, read: Reader, path: Path) -> None:
+def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
     """Writes the page: findings, anchors, histograms, and pictures of the classes and of what was found.
 
     Args:
@@ -32,9 +33,9 @@ def write_page(found: Inspection, read: Reader, path: Path) -> None:
     sections = [_summary(found), _findings(found), _anchors(found)]
     for part in found.parts:
         sections += [f"<h2>{part.name}</h2>", _charts(part)]
-        sections += ["<h3>Where something was found</h3>", _suspicious(part, read)]
+        sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
-    write_html(", ".join(str(part.split.annotations) for part in found.parts), sections, path)
+    write_html(", ".join(str(file.split.annotations) for file in found.files), sections, path)
 
 
 def _summary(found: Inspection) -> str:
@@ -43,7 +44,7 @@ def _summary(found: Inspection) -> str:
     for part in found.parts:
         content = part.content
         numbers = (len(part.records), int((content.counts == 0).sum()), len(content.labels), len(content.classes))
-        rows.append(("", (part.name, *numbers, content.counts.max(), content.crowds)))
+        rows.append(("", (part.name, *numbers, content.counts.max(initial=0), content.crowds)))
     shown = ""
     if found.pixels is not None:
         mean, std = (values.round(2).tolist() for values in found.pixels)
@@ -89,12 +90,14 @@ def _charts(part: Part) -> str:
     )
 
 
-def _suspicious(part: Part, read: Reader) -> str:
-    own = part.findings.all()
+def _suspicious(part: Part, found: Inspection, read: PictureReader) -> str:
+    own = found.found[part.name].all()
+    file = next(file for file in found.files if file.split == part.split)
     wanted = {picture for finding in own for picture in finding.pictures}
-    records = {id_: part.records[index] for index, id_ in enumerate(part.records.ids()) if id_ in wanted}
+    records = {id_: file.records[index] for index, id_ in enumerate(file.records.ids()) if id_ in wanted}
+    classes = file.annotations.classes
     figures = [
-        _figure(records[picture], f"{finding.what}: {records[picture].path.name}", part, read)
+        _figure(records[picture], f"{finding.what}: {records[picture].path.name}", classes, read)
         for finding in own
         for picture in finding.pictures
         if picture in records
@@ -102,25 +105,25 @@ def _suspicious(part: Part, read: Reader) -> str:
     return "".join(figures) or "<p>Nowhere that a picture could show.</p>"
 
 
-def _classes(part: Part, read: Reader) -> str:
+def _classes(part: Part, read: PictureReader) -> str:
     content = part.content
     shown = []
     for label in np.argsort(content.per_class(), kind="stable")[:CLASSES].tolist():
         holders = np.unique(content.pictures[content.labels == label])
         chosen = holders[np.linspace(0, len(holders) - 1, min(PER_CLASS, len(holders))).round().astype(int)]
         records = [part.records[index] for index in chosen.tolist()]
-        figures = "".join(_figure(record, record.path.name, part, read) for record in records)
+        figures = "".join(_figure(record, record.path.name, content.classes, read) for record in records)
         shown.append(f"<h4>{escape(content.classes[label])}</h4>{figures or '<p>no object</p>'}")
     return "".join(shown)
 
 
-def _figure(record: Record, caption: str, part: Part, read: Reader) -> str:
+def _figure(record: Record, caption: str, classes: tuple[str, ...], read: PictureReader) -> str:
     """A picture with its annotated objects, as data within the page."""
     try:
         picture = read(record.path, (record.height, record.width))
     except (ValueError, OSError) as error:
         return f'<figure class="picture"><figcaption>{escape(str(error))}</figcaption></figure>'
-    drawn = draw_instances(picture, truth_of(record), list(part.content.classes))
+    drawn = draw_instances(picture, truth_of(record), list(classes))
     scale = SIDE / max(drawn.shape[:2])
     if scale < 1:
         drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -1,16 +1,16 @@
 """What only the pixels tell: broken pictures, copies, pictures that train and val share, channels' mean and spread."""
 
 import hashlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Records
+from maskrcnn.data.views import Shown
 from maskrcnn.inspection.finding import Findings
 
 THUMB = 16  # pixels on a side of what is compared
@@ -18,30 +18,28 @@ ALIKE = 0.99  # correlation of two such; COCO's and the nuclei's unrelated pictu
 SAME = "pictures of val that are in train too"
 PLAIN = 2.0  # grey levels of spread, below which a picture is blank and resembles every other
 
-Reader = Callable[[Path, tuple[int, int]], np.ndarray]
-
 
 class Pixels(NamedTuple):
     """What was seen of N pictures; those that cannot be read have an empty hash."""
 
     hashes: list[str]  # of the files
     thumbs: np.ndarray  # [N, THUMB * THUMB] float32, mean 0 and length 1; 0 where a picture is blank
-    sums: np.ndarray  # [3, C] float64 of each channel: pixels, their sum, the sum of their squares
+    sums: np.ndarray  # [N, 3, C] float64 of each channel: pixels, their sum, the sum of their squares
     broken: dict[int, str]  # what is wrong with those that cannot be read, by position
 
 
 class _Seen(NamedTuple):
     hash: str
     thumb: np.ndarray
-    sums: np.ndarray  # as in `Pixels`
+    sums: np.ndarray  # [3, C], as in `Pixels`
 
 
-def see_pictures(records: Records, read: Reader) -> Pixels:
+def see_pictures(records: Records, read: PictureReader) -> Pixels:
     """Decodes every picture, on all cores.
 
     Args:
         records: of the part.
-        read: reads a picture of a height and width, [H, W, C] uint8; a ValueError says that it cannot.
+        read: reads the pictures.
     """
 
     def see(index: int) -> _Seen | str:
@@ -54,12 +52,12 @@ def see_pictures(records: Records, read: Reader) -> Pixels:
 
     with ThreadPoolExecutor() as pool:
         found = list(follow(pool.map(see, range(len(records))), len(records), "pixels"))
-    nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, 1)))
+    nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, read.channels)))
     seen = [nothing if isinstance(one, str) else one for one in found]
     return Pixels(
         [one.hash for one in seen],
         np.stack([one.thumb for one in seen]),
-        sum((one.sums for one in seen), np.zeros((3, 1))),
+        np.stack([one.sums for one in seen]),
         {index: one for index, one in enumerate(found) if isinstance(one, str)},
     )
 
@@ -68,9 +66,9 @@ def channel_statistics(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel, [C] float64 in 0..255.
 
     Args:
-        sums: of `Pixels`; those of several parts may be added.
+        sums: of `Pixels`.
     """
-    number, total, squares = sums
+    number, total, squares = sums.sum(axis=0)
     mean = total / np.maximum(number, 1)
     return mean, np.sqrt(np.maximum(squares / np.maximum(number, 1) - mean**2, 0))
 
@@ -96,28 +94,34 @@ def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
 
 
-def check_same_files(train: Records, val: Records, findings: Findings) -> None:
+def check_same_files(train: Shown, val: Shown, findings: Findings) -> None:
     """Looks for pictures of val that are files of train."""
-    known = {train.images.resolve() / name for name in train.names()}
-    folder = val.images.resolve()
-    for index, name in enumerate(val.names()):
+    known = {train.records.images.resolve() / name for name in train.names()}
+    folder = val.records.images.resolve()
+    for id_, name in zip(val.ids(), val.names()):
         if folder / name in known:
-            findings.add("note", SAME, "leave them out of one", f"{name} = {name}", val[index].id)
+            findings.add("note", SAME, "leave them out of one", f"{name} = {name}", id_)
 
 
-def check_leaks(train: Records, val: Records, seen: tuple[Pixels, Pixels], findings: Findings) -> None:
-    """Looks for pictures that are in train and in val, or nearly: validation would reward memory."""
-    known = {digest: index for index, digest in enumerate(seen[0].hashes) if digest}
-    names = (train.names(), val.names())
+def check_leaks(train: Shown, val: Shown, seen: tuple[Pixels, Pixels], findings: Findings) -> None:
+    """Looks for pictures that are in train and in val, or nearly: validation would reward memory.
+
+    Args:
+        train, val: the pictures; seen: of the files that they come from.
+    """
+    if not len(train):
+        return
+    known = {seen[0].hashes[place]: index for index, place in enumerate(train.indices) if seen[0].hashes[place]}
+    names, ids = (train.names(), val.names()), val.ids()
+    learnt = seen[0].thumbs[train.indices]
     for start in range(0, len(val), 512):
-        thumbs = seen[1].thumbs[start : start + 512]
-        likeness = thumbs @ seen[0].thumbs.T
+        places = val.indices[start : start + 512]
+        likeness = seen[1].thumbs[places] @ learnt.T
         for row, index in enumerate(likeness.argmax(axis=1).tolist()):
-            name = names[1][start + row]
-            same = known.get(seen[1].hashes[start + row])
+            name, id_ = names[1][start + row], ids[start + row]
+            same = known.get(seen[1].hashes[places[row]])
             if same is not None:
-                findings.add("note", SAME, "leave them out of one", f"{name} = {names[0][same]}", val[start + row].id)
+                findings.add("note", SAME, "leave them out of one", f"{name} = {names[0][same]}", id_)
             elif likeness[row, index] >= ALIKE:
                 what = "pictures of val that are nearly in train too"
-                pair = f"{name} ~ {names[0][index]}"
-                findings.add("note", what, "keep pictures of one scene in one part", pair, val[start + row].id)
+                findings.add("note", what, "keep pictures of one scene in one part", f"{name} ~ {names[0][index]}", id_)

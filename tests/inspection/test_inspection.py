@@ -14,9 +14,11 @@ from PIL import Image
 from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
+from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
-from maskrcnn.inspection.inspection import Inspection, glance, inspect, mended_paths, write_mended
+from maskrcnn.inspection.file import mended_paths, write_mended
+from maskrcnn.inspection.inspection import Inspection, glance, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.pixels import SAME
 
@@ -30,6 +32,7 @@ LIMITS = Limits(
     shapes=cell_shapes(STRIDES, [4.0], [1.0]),
     strides=STRIDES,
 )
+ALL = Selection(None, None, None, None, 0, 1.0, None, 0.0)
 CLASSES = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubble"}, {"id": 3, "name": "dust"}]
 
 
@@ -49,6 +52,14 @@ def write(root: Path, part: str, dataset: dict[str, Any]) -> Split:
     split = Split(root / part, root / f"{part}.json")
     split.annotations.write_text(json.dumps(dataset))
     return split
+
+
+def lone(root: Path) -> Split:
+    """A sound validation part of one grey picture."""
+    (root / "val").mkdir()
+    cv2.imwrite(str(root / "val" / "v.png"), noise(40)[..., 0])
+    dataset = {"images": [entry(1, "v.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
+    return write(root, "val", dataset)
 
 
 def entry(id_: Any, name: str, **changes: Any) -> dict[str, Any]:
@@ -163,7 +174,7 @@ PLANTED = {
     ("note", "train", "pictures that are listed under two ids"): ["9 11"],
     ("note", "train", "pictures annotated without their EXIF rotation"): ["turned.jpg"],
     ("note", "train", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
-    ("note", "train", "classes without an annotation"): ["dust", "Cell "],
+    ("note", "train", "classes without an object"): ["dust", "Cell "],
     ("note", "train", "pictures with objects under 2 px at the network's size"): [7],
     ("note", "train", "pictures with more objects than data.object_slots (3), up to 5"): [7, 8],
     ("note", "train", "pictures with more objects than model.box_head.max_detections (2), up to 5"): [1, 7, 8, 9],
@@ -172,7 +183,6 @@ PLANTED = {
         "odd.png = odd.png",
     ],
     ("note", "val", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
-    ("note", "val", "classes without an annotation"): ["bubble", "dust", "Cell "],
     ("note", "val", "classes without an example in val: they count for nothing in the average"): ["bubble"],
     ("note", "val", "pictures of val that are in train too"): ["same.png = odd.png"],
     ("note", "val", "pictures of val that are nearly in train too"): ["near.png ~ crowded.png"],
@@ -180,19 +190,19 @@ PLANTED = {
 
 
 def test_finds_each_planted_defect_and_no_other(planted: Splits) -> None:
-    found = table(inspect([planted], "pixels", LIMITS))
+    found = table(inspect([planted], ALL, "pixels", LIMITS))
     found["error", "train", CANNOT] = [one.split("/")[-1] for one in found["error", "train", CANNOT]]  # with its folder
     assert found == PLANTED
 
 
 def test_headers_alone_find_what_needs_no_pixels(planted: Splits) -> None:
     pixels = {key for key in PLANTED if any(word in key[2] for word in ("decoded", "copies", "in train too"))}
-    assert table(inspect([planted], "headers", LIMITS)) == {k: v for k, v in PLANTED.items() if k not in pixels}
+    assert table(inspect([planted], ALL, "headers", LIMITS)) == {k: v for k, v in PLANTED.items() if k not in pixels}
 
 
 def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path) -> None:
     before = planted.train.annotations.read_bytes()
-    train = inspect([planted], "headers", LIMITS).parts[0]
+    train = inspect([planted], ALL, "headers", LIMITS).files[0]
     out, log = write_mended(train, tmp_path / "new" / "clean.json")
     assert planted.train.annotations.read_bytes() == before
     with warnings.catch_warnings():
@@ -202,9 +212,9 @@ def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path)
         *("plain.png", "copy.png", "turned.jpg", "crowded.png", "odd.png", "cut.png", "odd.png")
     ]
     assert clean.classes == ("cell", "bubble", "dust", "Cell ")
-    again = inspect([Splits(Split(planted.train.images, out), None)], "headers", LIMITS)
+    again = inspect([Splits(Split(planted.train.images, out), None)], ALL, "headers", LIMITS)
     assert {finding.level for finding in again.findings()} == {"note"}
-    assert not again.parts[0].findings.changes
+    assert not again.files[0].findings.changes
     rows = list(csv.reader(log.open()))
     assert rows[0] == ["id", "what", "done"]
     assert ["213", "boxes that do not fit their masks", "taken from the mask"] in rows
@@ -220,7 +230,7 @@ def test_classes_that_differ_are_errors(planted: Splits) -> None:
     val = json.loads(planted.val.annotations.read_text())
     val["categories"] = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubbles"}]
     planted.val.annotations.write_text(json.dumps(val))
-    found = table(inspect([planted], "headers", LIMITS))
+    found = table(inspect([planted], ALL, "headers", LIMITS))
     assert found["error", "val", "classes that val lacks"] == ["Cell ", "bubble", "dust"]
     assert found["error", "val", "classes that train lacks"] == ["bubbles"]
 
@@ -229,7 +239,7 @@ def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-    found = inspect([Splits(write(tmp_path, "train", dataset), None)], "pixels", LIMITS)
+    found = inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "pixels", LIMITS)
     assert found.findings() == []
     assert found.reach is not None and found.reach.suggestion is None
     assert found.reach.by_size == {"all": (1, 1.0, 1.0), "small (under 32 px)": (1, 1.0, 1.0)}
@@ -242,7 +252,7 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
-        inspect([Splits(write(tmp_path, "train", dataset), None)], "headers", LIMITS)
+        inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
     assert "no usable picture is left, after leaving out\n- 1 pictures that are missing" in str(error.value)
 
 
@@ -257,7 +267,7 @@ def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Spl
     sound = {**dataset, "images": images, "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     planted.train.annotations.write_text(json.dumps(sound))
     with pytest.raises(ValueError) as error:
-        glance([planted], LIMITS)
+        glance([planted], ALL, LIMITS)
     first, broken, size, remedy = str(error.value).splitlines()
     assert first.endswith("train.json: 2 of 4 pictures cannot be used")
     assert "broken.png is not a picture, or broken: replace it" in broken
@@ -271,18 +281,18 @@ def test_channels_that_the_header_tells_are_those_of_the_configuration(tmp_path:
         cv2.imwrite(str(tmp_path / "train" / name), picture)
     images = [entry(1, "grey.png"), entry(2, "colour.png")]
     dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8), square(2, 2, 8, 8)]}
-    splits = Splits(write(tmp_path, "train", dataset), None)
-    assert table(inspect([splits], "headers", LIMITS)) == {}  # grey ones are replicated
+    splits = Splits(write(tmp_path, "train", dataset), lone(tmp_path))
+    assert table(inspect([splits], ALL, "headers", LIMITS)) == {}  # grey ones are replicated
     one = LIMITS._replace(read=PictureReader(1, 65535))
-    assert table(inspect([splits], "headers", one)) == {
+    assert table(inspect([splits], ALL, "headers", one)) == {
         ("error", "train", "pictures of 3 channels, where data.channels is 1"): ["colour.png"],
         ("error", "train", "annotations of pictures that are left out"): [2],
     }
-    glance([splits], LIMITS)
+    glance([splits], ALL, LIMITS)
     with pytest.raises(
         ValueError, match=r"1 of 2 pictures .*\n- .*colour\.png has 3 channels, but data\.channels is 1"
     ):
-        glance([splits], one)
+        glance([splits], ALL, one)
 
 
 def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path, monkeypatch: Any) -> None:
@@ -291,19 +301,20 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
     objects = [square(1, 7, 8, 8), square(2, 7, 4, 4, 1.5), square(3, 7, 0, 0, 60)]
     dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": objects}
     split = write(tmp_path, "train", dataset)
-    assert glance([Splits(split, None)], LIMITS) == [
+    splits = Splits(split, lone(tmp_path))
+    assert glance([splits], ALL, LIMITS) == [
         f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
         f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
     ]
     monkeypatch.setattr("maskrcnn.inspection.headers.read_header", None)  # headers are not read a second time
-    assert len(glance([Splits(split, None)], LIMITS)) == 2
+    assert len(glance([splits], ALL, LIMITS)) == 2
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(1)[:, :8])
     with pytest.raises(TypeError):  # until a picture changes
-        glance([Splits(split, None)], LIMITS)
+        glance([splits], ALL, LIMITS)
 
 
 def test_pictures_that_do_not_decode_are_left_out_of_what_is_mended(planted: Splits) -> None:
-    train = inspect([planted], "pixels", LIMITS).parts[0]
+    train = inspect([planted], ALL, "pixels", LIMITS).files[0]
     assert "cut.png" in [record.path.name for record in train.records]
     assert "cut.png" not in [image["file_name"] for image in train.mended["images"]]
     assert [change.done for change in train.findings.changes if change.what == CANNOT] == [
@@ -315,11 +326,12 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
     assert planted.val is not None
     sets = [Splits(planted.val, None, name="first"), planted._replace(name="second")]
     same = ["own.png = own.png", "near.png = near.png", "same.png = same.png"]
-    assert table(inspect(sets, "headers", LIMITS))["note", "second/val", SAME] == same
-    assert set(same) < set(table(inspect(sets, "pixels", LIMITS))["note", "second/val", SAME])
-    said = glance([Splits(planted.val, planted.val)], LIMITS)
+    assert table(inspect(sets, ALL, "headers", LIMITS))["note", "second/val", SAME] == same
+    assert set(same) < set(table(inspect(sets, ALL, "pixels", LIMITS))["note", "second/val", SAME])
+    said = glance([Splits(planted.val, planted.val)], ALL, LIMITS)
     assert (
-        f"{planted.val.annotations}: 3 {SAME} (ids own.png = own.png, near.png = near.png, same.png = same.png)" in said
+        f"{planted.val.annotations} (val): 3 {SAME} (ids own.png = own.png, near.png = near.png, same.png = same.png)"
+        in said
     )
 
 
@@ -328,7 +340,7 @@ def test_parts_without_objects(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     empty = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": []}
     split = write(tmp_path, "train", empty)
-    found = table(inspect([Splits(split, split)], "headers", LIMITS))
+    found = table(inspect([Splits(split, split)], ALL, "headers", LIMITS))
     assert found["error", "train", "parts without a usable object: there is nothing to learn"] == ["train"]
     assert found["note", "val", "parts without an object: AP cannot be measured"] == ["val"]
 
@@ -342,7 +354,7 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
     with pytest.warns(UserWarning, match=r"1 annotations with an iscrowd that is neither 0 nor 1: .* \(ids 2\)"):
         record = read_annotations(split).records[0]
     assert len(record.crowds.masks) == crowd and len(record.objects.masks) == 2 - crowd
-    part = inspect([Splits(split, None)], "headers", LIMITS).parts[0]
+    part = inspect([Splits(split, None)], ALL, "headers", LIMITS).files[0]
     assert part.mended["annotations"][1]["iscrowd"] == crowd
     assert [change.id for change in part.findings.changes] == [2]
 
@@ -350,4 +362,71 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     split = write(tmp_path, "train", {"images": [], "categories": [], "annotations": []})
     with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty"):
-        inspect([Splits(split, None)], "headers", LIMITS)
+        inspect([Splits(split, None)], ALL, "headers", LIMITS)
+
+
+def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    objects = [square(1, 1, 8, 8), square(2, 1, 40, 40, 1.5, category_id=3), square(3, 1, 30, 8, bbox=None)]
+    dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": objects}
+    val = lone(tmp_path)
+    val.annotations.write_text(json.dumps({**json.loads(val.annotations.read_text()), "categories": CLASSES}))
+    sources = [Splits(write(tmp_path, "train", dataset), val)]
+    defect = {("mended", "train", "annotations without a box"): [3]}
+    small = "pictures with objects under 2 px at the network's size"
+    slots = "pictures with more objects than model.box_head.max_detections (2), up to 3"
+    assert table(inspect(sources, ALL, "pixels", LIMITS)) == {
+        **defect,
+        ("note", "train", small): [1],
+        ("note", "train", slots): [1],
+        ("note", "train", "classes without an object"): ["bubble"],
+        ("note", "val", "classes without an example in val: they count for nothing in the average"): ["dust"],
+    }
+    mapped = Selection(None, None, None, None, 0, 1.0, {"body": ["cell"]}, 0.0)
+    found = inspect(sources, mapped, "pixels", LIMITS)
+    assert table(found) == defect
+    assert [(part.content.classes, len(part.content.labels)) for part in found.parts] == [
+        (("body",), 2),
+        (("body",), 1),
+    ]
+    assert found.reach is not None and found.reach.by_size["all"][0] == 2
+    assert f"{sources[0].train.annotations}: 1 {small} (ids 1)" in glance(sources, ALL, LIMITS)
+    assert glance(sources, mapped, LIMITS) == []
+
+
+def test_parts_are_those_that_a_fold_selects(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    names = ["a_1.png", "a_2.png", "b_1.png", "b_2.png"]
+    for seed, name in enumerate(names):
+        cv2.imwrite(str(tmp_path / "train" / name), noise(0 if name == "b_1.png" else seed))
+    images = [entry(number, name) for number, name in enumerate(names, 1)]
+    objects = [square(number, number, 8, 8, category_id=2 if number == 4 else 1) for number in range(1, 5)]
+    objects.append(square(5, 4, 40, 40, 1.5))
+    dataset = {"images": images, "categories": CLASSES[:2], "annotations": objects}
+    split = write(tmp_path, "train", dataset)
+    for fold in (0, 1):
+        selection = Selection(fold, 2, None, "^(.)_", 0, 1.0, None, 0.0)
+        found = inspect([Splits(split, None)], selection, "pixels", LIMITS)
+        assert [part.name for part in found.parts] == ["train", "val"] and len(found.files) == 1
+        learnt, scored = (part.records.names() for part in found.parts)
+        assert sorted(learnt + scored) == names and {name[0] for name in learnt} != {name[0] for name in scored}
+        holder, other = ("train", "val") if "b_1.png" in learnt else ("val", "train")
+        lacks = {"val": "they count for nothing in the average", "train": "they cannot be learnt"}[other]
+        pair = {"train": "a_1.png = b_1.png", "val": "b_1.png = a_1.png"}[holder]
+        assert table(found) == {
+            ("note", "train", "pictures that are copies of another"): ["b_1.png = a_1.png"],  # of the file
+            ("note", "val", SAME): [pair],
+            ("note", holder, "pictures with objects under 2 px at the network's size"): [4],
+            ("note", other, f"classes without an example in {other}: {lacks}"): ["bubble"],
+        }
+        own = np.concatenate([cv2.imread(str(split.images / name))[..., ::-1] for name in learnt])
+        assert found.pixels is not None
+        np.testing.assert_allclose(found.pixels[0], own.mean((0, 1)))
+        said = f"{split.annotations} ({holder}): 1 pictures with objects under 2 px at the network's size (ids 4)"
+        assert said in glance([Splits(split, None)], selection, LIMITS)
+
+
+def test_a_selection_that_cannot_be_made_leaves_the_files_to_be_looked_at(planted: Splits) -> None:
+    wrong = Selection(None, None, None, None, 0, 1.0, {"body": ["bone"]}, 0.0)
+    assert table(inspect([planted], wrong, "headers", LIMITS)) == table(inspect([planted], ALL, "headers", LIMITS))

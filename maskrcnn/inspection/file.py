@@ -1,0 +1,101 @@
+"""An annotation file and its pictures looked through for defects of their own, whatever a run selects of them."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.coco_file import read_json
+from maskrcnn.data.records import Records
+from maskrcnn.data.source import Split
+from maskrcnn.inspection.finding import Findings
+from maskrcnn.inspection.limits import Limits
+from maskrcnn.inspection.mend import LEFT_OUT, WITHOUT_PICTURE, mend
+from maskrcnn.inspection.pixels import Pixels, check_copies, see_pictures
+
+Depth = Literal["headers", "pixels"]
+
+
+class File(NamedTuple):
+    """What was found in one annotation file and its pictures."""
+
+    split: Split
+    annotations: CocoAnnotations  # as mended
+    records: Records
+    mended: dict[str, Any]
+    findings: Findings  # also of the part that is named like the file
+    pixels: Pixels | None  # at depth=pixels
+
+
+def inspect_file(split: Split, depth: Depth, limits: Limits, findings: Findings) -> File:
+    """Looks through a file.
+
+    Args:
+        split: where it lies; depth, limits: of `inspect`; findings: gets what is found.
+
+    Raises:
+        ValueError: it is no COCO file, or nothing usable is left of it.
+    """
+    mended = mend(read_json(split.annotations), split, limits.read.channels, findings)
+    if not mended["images"]:
+        listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
+        reason = f", after leaving out{listed}" if listed else ": 'images' is empty. Is this the right annotation file?"
+        raise ValueError(f"{split.annotations}: no usable picture is left{reason}")
+    annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)
+    assert isinstance(annotations.records, Records)
+    records, pixels = annotations.records, None
+    if depth == "pixels":
+        pixels = see_pictures(records, limits.read)
+        check_copies(records, pixels, findings)
+        mended = _leave_out(mended, records, pixels.broken, findings)
+    return File(split, annotations, records, mended, findings, pixels)
+
+
+def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str], findings: Findings) -> dict[str, Any]:
+    """The data set without pictures that cannot be read, and their annotations."""
+    ids = set()
+    for index, problem in broken.items():
+        what = "pictures that cannot be decoded, or not as this configuration reads them"
+        findings.mend("error", what, "left out with their annotations", problem)
+        ids.add(records[index].id)
+    images = [image for image in dataset["images"] if image["id"] not in ids]
+    annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] not in ids]
+    for annotation in dataset["annotations"]:
+        if annotation["image_id"] in ids:
+            findings.mend("error", WITHOUT_PICTURE, LEFT_OUT, annotation["id"])
+    return {**dataset, "images": images, "annotations": annotations}
+
+
+def _read_mended(mended: dict[str, Any], split: Split) -> CocoAnnotations:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / split.annotations.name
+        file.write_text(json.dumps(mended))
+        return read_annotations(Split(split.images, file))
+
+
+def mended_paths(out: Path) -> tuple[Path, Path]:
+    """The files that `write_mended` writes.
+
+    Raises:
+        ValueError: one is already there.
+    """
+    paths = out, out.with_name(f"{out.stem}_changes.csv")
+    for path in paths:
+        if path.exists():
+            raise ValueError(f"{path} is already there: give another name by out=..., or remove it")
+    return paths
+
+
+def write_mended(file: File, out: Path) -> list[Path]:
+    """Writes a file's mended annotations, and beside them what was changed, line by line."""
+    log = mended_paths(out)[1]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(file.mended))
+    rows = [("id", "what", "done"), *file.findings.changes]
+    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows))
+    return [out, log]
+
+
+def _cell(value: Any) -> str:
+    return '"' + str(value).replace('"', '""') + '"'

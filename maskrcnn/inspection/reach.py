@@ -1,0 +1,44 @@
+"""How much of a data set the configured anchors can reach."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from maskrcnn.inspection.anchors import Suggestion, best_iou, sample_boxes, shares, suggest
+from maskrcnn.inspection.limits import Limits
+
+# COCO's areas of small, medium and large objects, here of the box at the network's size.
+SIZES = {"small (under 32 px)": (0, 32), "medium (32 to 96 px)": (32, 96), "large (from 96 px)": (96, np.inf)}
+
+
+class Reach(NamedTuple):
+    """How much of the ground truth anchors can reach."""
+
+    by_size: dict[str, tuple[int, float, float]]  # boxes, and their shares that are reached at IoU 0.5 and 0.7
+    suggestion: Suggestion | None  # where it would reach more
+
+
+def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
+    """How much of the ground truth the configuration's anchors can reach; None without any.
+
+    Args:
+        boxes: [M, 4] x, y, width, height at the size of the network's pictures.
+        limits: of the configuration.
+    """
+    boxes = real(boxes)
+    if not len(boxes):
+        return None
+    iou = best_iou(boxes, *limits.shapes)
+    sides = np.sqrt(boxes[:, 2] * boxes[:, 3])
+    by_size = {"all": (len(boxes), *shares(iou))}
+    for size, (low, high) in SIZES.items():
+        chosen = (sides >= low) & (sides < high)
+        if chosen.any():
+            by_size[size] = (int(chosen.sum()), *shares(iou[chosen]))
+    better = suggest(boxes, limits.strides)
+    return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
+
+
+def real(boxes: np.ndarray) -> np.ndarray:
+    """Boxes with an area, or as many of them as suffice."""
+    return sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])
