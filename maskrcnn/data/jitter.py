@@ -33,12 +33,17 @@ class LargeScaleJitter:
         """A random scale and window; without `rng`, the whole picture fitted into the canvas."""
         if rng is None:
             return self.fit.view(height, width, None)
-        shortest, longest = self.fit.shortest[0], self.fit.longest
-        canvas = (longest, shortest) if height > width else (shortest, longest)
+        shortest = self.fit.shortest[0]
+        canvas = self.largest(height, width)
         scale = self.fit.scale(height, width, shortest) * rng.uniform(*self.scales)
         y1, y2, rows = _cut(height, canvas[0], scale, rng)
         x1, x2, columns = _cut(width, canvas[1], scale, rng)
         return View((x1, y1, x2, y2), (rows, columns), canvas)
+
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        """The canvas."""
+        shortest, longest = self.fit.shortest[0], self.fit.longest
+        return (longest, shortest) if height > width else (shortest, longest)
 
 
 def _cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:

@@ -20,6 +20,9 @@ class Sizing(Protocol):
     def view(self, height: int, width: int, rng: np.random.Generator | None) -> View:
         """The view of a picture of a given height and width: drawn from `rng`; without one, that of validation."""
 
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        """The most height and width of what training sees of a picture of a given height and width."""
+
 
 class Resized(NamedTuple):
     """A picture at the network's size."""
@@ -59,6 +62,10 @@ class Resize:
         shortest = self.shortest[-1 if rng is None else rng.integers(len(self.shortest))]
         size = self.size(height, width, shortest)
         return View((0, 0, width, height), size, size)
+
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        """Its size at the greatest of the lengths."""
+        return self.size(height, width, max(self.shortest))
 
 
 def resize_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

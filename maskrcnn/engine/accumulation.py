@@ -27,11 +27,22 @@ class Accumulation:
         """
         if not self.exact or batches == 1:
             return 1
-        for name, part in model.named_modules():
-            if isinstance(part, _BatchNorm):
-                raise ValueError(
-                    f"accumulation.exact=true, but model.{name} is a batch norm, whose statistics are of a "
-                    "micro-batch: choose norm=group, frozen or null for backbone, neck and heads, or "
-                    "accumulation.exact=false"
-                )
+        refuse_batch_norm(model, "accumulation.exact=true", "accumulation.exact=false")
         return batches
+
+
+def refuse_batch_norm(model: nn.Module, wish: str, instead: str) -> None:
+    """Makes sure that a part of a batch gives what it gives within the whole.
+
+    Args:
+        model: that learns; wish: the setting that needs it, instead: the one that does not.
+
+    Raises:
+        ValueError: a layer is a batch norm.
+    """
+    for name, part in model.named_modules():
+        if isinstance(part, _BatchNorm):
+            raise ValueError(
+                f"{wish}, but model.{name} is a batch norm, whose statistics are of a micro-batch: choose norm=group, "
+                f"frozen or null for backbone, neck and heads, or {instead}"
+            )

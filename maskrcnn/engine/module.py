@@ -44,6 +44,7 @@ class MaskRCNNModule(pl.LightningModule):
         super().__init__()
         self.model = model
         self.counts = torch.zeros(len(Losses._fields))  # of the losses of an optimiser step, see `Accumulation`
+        self.divisors, self.scale = self.counts, 1  # of the batch's losses, and of what they give
         self.optimizer, self.schedule, self.loss_weights = optimizer, schedule, loss_weights
         self.total_steps, self.images_per_step, self.content = total_steps, images_per_step, content
 
@@ -55,16 +56,32 @@ class MaskRCNNModule(pl.LightningModule):
             if batch.window:
                 self.counts = ranks.add(torch.stack([self.model.counts(one) for one in batch.window]).sum(dim=0))
             batch = batch.batch
-        losses: Losses = self.model(batch)
+        losses = self.losses(batch)
         sums, counts = ranks.add(torch.stack([torch.stack((loss.sum.detach(), loss.count)) for loss in losses])).T
-        divisors = self.counts if exact else counts
-        own = Losses(*(Loss(loss.sum, divisor) for loss, divisor in zip(losses, divisors)))
+        self.divisors, self.scale = self.counts if exact else counts, scale
         interval: int = getattr(self.trainer, "log_every_n_steps")
         if (self.trainer.global_step + 1) % interval == 0:  # logging each step took 3 % of a small model's time
             means = mean_losses(Losses(*map(Loss, sums, counts)))  # of this batch, on all ranks
             logged = {f"train/{name}": loss for name, loss in means.items()}
             self.log_dict({"train/loss": self._weighted(means), **logged}, batch_size=len(batch.images))
-        return self._weighted(mean_losses(own)) * scale
+        return self.objective(losses)
+
+    def losses(self, batch: Batch) -> Losses:
+        """Of a training batch."""
+        losses: Losses = self.model(batch)
+        return losses
+
+    def objective(self, losses: Losses) -> Tensor:
+        """What this rank adds to the loss of the step, for losses of the step's batch or of a part of it."""
+        own = Losses(*(Loss(loss.sum, divisor) for loss, divisor in zip(losses, self.divisors)))
+        return self._weighted(mean_losses(own)) * self.scale
+
+    def rehearse(self, batch: Batch) -> None:
+        """Forward and backward pass of a training batch, whose gradients go nowhere."""
+        with self.trainer.precision_plugin.forward_context():
+            loss = self._weighted(mean_losses(self.model(batch)))
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        torch.autograd.grad(loss, parameters, allow_unused=True)
 
     def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()

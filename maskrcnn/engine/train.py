@@ -27,8 +27,10 @@ from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
+from maskrcnn.engine.out_of_memory import OutOfMemory
 from maskrcnn.engine.report import print_scores
 from maskrcnn.engine.resume import Resumption, read
+from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
@@ -67,6 +69,7 @@ def train(
     resume: str | None,
     compile: bool,
     accumulation: Accumulation,
+    out_of_memory: OutOfMemory,
     optimizer: Optimizer,
     schedule: Schedule,
     loss_weights: dict[str, float],
@@ -85,6 +88,7 @@ def train(
         weights: file or known name to start from; resume: folder of a run to go on with.
         compile: make one graph of the training step with torch.compile.
         accumulation: what micro-batches count in a step.
+        out_of_memory: what is done where memory is too little.
         optimizer, schedule, loss_weights: how it learns.
         trainer: makes Lightning's Trainer from callbacks, logger and folder.
         callbacks, logger: by name; null leaves one out.
@@ -112,7 +116,10 @@ def train(
     chosen = [callback for callback in callbacks.values() if callback is not None]
     last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
     interruption = Interruption(last)
-    chosen = [one for one in (last, interruption) if one is not None] + [one for one in chosen if one is not last]
+    # The trial of the largest batch comes first: parts that are frozen at the start learn later.
+    chosen = [one for one in (out_of_memory, last, interruption) if one is not None] + [
+        one for one in chosen if one is not last
+    ]
     chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
     engine = trainer(
         callbacks=chosen,
@@ -144,7 +151,11 @@ def train(
     if data.selection_notes:
         console.print(f"selected: {'; '.join(data.selection_notes)}", highlight=False, soft_wrap=True)
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
-    module = MaskRCNNModule(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
+    splits = out_of_memory.action == "split"
+    if splits:
+        check_splittable(detector, engine.world_size)
+    kind = SplittingModule if splits else MaskRCNNModule
+    module = kind(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
     rows = 0
     if resume is not None:
         loaded = read(resume)
@@ -162,7 +173,7 @@ def train(
     for one in engine.loggers:
         if isinstance(one, MetricsFile):
             one.keep(rows)
-    with interruption, ranks.together(engine):
+    with interruption, ranks.together(engine), out_of_memory.explained(engine, data.batch_size):
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     if (reason := why_stopped(engine, module, chosen)) is not None:
         console.print(reason, highlight=False, soft_wrap=True)
