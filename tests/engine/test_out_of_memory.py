@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from maskrcnn.data.collate import Collate
 from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.collate import Collate
 from maskrcnn.data.jitter import LargeScaleJitter
 from maskrcnn.data.records import Annotations, Picture, Records, write_records
 from maskrcnn.data.resize import Resize
@@ -156,9 +156,7 @@ def test_a_trial_in_parts_lets_the_run_go_on(
 def test_a_picture_that_does_not_fit_ends_a_splitting_run(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as stopped:
         fit(tmp_path, *SMALL, "out_of_memory.action=split", callback=Memory(0, "backward"))
-    assert str(stopped.value).endswith(
-        ": give a smaller data.resize and data.canvases or trainer.precision=bf16-mixed"
-    )
+    assert str(stopped.value).endswith(": give a smaller data.resize and data.canvases or trainer.precision=bf16-mixed")
 
 
 def test_splitting_refuses_batch_norm_and_ranks(fit: Fit, tmp_path: Path) -> None:
@@ -187,7 +185,7 @@ def test_the_largest_batch_of_a_data_set_without_canvases(tmp_path: Path) -> Non
     assert batch.images.shape == (2, 5, 320, 320)
     assert batch.targets.valid.all() and batch.targets.valid.shape == (2, 10)
     widths = (batch.targets.boxes[..., 2:] - batch.targets.boxes[..., :2]).flatten()
-    assert widths.min() >= 0.05 * 320 and 0 <= batch.targets.boxes.min() and batch.targets.boxes.max() <= 320
+    assert widths.min() >= 0.05 * 320 and batch.targets.boxes.min() >= 0 and batch.targets.boxes.max() <= 320
     data.batch_size = 1
     assert largest_batch(data).images.shape == (1, 5, 160, 320)
     data.train_annotations = CocoAnnotations(tmp_path, ("a", "b"), (1, 2), records)
