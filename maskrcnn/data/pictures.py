@@ -33,7 +33,7 @@ class PictureReader:
             raise ValueError(f"data.channels is {channels}; it must be 1 or more")
         if not 1 <= max_value <= 65535:
             raise ValueError(f"data.max_value is {max_value}; it must be 1 to 65535, what 16 bits hold")
-        self.channels = channels
+        self.channels, self.max_value = channels, max_value
         values = np.arange(2**16)
         # Rounded in integers, half up; the result for each of the 65,536 values.
         self.bytes = np.minimum((510 * values + max_value) // (2 * max_value), 255).astype(np.uint8)
@@ -54,7 +54,10 @@ class PictureReader:
             ValueError: the file cannot be read as a picture, or has another size or number of channels; the message
                 names it.
         """
-        stored = self._decode(path.read_bytes(), path)
+        return self.convert(self.decode(path.read_bytes(), path), path, size)
+
+    def convert(self, stored: Stored, path: Path, size: tuple[int, int] | None) -> np.ndarray:
+        """What calling the reader gives, of a file that `decode` has decoded."""
         pixels = stored.upright()
         if size is not None and pixels.shape[:2] != tuple(size):
             if stored.pixels.shape[:2] != tuple(size):
@@ -64,9 +67,17 @@ class PictureReader:
                     "if they belong to the other size), or put the original picture back"
                 )
             pixels = stored.pixels
-        return self._convert(pixels, stored.alpha, path)
+        return self._to_bytes(pixels, stored.alpha, path)
 
-    def _decode(self, data: bytes, path: Path) -> Stored:
+    def decode(self, data: bytes, path: Path) -> Stored:
+        """The pixels as a file holds them.
+
+        Args:
+            data: of the file; path: for messages.
+
+        Raises:
+            ValueError: it cannot be read as a picture.
+        """
         stored = read_tiff(data, path) if data[:4] in MAGIC else self._decode_with_opencv(data)
         if stored is None:
             raise ValueError(
@@ -94,7 +105,7 @@ class PictureReader:
             pixels = pixels[..., [0, 3]]
         return Stored(pixels, orientation, alpha)
 
-    def _convert(self, pixels: np.ndarray, alpha: int, path: Path) -> np.ndarray:
+    def _to_bytes(self, pixels: np.ndarray, alpha: int, path: Path) -> np.ndarray:
         if pixels.dtype == np.uint16:
             pixels = self.bytes[pixels]
         if pixels.dtype != np.uint8:

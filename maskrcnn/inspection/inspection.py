@@ -17,7 +17,7 @@ from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.part import Part, part_name, selected_parts, whole_part
-from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_same_files
+from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files
 from maskrcnn.inspection.reach import Reach, measure_reach, real
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
@@ -64,6 +64,9 @@ def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: L
             val = inspect_file(source.val, depth, limits, of(part_name(source, "val")))
             check_classes(train.annotations.classes, val.annotations.classes, val.findings)
             files.append(val)
+    seen_files = [(file.records, file.pixels, file.findings) for file in files if file.pixels is not None]
+    if seen_files:
+        check_range(seen_files, limits.read.max_value)
     by_split = {file.split: file for file in files}
     try:
         selected = selection.choose(sources, lambda split: by_split[split].annotations)

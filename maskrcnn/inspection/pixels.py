@@ -10,6 +10,7 @@ import numpy as np
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Records
+from maskrcnn.data.stored import Stored
 from maskrcnn.data.views import Shown
 from maskrcnn.inspection.finding import Findings
 
@@ -25,6 +26,7 @@ class Pixels(NamedTuple):
     hashes: list[str]  # of the files
     thumbs: np.ndarray  # [N, THUMB * THUMB] float32, mean 0 and length 1; 0 where a picture is blank
     sums: np.ndarray  # [N, 3, C] float64 of each channel: pixels, their sum, the sum of their squares
+    brightest: np.ndarray  # [N] int64, the largest value of those of 16 bits, opacity apart; 0 for others
     broken: dict[int, str]  # what is wrong with those that cannot be read, by position
 
 
@@ -32,6 +34,7 @@ class _Seen(NamedTuple):
     hash: str
     thumb: np.ndarray
     sums: np.ndarray  # [3, C], as in `Pixels`
+    brightest: int
 
 
 def see_pictures(records: Records, read: PictureReader) -> Pixels:
@@ -45,19 +48,22 @@ def see_pictures(records: Records, read: PictureReader) -> Pixels:
     def see(index: int) -> _Seen | str:
         record = records[index]
         try:
-            digest = hashlib.sha256(record.path.read_bytes()).hexdigest()
-            return _see(digest, read(record.path, (record.height, record.width)))
+            data = record.path.read_bytes()
+            stored = read.decode(data, record.path)
+            image = read.convert(stored, record.path, (record.height, record.width))
+            return _see(hashlib.sha256(data).hexdigest(), image, _brightest(stored))
         except (ValueError, OSError) as error:
             return str(error)
 
     with ThreadPoolExecutor() as pool:
         found = list(follow(pool.map(see, range(len(records))), len(records), "pixels"))
-    nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, read.channels)))
+    nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, read.channels)), 0)
     seen = [nothing if isinstance(one, str) else one for one in found]
     return Pixels(
         [one.hash for one in seen],
         np.stack([one.thumb for one in seen]),
         np.stack([one.sums for one in seen]),
+        np.array([one.brightest for one in seen]),
         {index: one for index, one in enumerate(found) if isinstance(one, str)},
     )
 
@@ -73,14 +79,20 @@ def channel_statistics(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(np.maximum(squares / np.maximum(number, 1) - mean**2, 0))
 
 
-def _see(digest: str, image: np.ndarray) -> _Seen:
+def _brightest(stored: Stored) -> int:
+    if stored.pixels.dtype != np.uint16:
+        return 0
+    return int((stored.pixels[..., :-1] if stored.alpha else stored.pixels).max())
+
+
+def _see(digest: str, image: np.ndarray, brightest: int) -> _Seen:
     grey = image[..., :3].mean(axis=-1, dtype=np.float32)
     thumb = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA).ravel()
     thumb -= thumb.mean()
     thumb = thumb / np.linalg.norm(thumb) if thumb.std() >= PLAIN else np.zeros_like(thumb)
     mean, spread = (values.ravel() for values in cv2.meanStdDev(image))
     pixels = np.full_like(mean, image.shape[0] * image.shape[1])
-    return _Seen(digest, thumb, np.stack([pixels, pixels * mean, pixels * (spread**2 + mean**2)]))
+    return _Seen(digest, thumb, np.stack([pixels, pixels * mean, pixels * (spread**2 + mean**2)]), brightest)
 
 
 def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
@@ -92,6 +104,23 @@ def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
         if digest and before != index:
             what = "pictures that are copies of another"
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
+
+
+def check_range(files: list[tuple[Records, Pixels, Findings]], max_value: int) -> None:
+    """Looks for pictures of 16 bits that leave half of the values up to `data.max_value` or more without use.
+
+    Args:
+        files: pictures, what was seen of them, and what gets the findings; max_value: `data.max_value`.
+    """
+    most = max(int(seen.brightest.max(initial=0)) for _, seen, _ in files)
+    whole = 2 ** most.bit_length() - 1  # what a camera of that many bits can give
+    if not most or 2 * whole > max_value + 1:
+        return
+    for records, seen, findings in files:
+        names, ids = records.names(), records.ids()
+        for index in np.flatnonzero(seen.brightest).tolist():
+            what = f"pictures of 16 bits, whose brightest value is {most} (data.max_value is {max_value})"
+            findings.add("note", what, f"data.max_value={whole} uses the whole range", names[index], ids[index])
 
 
 def check_same_files(train: Shown, val: Shown, findings: Findings) -> None:

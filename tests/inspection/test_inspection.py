@@ -430,3 +430,29 @@ def test_parts_are_those_that_a_fold_selects(tmp_path: Path) -> None:
 def test_a_selection_that_cannot_be_made_leaves_the_files_to_be_looked_at(planted: Splits) -> None:
     wrong = Selection(None, None, None, None, 0, 1.0, {"body": ["bone"]}, 0.0)
     assert table(inspect([planted], wrong, "headers", LIMITS)) == table(inspect([planted], ALL, "headers", LIMITS))
+
+
+@pytest.mark.parametrize("brightest, max_value, advice", [(4001, 65535, 4095), (255, 65535, 255), (4001, 8190, 4095)])
+def test_dark_pictures_of_16_bits_hint_at_max_value(
+    tmp_path: Path, brightest: int, max_value: int, advice: int
+) -> None:
+    (tmp_path / "train").mkdir()
+    for name, value in {"dark.png": brightest // 3, "bright.png": brightest}.items():
+        pixels = noise(0).astype(int)
+        opacity = np.full((SIDE, SIDE, 1), 65535, np.uint16)  # no brightness
+        cv2.imwrite(
+            str(tmp_path / "train" / name), np.dstack([(pixels * value // pixels.max()).astype(np.uint16), opacity])
+        )
+    images = [entry(1, "dark.png"), entry(2, "bright.png")]
+    dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
+    sources = [Splits(write(tmp_path, "train", dataset), lone(tmp_path))]  # whose picture has 8 bits
+
+    def hints(max_value: int) -> list[tuple[Any, ...]]:
+        limits = LIMITS._replace(read=PictureReader(3, max_value))
+        found = inspect(sources, ALL, "pixels", limits).findings()
+        return [(f.part, f.what, f.first, f.remedy) for f in found if "16 bits" in f.what]
+
+    what = f"pictures of 16 bits, whose brightest value is {brightest} (data.max_value is {max_value})"
+    remedy = f"data.max_value={advice} uses the whole range"
+    assert hints(max_value) == [("train", what, ["dark.png", "bright.png"], remedy)]
+    assert hints(advice) == hints(2 * advice - 2) == []
