@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from maskrcnn.data.layers import Layers
+from maskrcnn.data.regions import Regions
 from maskrcnn.data.scene import Scene, visible
 
 GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
@@ -33,7 +33,7 @@ class CopyPaste:
         below is covered if its centre is.
 
         Returns:
-            `scene` with the objects in its picture and without what they cover in its layers. Its picture grows, up to
+            `scene` with the objects in its picture and without what they cover in its regions. Its picture grows, up to
             its canvas, where an object lies beyond. And `other`, holding the pasted objects only.
         """
         other = _trim(other, scene.canvas)
@@ -43,7 +43,7 @@ class CopyPaste:
         other = _select(other, [extent.instance for extent in chosen])
         if not chosen:
             return scene, other
-        mask = _union(other.layers)
+        mask = _union(other.regions)
         height = max(scene.image.shape[0], _reach([extent.y2 for extent in chosen], other.scale[1], scene.canvas[0]))
         width = max(scene.image.shape[1], _reach([extent.x2 for extent in chosen], other.scale[0], scene.canvas[1]))
         image = np.full((height, width, scene.image.shape[2]), GROUND, np.uint8)
@@ -53,8 +53,9 @@ class CopyPaste:
         covered = _read_at_centres(mask, pasted.shape, (1 / other.scale[0], 1 / other.scale[1]))
         region[covered] = pasted[covered]
         step = (scene.scale[0] / other.scale[0], scene.scale[1] / other.scale[1])
-        layers = [np.where(_read_at_centres(mask, layer.shape, step), 0, layer) for layer in scene.layers.images]
-        return scene._replace(image=image, layers=Layers(layers, scene.layers.places)), other
+        below, ids = scene.regions
+        below = np.where(_read_at_centres(mask, below.shape, step), 0, below)
+        return scene._replace(image=image, regions=Regions(below, ids)), other
 
 
 def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
@@ -62,28 +63,28 @@ def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
     height, width = scene.image.shape[:2]
     rows = None if height <= canvas[0] else int(canvas[0] / scene.scale[1])
     columns = None if width <= canvas[1] else int(canvas[1] / scene.scale[0])
-    layers = Layers([layer[:rows, :columns] for layer in scene.layers.images], scene.layers.places)
-    return scene._replace(image=scene.image[: canvas[0], : canvas[1]], layers=layers)
+    regions = Regions(scene.regions.image[:rows, :columns], scene.regions.ids)
+    return scene._replace(image=scene.image[: canvas[0], : canvas[1]], regions=regions)
 
 
 def _select(scene: Scene, instances: list[int]) -> Scene:
     """A scene with some of its objects."""
-    places = [scene.layers.places[instance] for instance in instances]
-    layers, whole = Layers(scene.layers.images, places), Layers(scene.whole.images, places)
-    return scene._replace(layers=layers, labels=scene.labels[instances], whole=whole)
+    ids = [scene.regions.ids[instance] for instance in instances]
+    regions, whole = Regions(scene.regions.image, ids), Regions(scene.whole.image, ids)
+    return scene._replace(regions=regions, labels=scene.labels[instances], whole=whole)
 
 
-def _union(layers: Layers) -> np.ndarray:
+def _union(regions: Regions) -> np.ndarray:
     """The pixels [h, w] bool of all objects."""
-    wanted = [np.zeros(np.iinfo(image.dtype).max + 1, bool) for image in layers.images]
-    for layer, id_ in layers.places:
-        wanted[layer][id_] = True
-    mask: np.ndarray = np.any([ids[image] for ids, image in zip(wanted, layers.images, strict=True)], axis=0)
+    wanted = np.zeros(np.iinfo(regions.image.dtype).max + 1, bool)
+    for ids in regions.ids:
+        wanted[ids] = True
+    mask: np.ndarray = wanted[regions.image]
     return mask
 
 
 def _reach(ends: list[int], scale: float, limit: int) -> int:
-    """Pixels of the network's picture up to the last of some ends in pixels of a layer."""
+    """Pixels of the network's picture up to the last of some ends in pixels of the regions."""
     return min(math.ceil(max(ends) * scale), limit)
 
 

@@ -71,7 +71,7 @@ class Stretches(NamedTuple):
     """The pixels of masks, in stretches along the line of all columns of a picture one after another."""
 
     mask: np.ndarray  # [n] int64, position in the list of masks
-    start: np.ndarray  # [n] int64, in ascending order
+    start: np.ndarray  # [n] int64, in ascending order for each mask
     end: np.ndarray  # [n] int64, exclusive, more than `start`
 
 
@@ -83,10 +83,7 @@ def find_stretches(masks: list[bytes]) -> Stretches:
     ends -= np.repeat((ends - runs)[first], counts)  # from where each mask starts
     odd = (np.arange(runs.size) - np.repeat(first, counts)) & 1
     ones = np.flatnonzero(odd & (runs > 0))
-    mask, end = np.repeat(np.arange(len(masks)), counts)[ones], ends[ones]
-    start = end - runs[ones]
-    order = np.argsort(start, kind="stable")
-    return Stretches(mask[order], start[order], end[order])
+    return Stretches(np.repeat(np.arange(len(masks)), counts)[ones], ends[ones] - runs[ones], ends[ones])
 
 
 def decode_window(counts: bytes, height: int) -> tuple[np.ndarray, int, int]:

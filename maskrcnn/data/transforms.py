@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.copy_paste import CopyPaste
-from maskrcnn.data.layers import Layers, stack_masks
 from maskrcnn.data.records import Record
+from maskrcnn.data.regions import Regions, paint_masks
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.scene import Scene, cut_out, make_scene
 
@@ -59,18 +59,18 @@ class Augmentation:
         # vertical flips always come together (albumentations 2.0.8, issue 2473).
         self.compose = albumentations.Compose(transforms) if transforms else None
 
-    def __call__(self, image: np.ndarray, layers: Layers, rng: np.random.Generator) -> tuple[np.ndarray, Layers]:
-        """Augments a picture [h, w, C] uint8 and its layers of masks with the randomness of `rng` alone.
+    def __call__(self, image: np.ndarray, regions: Regions, rng: np.random.Generator) -> tuple[np.ndarray, Regions]:
+        """Augments a picture [h, w, C] uint8 and its masks with the randomness of `rng` alone.
 
         Raises:
             ValueError: a transform cannot take the picture, or it is no longer [h, w, C] uint8.
         """
         if self.compose is None:
-            return image, layers
+            return image, regions
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
         channels = image.shape[2]
         try:
-            result = self.compose(image=image, masks=layers.images)
+            result = self.compose(image=image, mask=regions.image)
         except (TypeError, ValueError, NotImplementedError, cv2.error) as error:
             if channels == 3:
                 raise
@@ -84,7 +84,7 @@ class Augmentation:
                 f"data.transforms turned a picture into {image.dtype} of shape {tuple(image.shape)}; it must stay "
                 f"[h, w, {channels}] uint8: remove what normalises or converts, the model does that"
             )
-        return image, Layers(result["masks"], layers.places)
+        return image, Regions(result["mask"], regions.ids)
 
 
 def _check_masks_stay_exact(transforms: list[albumentations.BasicTransform]) -> None:
@@ -150,8 +150,8 @@ def _make_scene(
     image: np.ndarray, record: Record, resize: Sizing, augmentation: Augmentation | None, rng: np.random.Generator
 ) -> Scene:
     """Augments a picture and takes the view of it that the network gets."""
-    layers = stack_masks(record.objects.masks, image.shape[0], image.shape[1])
+    regions = paint_masks(record.objects.masks, image.shape[0], image.shape[1])
     if augmentation is not None:
-        image, layers = augmentation(image, layers, rng)
+        image, regions = augmentation(image, regions, rng)
     view = resize.view(image.shape[0], image.shape[1], None if augmentation is None else rng)
-    return make_scene(image, layers, record.objects.labels, view)
+    return make_scene(image, regions, record.objects.labels, view)

@@ -13,8 +13,8 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import CONF, compose, to_plain
-from maskrcnn.data.layers import Layers, stack_masks
 from maskrcnn.data.records import Instances, Record
+from maskrcnn.data.regions import Regions, paint_masks
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.paste import paste_bitmap
@@ -142,12 +142,14 @@ def test_boxes_are_extents_of_the_pixels_that_were_annotated(choice: str, below:
     """The same with one mask at a time, and a whole bitmap for each."""
     sample = sample_of(choice, below, below, seed)
     resize, augmentation = PIPELINES[choice]
-    rng = default_rng(sample_seed(seed, 0, 0))
-    single = Layers([mask.copy() for mask in below.masks], [(i, 1) for i in range(len(below.masks))])
-    image, moved = augmentation(below.image, single, rng)
+    moved = []
+    for mask in [np.zeros(below.image.shape[:2], np.uint8), *below.masks]:  # so that there is a picture if no mask is
+        rng = default_rng(sample_seed(seed, 0, 0))
+        image, regions = augmentation(below.image, Regions(mask.copy(), [[1]]), rng)
+        moved.append(regions.image)
     (left, top, right, bottom), size, _ = resize.view(*image.shape[:2], rng)
     expected = {}
-    for label, mask in zip(below.record.objects.labels.tolist(), moved.images):
+    for label, mask in zip(below.record.objects.labels.tolist(), moved[1:], strict=True):
         rows, columns = np.nonzero(mask[top:bottom, left:right])
         if len(rows):
             corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -180,12 +182,12 @@ def test_a_drawn_picture_is_augmented_on_its_own() -> None:
     assert len(boxes) > 8  # flipped, scaled and cut each time anew
 
 
-def test_layers_of_overlapping_objects_are_pasted_whole() -> None:
+def test_overlapping_objects_are_pasted_whole() -> None:
     masks = np.zeros((2, 40, 40), np.uint8)
     masks[0, 5:30, 5:30] = masks[1, 20:35, 20:35] = 1
-    assert len(stack_masks([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks], 40, 40).images) == 2
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
+    assert [len(ids) for ids in paint_masks(encoded, 40, 40).ids] == [2, 2]
     image = np.full((40, 40, 3), 200, np.uint8)
     above = Painted(
         image, Record(1, Path("a.png"), 40, 40, none._replace(labels=np.array([101, 102]), masks=encoded), none), masks

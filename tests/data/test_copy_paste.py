@@ -6,7 +6,7 @@ from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.copy_paste import GROUND, CopyPaste
-from maskrcnn.data.layers import stack_masks
+from maskrcnn.data.regions import paint_masks
 from maskrcnn.data.resize import View
 from maskrcnn.data.scene import Scene, cut_out, make_scene
 
@@ -16,10 +16,10 @@ ALL = 1000
 def scene(masks: np.ndarray, colour: int, view: View | None = None, first_label: int = 0) -> Scene:
     """A picture of one grey, with masks [n, h, w]; seen as it is unless a view is given."""
     height, width = masks.shape[1:]
-    layers = stack_masks([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks], height, width)
+    regions = paint_masks([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks], height, width)
     view = view or View((0, 0, width, height), (height, width), (height, width))
     image = np.full((height, width, 3), colour, np.uint8)
-    return make_scene(image, layers, np.arange(first_label, first_label + len(masks)), view)
+    return make_scene(image, regions, np.arange(first_label, first_label + len(masks)), view)
 
 
 def boxes(shape: tuple[int, int], *corners: tuple[int, int, int, int]) -> np.ndarray:
@@ -97,8 +97,8 @@ def test_different_scales_as_loops_do(seed: int) -> None:
         for column in range(width):
             ground = 10 if row < sizes[0][0] and column < sizes[0][1] else GROUND
             assert pasted.image[row, column, 0] == (200 if covered(row + 0.5, column + 0.5) else ground)
-    for mask, (layer, id_) in zip(blobs[0], pasted.layers.places, strict=True):
-        left = pasted.layers.images[layer] == id_
+    for mask, ids in zip(blobs[0], pasted.regions.ids, strict=True):
+        left = np.isin(pasted.regions.image, ids)
         for row in range(30):
             for column in range(40):
                 hidden = covered((row + 0.5) / 30 * sizes[0][0], (column + 0.5) / 40 * sizes[0][1])

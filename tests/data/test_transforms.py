@@ -9,8 +9,8 @@ import torch
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.layers import Extent, Layers, stack_masks
 from maskrcnn.data.records import Instances, Record
+from maskrcnn.data.regions import Extent, Regions, paint_masks
 from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
 from maskrcnn.data.scene import crop_mask
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
@@ -55,15 +55,15 @@ def extent(mask: np.ndarray) -> list[int]:
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-def whole(mask: np.ndarray) -> Layers:
-    return Layers([mask], [(0, 1)])
+def whole(mask: np.ndarray) -> Regions:
+    return Regions(mask, [[1]])
 
 
 def crop(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     """A mask as it travels, and how many of its rows and columns are in use."""
     out = np.zeros((112, 112), np.uint8)
     x1, y1, x2, y2 = extent(mask)
-    crop_mask(whole(mask), Extent(0, 0, 1, x1, y1, x2, y2), out)
+    crop_mask(whole(mask), Extent(0, x1, y1, x2, y2), out)
     return out, (min(y2 - y1, 112), min(x2 - x1, 112))
 
 
@@ -145,17 +145,16 @@ def test_masks_move_with_the_picture(transform: Any, move: Any) -> None:
         assert tuple(used) == size
 
 
-def test_layers_warp_as_single_masks_do() -> None:
+def test_regions_warp_as_single_masks_do() -> None:
     masks = random_masks(12, 3)
-    layers = stack_masks(record(masks).objects.masks, HEIGHT, WIDTH)
-    assert 1 < len(layers.images) < 12
+    regions = paint_masks(record(masks).objects.masks, HEIGHT, WIDTH)
+    assert max(len(ids) for ids in regions.ids) > 2
     transforms = [albumentations.Affine(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-10, 10), p=1)]
-    _, warped = Augmentation(transforms, None, 0.0)(picture(0), layers, default_rng(9))
-    single = Layers(list(masks), [(i, 1) for i in range(12)])
-    _, expected = Augmentation(transforms, None, 0.0)(picture(0), single, default_rng(9))
-    for (layer, id_), mask in zip(layers.places, expected.images, strict=True):
-        np.testing.assert_array_equal(warped.images[layer] == id_, mask)
-    assert not np.array_equal(expected.images[0], masks[0])
+    _, warped = Augmentation(transforms, None, 0.0)(picture(0), regions, default_rng(9))
+    for ids, mask in zip(warped.ids, masks, strict=True):
+        _, expected = Augmentation(transforms, None, 0.0)(picture(0), whole(mask), default_rng(9))
+        np.testing.assert_array_equal(np.isin(warped.image, ids), expected.image)
+        assert not np.array_equal(expected.image, mask)
 
 
 def test_flipping_twice_changes_nothing() -> None:
@@ -194,7 +193,7 @@ def test_transforms_of_colours_are_refused_without_colours(channels: int) -> Non
         ValueError,
         match=rf"data\.transforms cannot change a picture of data\.channels={channels} \(ColorJitter .*\): remove what",
     ):
-        Augmentation([albumentations.ColorJitter(p=1)], None, 0.0)(image, Layers([], []), default_rng(0))
+        Augmentation([albumentations.ColorJitter(p=1)], None, 0.0)(image, whole(image[..., 0]), default_rng(0))
 
 
 def test_a_quarter_turn() -> None:
@@ -376,11 +375,11 @@ RESAMPLING = [
 
 @pytest.mark.parametrize("transform", RESAMPLING, ids=lambda transform: type(transform).__name__)
 def test_resampling_never_blends_ids(transform: Any) -> None:
-    layer = default_rng(3).choice(np.array([0, 10, 200], np.uint8), size=(HEIGHT // 8, WIDTH // 8))
-    layer = layer.repeat(8, axis=0).repeat(8, axis=1)
-    _, layers = Augmentation([transform], None, 0.0)(picture(0), Layers([layer], [(0, 10), (0, 200)]), default_rng(0))
-    assert set(np.unique(layers.images[0])) == {0, 10, 200}
-    assert not np.array_equal(layers.images[0], layer)
+    image = default_rng(3).choice(np.array([0, 10, 200], np.uint8), size=(HEIGHT // 8, WIDTH // 8))
+    image = image.repeat(8, axis=0).repeat(8, axis=1)
+    _, regions = Augmentation([transform], None, 0.0)(picture(0), Regions(image, [[10], [200]]), default_rng(0))
+    assert set(np.unique(regions.image)) == {0, 10, 200}
+    assert not np.array_equal(regions.image, image)
 
 
 def test_least_visible_share() -> None:

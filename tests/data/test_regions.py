@@ -1,0 +1,105 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.regions import Regions, count_pixels, find_extents, paint_masks
+
+HEIGHT, WIDTH = 60, 80
+
+
+def blobs(count: int, seed: int, extent: int) -> np.ndarray:
+    """Ellipses [count, HEIGHT, WIDTH] uint8 that may overlap, reach over the border or hold each other."""
+    rng = default_rng(seed)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    y, x = rng.integers(HEIGHT, size=(count, 1, 1)), rng.integers(WIDTH, size=(count, 1, 1))
+    a, b = rng.uniform(1, extent, size=(2, count, 1, 1))
+    return (((rows - y) / a) ** 2 + ((columns - x) / b) ** 2 <= 1).astype(np.uint8)
+
+
+def encode(masks: np.ndarray) -> list[bytes]:
+    return [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
+
+
+CASES = [(0, 0, 5), (1, 0, 5), (12, 1, 25), (40, 2, 10), (64, 4, 20), (65, 5, 20), (130, 6, 8), (300, 3, 3)]
+
+
+@pytest.mark.parametrize("count, seed, extent", CASES)
+def test_regions_hold_every_mask(count: int, seed: int, extent: int) -> None:
+    masks = blobs(count, seed, extent)
+    image, ids = paint_masks(encode(masks), HEIGHT, WIDTH)
+    assert image.dtype == (np.uint8 if image.max() < 256 else np.uint16)
+    assert (image > 0).tolist() == masks.any(axis=0).tolist()
+    for mask, of_mask in zip(masks, ids, strict=True):
+        np.testing.assert_array_equal(np.isin(image, of_mask), mask)
+
+
+def test_masks_apart_have_an_id_each() -> None:
+    masks = np.zeros((300, HEIGHT, WIDTH), np.uint8)
+    masks.reshape(300, -1)[np.arange(300), np.arange(300) * 16] = 1  # a pixel each
+    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    assert regions.ids == [[id_] for id_ in range(1, 301)]  # more than a byte holds
+    assert [extent.instance for extent in find_extents(regions)] == list(range(300))
+
+
+def test_masks_that_overlap_share_an_id() -> None:
+    masks = np.zeros((3, HEIGHT, WIDTH), np.uint8)
+    masks[0, 5:20, 5:20] = masks[1, 19:30, 19:30] = masks[2, 20:25, 5:10] = 1
+    image, ids = paint_masks(encode(masks), HEIGHT, WIDTH)
+    assert ids == [[1, 4], [2, 4], [3]]
+    np.testing.assert_array_equal(np.argwhere(image == 4), [[19, 19]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_extents_are_those_of_the_pixels(seed: int) -> None:
+    masks = blobs(20, seed, 15)
+    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions.image[:, :40] = 0  # what an augmentation may do
+    seen = [np.isin(regions.image, ids) for ids in regions.ids]
+    expected = []
+    for instance, mask in enumerate(seen):
+        if mask.any():
+            rows, columns = np.nonzero(mask)
+            expected.append((instance, columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    found = find_extents(regions)
+    assert [tuple(extent) for extent in found] == expected
+    assert len(found) < 20
+
+
+@pytest.mark.parametrize("move", [lambda image: image, lambda image: image[5:40, 10:60], lambda image: np.rot90(image)])
+def test_pixels_of_regions_however_they_lie_in_memory(move: Callable[[np.ndarray], np.ndarray]) -> None:
+    masks = blobs(20, 4, 15)
+    image, ids = paint_masks(encode(masks), HEIGHT, WIDTH)
+    moved = Regions(move(image), ids)
+    assert count_pixels(moved).tolist() == [move(mask).sum() for mask in masks]
+    for extent in find_extents(moved):
+        rows, columns = np.nonzero(move(masks[extent.instance]))
+        assert extent[1:] == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+def test_a_chain_of_overlaps() -> None:
+    masks = np.zeros((30, HEIGHT, WIDTH), np.uint8)
+    for i, mask in enumerate(masks):
+        mask[i : i + 2, 0] = 1  # the next one's first pixel is this one's last
+    image, ids = paint_masks(encode(masks), HEIGHT, WIDTH)
+    assert np.unique(image).tolist() == [0, 1, 30, *range(31, 60)]  # the first's and the last's own, and 29 shared
+    assert sorted(len(of_mask) for of_mask in ids) == [2, 2] + [3] * 28
+
+
+def test_masks_that_all_overlap_are_counted_whole() -> None:
+    masks = np.zeros((12, HEIGHT, WIDTH), np.uint8)
+    for i, mask in enumerate(masks):
+        mask[i:50, i:70] = 1
+    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    assert count_pixels(regions).tolist() == masks.sum(axis=(1, 2)).tolist()
+    assert [len(of_mask) for of_mask in regions.ids] == [12, *range(12, 1, -1)]
+
+
+def test_too_many_ways_to_overlap_are_refused() -> None:
+    masks = default_rng(0).integers(2, size=(40, 260, 260), dtype=np.uint8)  # hardly a pixel is as another
+    with pytest.raises(
+        ValueError, match=r"a picture's 40 masks overlap in 67\d{3} ways, more than are supported: remove some"
+    ):
+        paint_masks(encode(masks), 260, 260)
