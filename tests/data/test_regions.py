@@ -99,7 +99,5 @@ def test_masks_that_all_overlap_are_counted_whole() -> None:
 
 def test_too_many_ways_to_overlap_are_refused() -> None:
     masks = default_rng(0).integers(2, size=(40, 260, 260), dtype=np.uint8)  # hardly a pixel is as another
-    with pytest.raises(
-        ValueError, match=r"a picture's 40 masks overlap in 67\d{3} ways, more than fit: remove some"
-    ):
+    with pytest.raises(ValueError, match=r"a picture's 40 masks overlap in 67\d{3} ways, more than fit: remove some"):
         paint_masks(encode(masks), 260, 260)
