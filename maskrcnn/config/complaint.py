@@ -98,9 +98,10 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         check_groups(config)
     except ValueError as error:
         return f"Note that {error}"
-    packages = groups() if config_name == "train" else {}
+    trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
+    packages = groups() if trains else {}
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
-    if config_name != "train":
+    if not trains:
         whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")
         if top in groups():

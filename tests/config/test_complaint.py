@@ -98,6 +98,17 @@ def test_slips_with_a_checkpoint(slips: list[str], answer: str) -> None:
     assert str(raised.value) == answer
 
 
+@pytest.mark.parametrize("key", ["data.source.train_picture", "optimizer.learning_rate"])
+def test_inspection_answers_as_training_does(key: str) -> None:
+    """It takes the same keys, and there is no checkpoint to be changed."""
+    answers = []
+    for name in ("train", "inspect"):
+        with pytest.raises(ValueError) as raised:
+            compose([f"{key}=1"], name)
+        answers.append(str(raised.value))
+    assert answers[0] == answers[1] and "Did you mean" in answers[0]
+
+
 @pytest.mark.parametrize("habit", [habit for habit in HABITS if "Did you mean" in HABITS[habit]])
 def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> None:
     """The keys in the answers are the configuration's own: setting each to what it is composes."""
