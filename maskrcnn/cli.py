@@ -155,11 +155,10 @@ def _train_run(
         if is_main():
             print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
         return scores
-    if is_main():
-        receipt_file.begin(Path(plain["run_dir"]), plain, overrides, plain["resume"])
     parts = build(plain, plain["plugins"])
     parts["callbacks"]["told"] = told
-    return train(portable(config), **parts)
+    begin = functools.partial(receipt_file.begin, Path(plain["run_dir"]), plain, overrides, plain["resume"])
+    return train(portable(config), begin, **parts)
 
 
 def _search(config: DictConfig) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.config.difference import difference
+from maskrcnn.engine import receipt_file
 from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.resume import changes
 from maskrcnn.evaluation import bootstrap
@@ -70,7 +71,7 @@ def surroundings(a: Compared, b: Compared) -> list[str]:
     missing = [str(run.folder) for run in (a, b) if run.receipt is None]
     if a.receipt is None or b.receipt is None:
         return [f"code, versions, hardware and data: unknown, as there is no receipt.json in {' and '.join(missing)}"]
-    before, now = a.receipt["starts"][-1], b.receipt["starts"][-1]
+    before, now = receipt_file.last_start(a.receipt), receipt_file.last_start(b.receipt)
     lines = []
     if before["commit"] != now["commit"]:
         lines.append(f"commit: {before['commit']} -> {now['commit']}")

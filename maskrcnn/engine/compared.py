@@ -53,7 +53,7 @@ class Compared:
         """Its configuration and the command line of its last start."""
         path = self.folder / ".hydra" / "overrides.yaml"
         if self.receipt is not None:
-            return Described(self.config, self.receipt["starts"][-1]["overrides"])
+            return Described(self.config, receipt_file.last_start(self.receipt)["overrides"])
         return Described(self.config, yaml.safe_load(path.read_text()) if path.is_file() else None)
 
     def summary(self) -> Summary:

@@ -63,7 +63,7 @@ class LastCheckpoint(pl.Callback):
         self.write(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero and self.written and not isinstance(exception, SystemExit):
+        if trainer.is_global_zero and self.written and self.written.step and not isinstance(exception, SystemExit):
             print(
                 f"{self.path} holds the run as it was after step {self.written.step}; resume={self.path.parent.parent} "
                 "goes on from there",

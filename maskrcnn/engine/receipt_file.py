@@ -44,6 +44,12 @@ def write(run: Path, receipt: dict[str, Any]) -> None:
     os.replace(part, run / NAME)
 
 
+def last_start(receipt: dict[str, Any]) -> dict[str, Any]:
+    """The last start that trained; the last one where none did."""
+    starts: list[dict[str, Any]] = receipt["starts"]
+    return next((start for start in reversed(starts) if start["step"] is not None), starts[-1])
+
+
 def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | None) -> None:
     """Notes a start of the process, and writes `config.yaml`. A resumed run keeps its receipt, also in another folder.
 

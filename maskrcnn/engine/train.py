@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
@@ -59,6 +60,7 @@ def total_steps(trainer: pl.Trainer, batches: int) -> int:
 
 def train(
     config: dict[str, Any],
+    begin: Callable[[], None],
     *,
     seed: int,
     run_dir: str,
@@ -81,6 +83,7 @@ def train(
 
     Args:
         config: the resolved configuration, kept in checkpoints.
+        begin: notes the start, on rank 0, once it is known that there is something to train.
         seed: of initial weights, order, augmentation and sampling.
         run_dir: where everything is written.
         plugins: packages besides ours that the configuration may name.
@@ -121,14 +124,17 @@ def train(
         one for one in chosen if one is not last
     ]
     chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
-    engine = trainer(
-        callbacks=chosen,
-        logger=[one for one in logger.values() if one is not None],
-        default_root_dir=run_dir,
-        plugins=[CheckpointFile()],
-        enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
-        enable_progress_bar=False,  # ours is callbacks.progress
-    )
+    try:
+        engine = trainer(
+            callbacks=chosen,
+            logger=[one for one in logger.values() if one is not None],
+            default_root_dir=run_dir,
+            plugins=[CheckpointFile()],
+            enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
+            enable_progress_bar=False,  # ours is callbacks.progress
+        )
+    except MisconfigurationException as error:  # such as no GPU on this machine
+        raise ValueError(f"trainer: {error}") from error
     ranks.check_pictures(len(data.order), "training", engine.world_size)
     ranks.check_pictures(len(data.val_annotations.records), "validation", engine.world_size)
     data.window = accumulation.window(engine.accumulate_grad_batches, detector)
@@ -170,6 +176,8 @@ def train(
         console.print(f"going on after step {resumption.position.step} of {steps}", highlight=False)
         getattr(engine, "callbacks").insert(0, resumption)
         rows = loaded["progress"]["metrics_rows"]
+    if engine.is_global_zero:
+        begin()
     for one in engine.loggers:
         if isinstance(one, MetricsFile):
             one.keep(rows)

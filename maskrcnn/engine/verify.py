@@ -124,8 +124,6 @@ def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
     config = _moved(config, config["run_dir"], str(folder))
     config |= {"run_dir": str(folder), "resume": None, "logger": {}}
     config["trainer"] |= {"limit_val_batches": 0, "num_sanity_val_steps": 0, "enable_checkpointing": False}
-    if is_main():
-        receipt_file.begin(folder, config, [], None)
     made = build(config, config["plugins"])
     made["callbacks"] = {
         **{name: one for name, one in made["callbacks"].items() if not isinstance(one, OBSERVERS)},
@@ -133,7 +131,7 @@ def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
         "stop": StopAfter(steps),
     }
     with contextlib.redirect_stdout(io.StringIO()):  # what a run says of itself
-        train(config, **made)
+        train(config, lambda: receipt_file.begin(folder, config, [], None), **made)
 
 
 def _moved(value: Any, old: str, new: str) -> Any:

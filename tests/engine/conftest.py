@@ -1,6 +1,7 @@
 """A trained run of a tiny model on a few shapes: what the tests of the engine look at."""
 
 import contextlib
+import functools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, compose, portable, to_plain
+from maskrcnn.engine import receipt_file
 from maskrcnn.engine.resume import resolve
 from maskrcnn.engine.train import train
 
@@ -85,6 +87,7 @@ def fit(shapes_root: Path) -> Callable[..., dict[str, float]]:
         check(plain, train)
         parts = build(plain, plain["plugins"])
         parts["callbacks"]["of_the_test"] = callback
-        return train(portable(config), **parts)
+        begin = functools.partial(receipt_file.begin, folder, plain, list(overrides), plain["resume"])
+        return train(portable(config), begin, **parts)
 
     return run

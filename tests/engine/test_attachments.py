@@ -3,27 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine import receipt_file
 
 Fit = Callable[..., dict[str, float]]
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=1"]
 
 
-def begin(folder: Path) -> None:
-    """Writes what `train.py` writes before it trains."""
-    plain: Any = to_plain(compose([f"run_dir={folder}"]))
-    receipt_file.begin(folder, plain, [], None)
-
-
 def test_tensorboard_gets_numbers_the_sheet_the_configuration_and_the_receipt(fit: Fit, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    begin(tmp_path)
     scores = fit(tmp_path, *SHORT)
     events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"tensors": 0})
     events.Reload()
@@ -42,7 +31,6 @@ def test_mlflow_gets_them_in_a_local_store(fit: Fit, tmp_path: Path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "run"
-    begin(run)
     scores = fit(run, *SHORT, "logger=mlflow", "logger.mlflow.artifact_location=artifacts")
     client = MlflowClient("sqlite:///mlflow.db")
     experiment = client.get_experiment_by_name("maskrcnn")
@@ -62,7 +50,6 @@ def test_wandb_gets_them_offline(fit: Fit, tmp_path: Path, monkeypatch: pytest.M
     wandb = pytest.importorskip("wandb", reason="wandb is not installed: pip install -e '.[wandb]'")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    begin(tmp_path)
     try:
         scores = fit(tmp_path, *SHORT, "logger=wandb")
         summary, config = dict(wandb.run.summary), dict(wandb.run.config)

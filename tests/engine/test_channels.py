@@ -60,7 +60,7 @@ def run(folder: Path, run_dir: Path, *overrides: str) -> Path:
     plain = to_plain(config)
     check(plain, train)
     check_channels(plain)
-    train(portable(config), **build(plain, []))
+    train(portable(config), lambda: None, **build(plain, []))
     return run_dir / "checkpoints" / "last.ckpt"
 
 
