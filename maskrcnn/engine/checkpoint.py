@@ -1,6 +1,7 @@
 """Checkpoints: what they hold, and how they are read without running any code of theirs."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,12 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"there is no checkpoint {path}")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if code is None:
+            raise ValueError(f"{path} is not a checkpoint, or it is broken") from error
         raise ValueError(
-            f"{path} holds more than tensors and plain values and was not opened: it could run code ({error})"
+            f"{path} holds more than tensors and plain values and was not opened: it could run code ({code[1]})"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is not a checkpoint, or it is cut short: {error}") from error

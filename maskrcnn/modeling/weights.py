@@ -137,9 +137,12 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"weights={path}: there is no such file, nor a known name; known are {', '.join(PUBLISHED)}")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if code is None:
+            raise ValueError(f"weights={path} is not a file of weights, or it is broken") from error
         raise ValueError(
-            f"weights={path} holds more than tensors and was not opened: it could run code ({error})"
+            f"weights={path} holds more than tensors and was not opened: it could run code ({code[1]})"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"weights={path} is not a file of weights, or it is cut short: {error}") from error
