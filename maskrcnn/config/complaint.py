@@ -101,7 +101,9 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
     packages = groups() if trains else {}
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
-    if not trains:
+    if config_name == "verify":
+        return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
+    if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")
         if top in groups():

@@ -154,3 +154,8 @@ def test_a_file_without_its_header_is_told_which_one_to_add(more: list[str], tmp
     assert HEADLESS in str(raised.value)
     (tmp_path / "neck" / "mine.yaml").write_text((CONF / "neck" / "fpn.yaml").read_text())
     check(to_plain(compose([search, "neck=mine", "model.neck.channels=16"])), train)
+
+
+def test_verify_takes_the_runs_own_configuration() -> None:
+    with pytest.raises(ValueError, match=r"unknown key 'trainer.max_epochs'. verify=... replays a run under the run's"):
+        compose(["trainer.max_epochs=1"], "verify")
