@@ -1,4 +1,4 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation and visualize, inspection, engine,
+"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection, engine,
 sweep, the commands."""
 
 import ast
@@ -17,9 +17,10 @@ MAY_IMPORT = {
     "data": {"structures"},
     "evaluation": {"structures", "ops"},
     "visualize": {"structures", "ops"},
-    "inspection": {"structures", "ops", "modeling", "data", "evaluation", "visualize"},
-    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "inspection", "config"},
-    "sweep": {"inspection", "engine", "config"},
+    "page": set(),
+    "inspection": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "page"},
+    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "page", "inspection", "config"},
+    "sweep": {"page", "engine", "config"},
     "cli": {"config", "engine", "sweep"},
 }
 FENCED = {
@@ -27,7 +28,7 @@ FENCED = {
     "omegaconf": {"config", "cli", "engine", "sweep"},  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
-    "cv2": {"data", "visualize", "inspection"},
+    "cv2": {"data", "visualize", "page", "inspection"},
     "tifffile": {"data"},
     "pycocotools": {"data", "evaluation", "inspection"},
     "hotcoco": {"evaluation"},

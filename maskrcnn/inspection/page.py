@@ -1,19 +1,18 @@
 """An inspection as one self-contained page."""
 
-import base64
 from html import escape
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Record
-from maskrcnn.inspection.charts import bars, heat_map, histogram
-from maskrcnn.inspection.html import table, write_html
 from maskrcnn.inspection.inspection import Inspection
 from maskrcnn.inspection.part import Part
 from maskrcnn.inspection.truth import truth_of
+from maskrcnn.page.bars import bars, heat_map, histogram
+from maskrcnn.page.html import table, write_html
+from maskrcnn.page.picture import data_url, shrink
 from maskrcnn.visualize.instances import draw_instances
 
 PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the rarest first
@@ -123,12 +122,6 @@ def _figure(record: Record, caption: str, classes: tuple[str, ...], read: Pictur
         picture = read(record.path, (record.height, record.width))
     except (ValueError, OSError) as error:
         return f'<figure class="picture"><figcaption>{escape(str(error))}</figcaption></figure>'
-    drawn = draw_instances(picture, truth_of(record), list(classes))
-    scale = SIDE / max(drawn.shape[:2])
-    if scale < 1:
-        drawn = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data = base64.b64encode(
-        cv2.imencode(".jpg", drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-    ).decode()
-    image = f'<img alt="{escape(caption)}" src="data:image/jpeg;base64,{data}">'
+    drawn = shrink(draw_instances(picture, truth_of(record), list(classes)), SIDE)
+    image = f'<img alt="{escape(caption)}" src="{data_url(drawn)}">'
     return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>'

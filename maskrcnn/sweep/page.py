@@ -4,13 +4,14 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.engine.curve import curve
-from maskrcnn.inspection.html import table, write_html
-from maskrcnn.sweep.charts import GREY, Line, colour, lines, parallel_coordinates
+from maskrcnn.page.html import scrolling, table, write_html
+from maskrcnn.page.lines import GREY, Line, colour, lines
+from maskrcnn.sweep.charts import parallel_coordinates
 from maskrcnn.sweep.collect import AVERAGED, Trial
 from maskrcnn.sweep.table import Summary, cells, head
 
 STYLE = """
-.trial { stroke-width: 1.6; stroke-opacity: .8 } .trial:hover { stroke-width: 4; stroke-opacity: 1 }
+.curve { stroke-width: 1.6; stroke-opacity: .8 } .curve:hover { stroke-width: 4; stroke-opacity: 1 }
 .value { paint-order: stroke; stroke: #fff; stroke-width: 4px }
 .swatch { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em }
 """
@@ -62,7 +63,8 @@ def _results(summary: Summary) -> str:
     )
     note = "mean ± standard deviation over seeds and folds, of the last validation; the best mask AP first"
     commits = "<p><b>Not all were trained by the same code.</b></p>" if summary.several_commits else ""
-    return f"<p>{note}; {summary.hours:.2g} hours in all</p>{commits}<table><tr>{titles}</tr>{rows}</table>"
+    shown = scrolling(f"<table><tr>{titles}</tr>{rows}</table>")
+    return f"<p>{note}; {summary.hours:.2g} hours in all</p>{commits}{shown}"
 
 
 def _trials(told: list[str], trials: list[Trial]) -> str:

@@ -1,8 +1,10 @@
-"""Charts as SVG, to be put into a page."""
+"""Bars and maps of numbers as SVG, to be put into a page."""
 
 from html import escape
 
 import numpy as np
+
+from maskrcnn.page.html import figure, svg
 
 _WIDTH, _ROW, _LABEL = 460, 18, 130  # pixels
 _COLOUR = "#3b7dd8"
@@ -19,8 +21,7 @@ def bars(values: dict[str, int], title: str) -> str:
             f'<rect x="{_LABEL}" y="{y + 2}" width="{length}" height="{_ROW - 4}" fill="{_COLOUR}"/>'
             f'<text x="{_LABEL + length + 5}" y="{y + 13}">{value}</text>'
         )
-    height = max(len(values), 1) * _ROW
-    return figure(title, f'<svg width="{_WIDTH}" height="{height}">{"".join(rows)}</svg>')
+    return figure(title, svg(_WIDTH, max(len(values), 1) * _ROW, rows))
 
 
 def heat_map(counts: np.ndarray, title: str) -> str:
@@ -34,7 +35,7 @@ def heat_map(counts: np.ndarray, title: str) -> str:
     ]
     size = len(counts) * side
     frame = f'<rect width="{size}" height="{size}" fill="none" stroke="#888"/>'
-    return figure(title, f'<svg width="{size}" height="{size}">{"".join(cells)}{frame}</svg>')
+    return figure(title, svg(size, size, [*cells, frame]))
 
 
 def histogram(values: np.ndarray, edges: list[float], unit: str) -> dict[str, int]:
@@ -46,8 +47,3 @@ def histogram(values: np.ndarray, edges: list[float], unit: str) -> dict[str, in
 
 def _short(name: str) -> str:
     return name if len(name) <= 20 else name[:19] + "…"
-
-
-def figure(title: str, svg: str) -> str:
-    """A chart with its caption."""
-    return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"

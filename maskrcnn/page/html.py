@@ -1,0 +1,67 @@
+"""Parts of self-contained pages."""
+
+import os
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1440px; padding: 0 1em; color: #222 }
+h1, p, td { overflow-wrap: anywhere }
+table { border-collapse: collapse } th { background: #f2f2f2 }
+th, td { border: 1px solid #ccc; padding: .3em .6em; text-align: left }
+.error { background: #fde0e0 } .mended { background: #fdf3d8 }
+.scroll { overflow-x: auto; margin: 1em 0 }
+figure { display: inline-block; vertical-align: top; margin: 0 1.5em 1.5em 0; max-width: 100% }
+figcaption { font-weight: 600; margin: .3em 0 }
+.picture figcaption { font-weight: 400; font-size: 13px; max-width: 330px; overflow-wrap: anywhere }
+svg text { font-size: 12px }
+figure > svg, img { max-width: 100%; height: auto }
+@media (max-width: 600px) { body { margin: 1em auto } .scroll td { overflow-wrap: normal } }
+@media (max-width: 600px) { figure > svg text { font-size: 14px } }
+"""
+
+
+def write_html(title: str, sections: Iterable[str], path: Path, style: str = "", script: str = "") -> None:
+    """Writes a page that needs nothing besides itself.
+
+    Args:
+        title: plain text, also its headline; sections: HTML.
+        path: of the file; it is replaced as a whole.
+        style: CSS besides the common one.
+        script: JavaScript that runs once the page is there.
+    """
+    title = escape(title)
+    head = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}{style}</style>"
+    )
+    end = f"<script>{script}</script>" if script else ""
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}{end}</body></html>\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[object]]]) -> str:
+    """A table of rows, each with its CSS class; it scrolls by itself where the page is narrower."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        f'<tr class="{kind}">{"".join(f"<td>{escape(str(cell))}</td>" for cell in row)}</tr>' for kind, row in rows
+    )
+    return scrolling(f"<table><tr>{top}</tr>{body}</table>")
+
+
+def scrolling(wide: str) -> str:
+    """What may be wider than a phone."""
+    return f'<div class="scroll">{wide}</div>'
+
+
+def figure(title: str, content: str) -> str:
+    """A chart or picture, as HTML, with its caption."""
+    return f"<figure><figcaption>{escape(title)}</figcaption>{content}</figure>"
+
+
+def svg(width: int, height: int, parts: Iterable[str]) -> str:
+    """A drawing of a size in pixels; it shrinks where the page is narrower."""
+    return f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
