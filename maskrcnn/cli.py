@@ -287,6 +287,9 @@ def sweep_report() -> None:
     """`python sweep_report.py <folder>`: the table and the page of a sweep, also while it runs."""
     from maskrcnn.sweep.report import report
 
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print("python sweep_report.py multirun/<name>: the table and the page of a sweep, also while it runs")
+        return
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("Say which sweep to report on: python sweep_report.py multirun/<name>")
     try:

@@ -37,4 +37,5 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
     try:
         return target(**children)
     except (ImportError, TypeError, ValueError) as error:
-        raise ValueError(f"{key}: {error}") from error
+        named = str(error).startswith(f"{key}.")  # it says the key itself
+        raise ValueError(str(error) if named else f"{key}: {error}") from error

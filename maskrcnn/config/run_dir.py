@@ -17,6 +17,10 @@ def check_resume(resume: str) -> None:
         ValueError: its folder holds no checkpoint to go on from.
     """
     path = last_checkpoint(resume)
+    if Path(resume).is_file():
+        folder = Path(resume).parent
+        folder = folder.parent if folder.name == path.parent.name else folder
+        raise ValueError(f"resume={resume} is a file; name the folder of the run: resume={folder}")
     if not path.is_file():
         raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one")
 

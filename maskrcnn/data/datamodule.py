@@ -96,6 +96,8 @@ class CocoDataModule(LightningDataModule):
             raise ValueError(f"seed is {seed}; it must be 0 or more")
         if min(batch_size, val_batch_size) < 1:
             raise ValueError(f"data.batch_size is {batch_size}, val_batch_size {val_batch_size}; give 1 or more")
+        if workers < 0:
+            raise ValueError(f"data.workers is {workers}; give 0, which makes samples in the training process, or more")
         self.root = Path(root)
         self.source = source
         self.read = PictureReader(channels, max_value)

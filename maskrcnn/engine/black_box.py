@@ -65,7 +65,8 @@ def read(path: Path) -> dict[str, Any]:
         ValueError: the file is missing, cut short, or no black box.
     """
     if not path.is_file():
-        raise ValueError(f"there is no {path}; name the blackbox_step_*.pt in a run's folder")
+        found = f"{path} is a folder" if path.is_dir() else f"there is no {path}"
+        raise ValueError(f"{found}; name the blackbox_step_*.pt in a run's folder")
     try:
         box = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from maskrcnn.config.difference import difference
+from maskrcnn.config.difference import difference, differing
+from maskrcnn.config.identity import essence
 from maskrcnn.engine import receipt_file
 from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.resume import changes
@@ -16,6 +17,7 @@ from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
 from maskrcnn.evaluation.matches import Matches, match
 
 RESAMPLES = 1000
+REPEATED = ("seed", "data.seed", "data.fold")  # what the runs of a side may differ in
 KINDS = {"bbox": "box", "segm": "mask"}
 
 
@@ -34,6 +36,8 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     first, second = sides[0][0], sides[1][0]
     for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:
         console.print(line)
+    for note in [note for side in sides for note in unlike(side)]:
+        console.print(note)
     _print_course(console, sides)
     evaluators = [[run.evaluator(console, plugins) for run in side] for side in sides]
     check_same([run for side in sides for run in side], [made for side in evaluators for made in side])
@@ -64,6 +68,17 @@ def configuration(a: Compared, b: Compared) -> list[str]:
             *_list(found.keys),
         ]
     return ["configuration: what a needs on its command line to be b", *_list(found.overrides)]
+
+
+def unlike(side: list[Compared]) -> list[str]:
+    """Of the runs of a side, which differ from the first in more than seed, fold and folder."""
+    notes = []
+    for run in side[1:]:
+        pairs = differing(*(essence(one.config) for one in (side[0], run)))
+        keys = [key for key, _, _ in pairs if key not in REPEATED]
+        if keys:
+            notes.append(f"NOTE: {run.folder} is of one side with {side[0].folder}, but differs in {', '.join(keys)}")
+    return notes
 
 
 def surroundings(a: Compared, b: Compared) -> list[str]:
@@ -110,10 +125,12 @@ def verdict(name: str, found: Difference, several: bool) -> str:
         return f"{name}: no object defines it"
     luck = "the luck of the validation pictures" + (" and of the seeds too" if several else "")
     more = "b is better" if found.b > found.a else "b is worse"
+    if abs(found.b - found.a) < 0.0005:
+        return f"{name}: no difference"
     by = f"by {abs(found.b - found.a):.3f} (95 %: {found.low:+.3f} to {found.high:+.3f})"
     if found.beyond_luck():
         return f"{name}: {more} {by}, which is more than {luck}"
-    return f"{name}: {more} {by}, which may be {luck}" if found.a != found.b else f"{name}: no difference"
+    return f"{name}: {more} {by}, which may be {luck}"
 
 
 def _print_course(console: Console, sides: list[list[Compared]]) -> None:

@@ -15,6 +15,7 @@ from maskrcnn.engine.ranges import watch
 from maskrcnn.structures import Batch
 
 BOXES = 3  # black boxes of one start: each is as large as the model and a batch
+IN_A_ROW = 20  # steps left out one after the other that end a run: nothing is learnt any more
 
 
 class NonFinite(pl.Callback):
@@ -32,7 +33,8 @@ class NonFinite(pl.Callback):
         directory: the run's folder.
         action: stop: training ends with a sentence. skip: the optimiser does not step, weights and statistics stay as
             before the step, and the run goes on; the step counts for the schedule. Weights that are themselves not
-            finite stop the run all the same. Of skipped steps the first three leave a black box.
+            finite stop the run all the same, and so do 20 skipped steps in a row. Of skipped steps the first three
+            leave a black box.
 
     Raises:
         ValueError: of `stop`, in the rank that speaks for all.
@@ -45,6 +47,7 @@ class NonFinite(pl.Callback):
         self.bad: tuple[Batch, float] | None = None  # of this step, the first batch with such a loss
         self.buffers: list[Tensor] = []  # before the step
         self.skipped = 0
+        self.in_a_row = 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -66,6 +69,7 @@ class NonFinite(pl.Callback):
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any) -> None:
         first = ranks.number() - ranks.highest(0 if self.bad is None else ranks.number() - trainer.global_rank)
         if first == ranks.number():
+            self.in_a_row = 0
             return
         module, step = _module(pl_module), trainer.global_step + 1
         for buffer, before in zip(module.model.buffers(), self.buffers):
@@ -80,14 +84,19 @@ class NonFinite(pl.Callback):
         lost = bool(ranks.highest(int(not usable)))  # after the file is written: the others wait for it here
         told = f"; {path} holds it, and python replay.py {path} names the first bad tensor" if written else ""
         found = f"the loss of step {step} is not finite{told}"
-        if self.action == "stop" or lost:
+        self.in_a_row += 1
+        hopeless = self.in_a_row == IN_A_ROW
+        if self.action == "stop" or lost or hopeless:
             if not trainer.is_global_zero:
                 raise SystemExit(0)
-            why = (
-                "Weights are not finite before this step: go on from a checkpoint before it, with a lower optimizer.lr"
-                if lost
-                else "callbacks.non_finite.action=skip leaves out such steps"
-            )
+            why = "callbacks.non_finite.action=skip leaves out such steps"
+            if lost:
+                why = (
+                    "Weights are not finite before this step: go on from a checkpoint before it, with a lower "
+                    "optimizer.lr"
+                )
+            elif hopeless:
+                why = f"It is the last of {IN_A_ROW} in a row that were left out: nothing is learnt any more"
             raise ValueError(f"{found}. {why}")
         self.skipped += 1
         if trainer.is_global_zero:

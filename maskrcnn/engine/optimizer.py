@@ -22,7 +22,7 @@ class Optimizer:
         layer_decay: see `layer_factors`; 1.0 is off. ViTDet's recipe for its base model has 0.7.
 
     Raises:
-        ValueError: layer_decay is not above 0 and at most 1.
+        ValueError: lr or weight_decay is below 0, or layer_decay is not above 0 and at most 1.
     """
 
     def __init__(
@@ -34,6 +34,10 @@ class Optimizer:
         weight_decay: float,
         layer_decay: float,
     ) -> None:
+        if lr <= 0:
+            raise ValueError(f"optimizer.lr is {lr}; give more than 0")
+        if weight_decay < 0:
+            raise ValueError(f"optimizer.weight_decay is {weight_decay}; give 0, which is off, or more")
         if not 0 < layer_decay <= 1:
             raise ValueError(f"optimizer.layer_decay is {layer_decay}; give more than 0 and at most 1, which is off")
         self.algorithm, self.lr, self.scale_lr, self.weight_decay = algorithm, lr, scale_lr, weight_decay

@@ -26,6 +26,8 @@ def read(run: Path) -> dict[str, Any]:
         ValueError: there is none, or it is broken.
     """
     path = run / NAME
+    if run.is_file():
+        raise ValueError(f"{run} is a file; name the folder of the run, such as {run.resolve().parent}")
     if not path.is_file():
         raise ValueError(f"there is no {path}; name the folder of a run")
     try:

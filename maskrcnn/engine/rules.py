@@ -110,17 +110,6 @@ def learning_rate(config: dict[str, Any]) -> str | None:
     )
 
 
-def warmup_length(config: dict[str, Any]) -> str | None:
-    """A warm-up that does not end before the run does."""
-    most, warmup = config["trainer"].get("max_steps", -1), config["schedule"].get("warmup_steps", 0)
-    if most <= 0 or warmup < most:
-        return None
-    return (
-        f"schedule.warmup_steps={warmup} is not over within trainer.max_steps={most}, so the learning rate is never "
-        "reached: give a shorter warm-up"
-    )
-
-
 def small_batch_norm(config: dict[str, Any]) -> str | None:
     """Batch norm over too few pictures to know mean and variance (arXiv 1803.08494, figure 1)."""
     parts = [part for part in config["model"] if _normalises(config["model"][part])]
@@ -164,4 +153,4 @@ def _normalises(part: Any) -> bool:
 
 
 REFUSED = (half_precision, canvas_size, narrow_shortcut)
-DOUBTED = (learning_rate, warmup_length, small_batch_norm, frozen_without_weights, few_regions)
+DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions)

@@ -146,6 +146,14 @@ def train(
             f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
             f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
         )
+    warmup = getattr(schedule, "warmup_steps", 0)
+    if warmup >= steps:
+        console.print(
+            f"warning: schedule.warmup_steps={warmup} is not over within the run's {steps} steps, so the learning rate "
+            "is never reached: give a shorter warm-up",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
         f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "

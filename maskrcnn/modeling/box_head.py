@@ -95,7 +95,7 @@ class BoxHead(nn.Module):
         max_detections: best detections kept of an image; at most pre_nms.
 
     Raises:
-        ValueError: max_detections is above pre_nms.
+        ValueError: max_detections is below 1 or above pre_nms.
     """
 
     def __init__(
@@ -116,6 +116,8 @@ class BoxHead(nn.Module):
         max_detections: int,
     ) -> None:
         super().__init__()
+        if max_detections < 1:
+            raise ValueError(f"model.box_head.max_detections is {max_detections}; give 1 or more")
         if max_detections > pre_nms:
             raise ValueError(
                 f"model.box_head.max_detections is {max_detections}, but only model.box_head.pre_nms={pre_nms} enter "

@@ -30,6 +30,8 @@ class FPN(nn.Module):
         extra_level: bool,
     ) -> None:
         super().__init__()
+        if channels < 1:
+            raise ValueError(f"model.neck.channels is {channels}; give 1 or more")
         make = None if norm is None else make_norm(norm, norm_eps)
 
         def conv(inputs: int, kernel: int) -> nn.Sequential:

@@ -108,7 +108,8 @@ def markdown(summary: Summary) -> str:
     """The table for a document, and what is not in it."""
     lines = [head(summary), ["---"] * len(head(summary)), *(cells(summary, row) for row in summary.rows)]
     text = "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-    return text + "".join(f"\n- {what}: {status}{': ' if why else ''}{why}" for what, status, why in summary.rest)
+    rest = [f"- {what}: {status}{': ' if why else ''}{why}\n" for what, status, why in summary.rest]
+    return text + "\n" * bool(rest) + "".join(rest)
 
 
 def comma_separated(summary: Summary) -> str:

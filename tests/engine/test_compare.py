@@ -114,4 +114,5 @@ def test_verdicts() -> None:
         "box AP: b is worse by 0.200 (95 %: -0.400 to +0.100), which may be the luck of the validation pictures and of "
         "the seeds too"
     )
+    assert verdict("box AP", Difference(0.1, 0.1004, 0.0001, 0.001), False) == "box AP: no difference"
     assert verdict("AP", better._replace(a=float("nan")), False) == "AP: no object defines it"

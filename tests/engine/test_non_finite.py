@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.data.window import Windowed
-from maskrcnn.engine import black_box, checkpoint
+from maskrcnn.engine import black_box, checkpoint, non_finite
 from maskrcnn.engine.ranges import Range, of, watch
 from maskrcnn.engine.replay import replay
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -117,6 +117,16 @@ def test_a_box_of_huge_coordinates_is_skipped_kept_and_named_with_its_annotation
     output = capsys.readouterr().out
     assert f"bad target: annotation {box['annotations'][2][1]} (" in output
     assert f"{box['pictures'][2]}: its box -3e+38, 0, 3e+38, 20 reaches beyond the picture of" in output
+
+
+def test_a_row_of_skipped_steps_ends_the_run(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(non_finite, "IN_A_ROW", 2)
+    always = ["trainer.max_epochs=2", "callbacks.non_finite.action=skip", "loss_weights.mask=.nan"]
+    with pytest.raises(ValueError, match="It is the last of 2 in a row that were left out: nothing is learnt any more"):
+        fit(tmp_path, *SHORT, *always)
+    assert "left out step 1:" in capsys.readouterr().out
 
 
 def test_the_bad_one_of_accumulated_batches_is_kept(fit: Fit, tmp_path: Path) -> None:

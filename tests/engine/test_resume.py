@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine.resume import finished
+from maskrcnn.engine.resume import finished, resolve
 
 Fit = Callable[..., dict[str, float]]
 TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks=ema", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")
@@ -206,3 +206,17 @@ def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.Capt
     config = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["maskrcnn"]["config"]
     assert finished(str(whole), config) == pytest.approx(scores, rel=0, abs=0, nan_ok=True)
     assert finished(str(whole), {**config, "seed": 1}) is None
+
+
+def test_a_file_in_place_of_a_run_is_answered_with_the_folder(whole: Path) -> None:
+    for file in ("checkpoints/last.ckpt", "receipt.json"):
+        with pytest.raises(
+            ValueError, match=f"^resume={whole}/{file} is a file; name the folder of the run: resume={whole}$"
+        ):
+            resolve(str(whole / file), "elsewhere")
+
+
+def test_a_warm_up_longer_than_the_run_is_told(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(tmp_path, "trainer.max_steps=1", "trainer.limit_val_batches=0", "schedule.warmup_steps=1")
+    said = "schedule.warmup_steps=1 is not over within the run's 1 steps, so the learning rate is never reached"
+    assert said in capsys.readouterr().out

@@ -1,9 +1,11 @@
 """Values of different parts that do not fit together."""
 
+import re
 import warnings
 
 import pytest
 
+from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine.rules import check_rules
 
@@ -43,11 +45,6 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "optimizer.scale_lr=true optimizer.lr=0.02 gives that",
         ),
         (
-            ["trainer.max_steps=50"],
-            "schedule.warmup_steps=50 is not over within trainer.max_steps=50, so the learning rate is never "
-            "reached: give a shorter warm-up",
-        ),
-        (
             ["data.batch_size=2"],
             f"{SMALL} at a time: take 4 or more, norm=group there, or norm=frozen with pretrained weights",
         ),
@@ -80,7 +77,6 @@ def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
         ["data.batch_size=2", "trainer.sync_batchnorm=true"],
         ["data.canvases=[[160, 192]]"],
         ["model.backbone.norm=frozen", "weights=some.pt"],
-        ["trainer.max_steps=51"],
     ],
 )
 def test_what_is_usual_passes(overrides: list[str]) -> None:
@@ -97,3 +93,31 @@ def test_a_narrow_backbone_is_refused_where_torch_would_crash(monkeypatch: pytes
     assert refused_or_doubted("model.backbone.width=12") == []
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert refused_or_doubted("model.backbone.width=8") == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.lr=-1", "optimizer.lr is -1; give more than 0"),
+        ("optimizer.weight_decay=-0.1", "optimizer.weight_decay is -0.1; give 0, which is off, or more"),
+        ("optimizer.layer_decay=2", "optimizer.layer_decay is 2; give more than 0 and at most 1, which is off"),
+        ("data.workers=-1", "data.workers is -1; give 0, which makes samples in the training process, or more"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_key(override: str, message: str) -> None:
+    config = to_plain(compose([override]))
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        build(config[override.partition(".")[0]], [], override.partition(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.neck.channels=0", "model.neck.channels is 0; give 1 or more"),
+        ("model.box_head.max_detections=0", "model.box_head.max_detections is 0; give 1 or more"),
+    ],
+)
+def test_a_size_of_nothing_is_refused_with_its_key(override: str, message: str) -> None:
+    make = build(to_plain(compose([override]))["model"], [], "model")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make(1, 3)

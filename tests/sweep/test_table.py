@@ -49,7 +49,7 @@ def test_seeds_are_averaged_and_only_what_varies_is_a_column(sweep: Path) -> Non
     assert markdown(summary) == (
         "| backbone | trials | mask AP | box AP | hours a trial |\n| --- | --- | --- | --- | --- |\n"
         "| resnet18 | 1 | 0.400 | 0.500 | 0.1 |\n| tiny | 2 | 0.200 ± 0.141 | 0.200 ± 0.000 | 0.2 |\n"
-        "\n- backbone=resnet18 seed=1: failed: no memory"
+        "\n- backbone=resnet18 seed=1: failed: no memory\n"
     )
     assert summary.hours == pytest.approx((3 * 360 + 1080) / 3600)
 
