@@ -78,6 +78,16 @@ class BoxPrediction(NamedTuple):
     deltas: Tensor  # [N, K, 4], or [N, 1, 4] where classes share them
 
 
+class RefinedRegions(NamedTuple):
+    """The best pairs of a region and a class, N of an image, best first."""
+
+    regions: Tensor  # [B, N] int64, the proposal
+    labels: Tensor  # [B, N] int64, 0..K-1
+    boxes: Tensor  # [B, N, 4], moved by the deltas and clipped to the content
+    scores: Tensor  # [B, N] probabilities
+    valid: Tensor  # [B, N] bool: it scores enough, and its box is not too small
+
+
 class BoxHead(nn.Module):
     """Classifies regions and refines their boxes, with its loss and its choice of detections.
 
@@ -165,6 +175,19 @@ class BoxHead(nn.Module):
         Returns:
             `BoxDetections` with min(max_detections, candidates) slots, best first.
         """
+        refined = self.refine(prediction, proposals, image_sizes)
+        index, kept = self.select(refined)
+        boxes = gather_slots(refined.boxes, index)
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        return BoxDetections(
+            boxes=torch.where(kept[..., None], boxes, unit),
+            scores=torch.where(kept, refined.scores.gather(1, index), 0),
+            labels=torch.where(kept, refined.labels.gather(1, index), 0),
+            valid=kept,
+        )
+
+    def refine(self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor) -> RefinedRegions:
+        """The first half of `detect`: the best pairs of region and class, the region moved by its deltas."""
         batch, regions = proposals.valid.shape
         classes = self.num_classes
         scores = prediction.logits.softmax(dim=-1)[:, :classes].reshape(batch, regions * classes)
@@ -176,13 +199,15 @@ class BoxHead(nn.Module):
         boxes = decode_boxes(gather_slots(deltas, own), gather_slots(proposals.boxes, region), self.delta_weights)
         boxes = clip_boxes(boxes, image_sizes)
         valid = (ranked > 0) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= self.min_size)
-        keep = nms(boxes, valid, self.nms_threshold, groups=label)
-        best, index = torch.where(keep, ranked, -1).topk(min(self.max_detections, keep.shape[1]), dim=1)
-        kept = keep.gather(1, index)
-        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
-        return BoxDetections(
-            boxes=torch.where(kept[..., None], gather_slots(boxes, index), unit),
-            scores=torch.where(kept, best, 0),
-            labels=torch.where(kept, label.gather(1, index), 0),
-            valid=kept,
-        )
+        return RefinedRegions(region, label, boxes, ranked, valid)
+
+    def select(self, refined: RefinedRegions) -> tuple[Tensor, Tensor]:
+        """The second half: NMS within each class, then the best of all.
+
+        Returns:
+            [B, D] int64, slots of `refined`, best first, and [B, D] bool, whether they are one.
+        """
+        keep = nms(refined.boxes, refined.valid, self.nms_threshold, groups=refined.labels)
+        ranked = torch.where(keep, refined.scores, -1)
+        index = ranked.topk(min(self.max_detections, keep.shape[1]), dim=1).indices
+        return index, keep.gather(1, index)

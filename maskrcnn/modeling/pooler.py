@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.ops.boxes import box_area
-from maskrcnn.ops.roi_align import FeatureTable, feature_table, roi_align
+from maskrcnn.ops.roi_align import FeatureTable, SamplingGrid, feature_table, roi_align, sampling_grid
 
 
 class RoIPooler(nn.Module):
@@ -41,3 +41,8 @@ class RoIPooler(nn.Module):
     def forward(self, table: FeatureTable, images: Tensor, boxes: Tensor, size: int) -> Tensor:
         """Pools boxes [N, 4] of the images [N] to [N, C, size, size]."""
         return roi_align(table, images, boxes, self.levels(boxes), (size, size), self.sampling, self.aligned)
+
+    def grid(self, boxes: Tensor, size: int) -> SamplingGrid:
+        """Where `forward` reads boxes [N, 4]."""
+        strides = torch.tensor(self.strides, device=boxes.device)[self.levels(boxes)]
+        return sampling_grid(boxes, strides, (size, size), self.sampling, self.aligned)

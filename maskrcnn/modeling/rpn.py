@@ -26,6 +26,15 @@ class RPNOutput(NamedTuple):
     anchors: tuple[Tensor, ...]  # [A_l, 4]
 
 
+class RefinedAnchors(NamedTuple):
+    """The best anchors of each of L levels and what their deltas make of them, in N slots, best first."""
+
+    index: Tensor  # type: ignore[assignment]  # [B, L, N] int64, the anchor on its level; hides tuple.index
+    boxes: Tensor  # [B, L, N, 4], clipped to the content
+    scores: Tensor  # [B, L, N] objectness logits
+    valid: Tensor  # [B, L, N] bool: there is such an anchor, and its box is not too small
+
+
 class RPN(nn.Module):
     """Scores and refines anchors, learns from a sample of them, and proposes regions.
 
@@ -132,23 +141,39 @@ class RPN(nn.Module):
         Returns:
             `Proposals` with min(post_nms, candidates) slots, best first.
         """
-        pre_nms, post_nms = self.limits[training]
+        refined = self.refine(output, image_sizes, training)
+        index, kept = self.select(refined, training)
+        boxes = gather_slots(refined.boxes.flatten(1, 2), index)
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        scores = refined.scores.flatten(1).gather(1, index)
+        return Proposals(torch.where(kept[..., None], boxes, unit), torch.where(kept, scores, 0), kept)
+
+    @torch.no_grad()
+    def refine(self, output: RPNOutput, image_sizes: Tensor, training: bool) -> RefinedAnchors:
+        """The first half of `propose`: the best anchors of each level, moved by their deltas."""
+        pre_nms = self.limits[training][0]
         most = min(pre_nms, max(level.shape[1] for level in output.objectness))
-        boxes, scores = [], []
+        boxes, scores, indices = [], [], []
         for level_scores, level_deltas, anchors in zip(*output):
             k = min(pre_nms, level_scores.shape[1])
             best, index = level_scores.float().topk(k, dim=1)
             decoded = decode_boxes(gather_slots(level_deltas.float(), index), anchors[index], DELTA_WEIGHTS)
             scores.append(F.pad(best, (0, most - k), value=-torch.inf))
             boxes.append(F.pad(decoded, (0, 0, 0, most - k)))
-        levels, batch = len(boxes), image_sizes.shape[0]
-        box = clip_boxes(torch.cat(boxes, dim=1), image_sizes).view(batch, levels, most, 4)
+            indices.append(F.pad(index, (0, most - k)))
+        box = clip_boxes(torch.cat(boxes, dim=1), image_sizes).view(image_sizes.shape[0], len(boxes), most, 4)
         score = torch.stack(scores, dim=1)
         valid = ((box[..., 2:] - box[..., :2]).amin(dim=-1) >= self.min_size) & (score > -torch.inf)
-        keep = nms(box, valid, self.nms_threshold)
-        ranked = torch.where(keep, score, -torch.inf).flatten(1)
-        best, index = ranked.topk(min(post_nms, ranked.shape[1]), dim=1)
-        kept = keep.flatten(1).gather(1, index)
-        box = gather_slots(box.flatten(1, 2), index)
-        unit = box.new_tensor([0.0, 0.0, 1.0, 1.0])
-        return Proposals(torch.where(kept[..., None], box, unit), torch.where(kept, best, 0), kept)
+        return RefinedAnchors(torch.stack(indices, dim=1), box, score, valid)
+
+    @torch.no_grad()
+    def select(self, refined: RefinedAnchors, training: bool) -> tuple[Tensor, Tensor]:
+        """The second half: NMS on each level, then the best of all.
+
+        Returns:
+            [B, P] int64, slots of `refined` counted over all levels, best first, and [B, P] bool, whether they are one.
+        """
+        keep = nms(refined.boxes, refined.valid, self.nms_threshold)
+        ranked = torch.where(keep, refined.scores, -torch.inf).flatten(1)
+        index = ranked.topk(min(self.limits[training][1], ranked.shape[1]), dim=1).indices
+        return index, keep.flatten(1).gather(1, index)

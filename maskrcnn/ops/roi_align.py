@@ -27,18 +27,47 @@ def feature_table(features: tuple[Tensor, ...], strides: tuple[int, ...]) -> Fea
     return FeatureTable(rows, sizes, strides, features[0].shape[0])
 
 
-def _axis_taps(start: Tensor, bin_size: Tensor, bins: int, sampling: int, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """Taps along one axis: index [N, bins, 2 * samples] int64 and weight likewise, the mean over a bin's samples."""
+class SamplingGrid(NamedTuple):
+    """Where RoIAlign reads N regions: the samples of bin (i, j) are all pairs of one of y[i] and one of x[j].
+
+    Positions are in cells of the level that the region reads; the centre of cell (r, c) is at y = r, x = c.
+    """
+
+    y: Tensor  # [N, height, samples]
+    x: Tensor  # [N, width, samples]
+    y_samples: Tensor  # [N] float, how many of the samples count; all, unless their number adapts to the region
+    x_samples: Tensor
+
+
+def _axis_positions(start: Tensor, extent: Tensor, bins: int, sampling: int) -> tuple[Tensor, Tensor]:
+    """Samples along one axis: position [N, bins, samples] in cells, and [N] how many of each bin count."""
+    bin_size = extent / bins
     if sampling > 0:
         counts, most = torch.full_like(start, sampling), sampling
     else:  # Adaptive: one sample a cell. Only eagerly, for parity: the number of samples depends on the data.
         counts = bin_size.ceil().clamp(min=0)
         most = max(int(counts.max().item()), 1)
     sample = torch.arange(most, device=start.device, dtype=start.dtype)
-    share = counts.clamp(min=1)[:, None]  # A region without extent has no adaptive sample and pools to 0.
-    offset = (sample + 0.5) / share * bin_size[:, None]  # [N, samples]
+    offset = (sample + 0.5) / counts.clamp(min=1)[:, None] * bin_size[:, None]  # [N, samples]
     bin_start = start[:, None] + torch.arange(bins, device=start.device, dtype=start.dtype) * bin_size[:, None]
-    position = bin_start[:, :, None] + offset[:, None, :]  # [N, bins, samples], in cells
+    return bin_start[:, :, None] + offset[:, None, :], counts
+
+
+def sampling_grid(boxes: Tensor, strides: Tensor, size: tuple[int, int], sampling: int, aligned: bool) -> SamplingGrid:
+    """The positions at which `roi_align` reads boxes [N, 4] on levels of the strides [N]; see there."""
+    scaled = boxes / strides[:, None].to(boxes.dtype) - (0.5 if aligned else 0.0)
+    extent = scaled[:, 2:] - scaled[:, :2]
+    if not aligned:
+        extent = extent.clamp(min=1.0)
+    y, y_samples = _axis_positions(scaled[:, 1], extent[:, 1], size[0], sampling)
+    x, x_samples = _axis_positions(scaled[:, 0], extent[:, 0], size[1], sampling)
+    return SamplingGrid(y, x, y_samples, x_samples)
+
+
+def _axis_taps(position: Tensor, counts: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Taps along one axis: index [N, bins, 2 * samples] int64 and weight likewise, the mean over a bin's samples."""
+    sample = torch.arange(position.shape[-1], device=position.device, dtype=position.dtype)
+    share = counts.clamp(min=1)[:, None]  # A region without extent has no adaptive sample and pools to 0.
     last = (limit - 1)[:, None, None]
     weight = ((position >= -1) & (position <= limit[:, None, None])) / share[:, None]
     weight = torch.where((sample < counts[:, None])[:, None, :], weight, 0)
@@ -83,12 +112,9 @@ def roi_align(
         [(o, h, w, s) for o, (h, w), s in zip(offsets, table.sizes, table.strides)], device=boxes.device
     )[levels]
     offset, rows, columns, stride = geometry.unbind(-1)
-    scaled = boxes.to(dtype) / stride[:, None].to(dtype) - (0.5 if aligned else 0.0)
-    extent = scaled[:, 2:] - scaled[:, :2]
-    if not aligned:
-        extent = extent.clamp(min=1.0)
-    y, y_weight = _axis_taps(scaled[:, 1], extent[:, 1] / height, height, sampling, rows.to(dtype))
-    x, x_weight = _axis_taps(scaled[:, 0], extent[:, 0] / width, width, sampling, columns.to(dtype))
+    grid = sampling_grid(boxes.to(dtype), stride, size, sampling, aligned)
+    y, y_weight = _axis_taps(grid.y, grid.y_samples, rows.to(dtype))
+    x, x_weight = _axis_taps(grid.x, grid.x_samples, columns.to(dtype))
     row_start = (offset + images * rows * columns)[:, None, None] + y * columns[:, None, None]
     # [N, height, 1, taps, 1] with [N, 1, width, 1, taps]
     index = row_start[:, :, None, :, None] + x[:, None, :, None, :]

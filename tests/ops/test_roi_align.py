@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.modeling.pooler import RoIPooler
-from maskrcnn.ops.roi_align import feature_table, roi_align
+from maskrcnn.ops.roi_align import feature_table, roi_align, sampling_grid
 
 
 def pool(
@@ -100,3 +100,27 @@ def test_backward_gives_the_same_bits_each_time() -> None:
         assert leaf.grad is not None
         gradients.append(leaf.grad)
     assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
+
+
+@pytest.mark.parametrize("sampling", [0, 2])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_pooling_is_the_mean_over_the_sampling_grid(sampling: int, aligned: bool) -> None:
+    # Features that are their own row and column, so that a bilinear sample inside the map is its position.
+    rows, columns = torch.meshgrid(torch.arange(20.0), torch.arange(30.0), indexing="ij")
+    features = torch.stack((rows, columns))[None].double()
+    boxes = torch.tensor([[17.0, 20, 90, 66], [40, 30, 44, 33]]).double()
+    pooled = pool(features, torch.cat((torch.zeros(2, 1), boxes), dim=1).double(), (3, 4), sampling, aligned, stride=4)
+    grid = sampling_grid(boxes, torch.tensor([4, 4]), (3, 4), sampling, aligned)
+    for region in range(2):
+        counts = int(grid.y_samples[region]), int(grid.x_samples[region])
+        y = grid.y[region, :, : counts[0]].mean(dim=-1)
+        x = grid.x[region, :, : counts[1]].mean(dim=-1)
+        torch.testing.assert_close(pooled[region, 0], y[:, None].expand(3, 4))
+        torch.testing.assert_close(pooled[region, 1], x[None, :].expand(3, 4))
+
+
+def test_sampling_grid_by_eye() -> None:
+    # A box from 8 to 24 on stride 4 covers cells 2 to 6, whose first centre is at 2: its edge lies half a cell before.
+    grid = sampling_grid(torch.tensor([[8.0, 8, 24, 16]]), torch.tensor([4]), (1, 2), 2, aligned=True)
+    assert grid.x.tolist() == [[[2.0, 3.0], [4.0, 5.0]]]
+    assert grid.y.tolist() == [[[2.0, 3.0]]]
