@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from maskrcnn.config.compose import compose
     from maskrcnn.engine.predictor import load
+    from maskrcnn.prediction.tiles import Tiling
 
-__all__ = ["compose", "load"]
+__all__ = ["Tiling", "compose", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from maskrcnn.engine.predictor import load
 
         return load
+    if name == "Tiling":
+        from maskrcnn.prediction.tiles import Tiling
+
+        return Tiling
     if name == "compose":
         from maskrcnn.config.compose import compose
 

@@ -1,5 +1,5 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection, engine,
-sweep, the commands."""
+"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection and
+prediction, engine, sweep, the commands."""
 
 import ast
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import maskrcnn
 
 PACKAGE = Path(maskrcnn.__file__).parent
+PICTURED = {"structures", "ops", "data", "evaluation", "visualize"}
 MAY_IMPORT = {
     "structures": set(),
     "config": set(),
@@ -18,8 +19,9 @@ MAY_IMPORT = {
     "evaluation": {"structures", "ops"},
     "visualize": {"structures", "ops"},
     "page": set(),
-    "inspection": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "page"},
-    "engine": {"structures", "ops", "modeling", "data", "evaluation", "visualize", "page", "inspection", "config"},
+    "inspection": {*PICTURED, "modeling", "page"},
+    "prediction": PICTURED,
+    "engine": {*PICTURED, "modeling", "page", "inspection", "prediction", "config"},
     "sweep": {"page", "engine", "config"},
     "cli": {"config", "engine", "sweep"},
 }
@@ -28,7 +30,7 @@ FENCED = {
     "omegaconf": {"config", "cli", "engine", "sweep"},  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
-    "cv2": {"data", "visualize", "page", "inspection"},
+    "cv2": {"data", "visualize", "page", "inspection", "prediction"},
     "tifffile": {"data"},
     "pycocotools": {"data", "evaluation", "inspection"},
     "hotcoco": {"evaluation"},

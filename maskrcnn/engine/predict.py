@@ -1,53 +1,24 @@
-"""Finds instances in picture files and writes annotated pictures and a COCO results file."""
+"""Finds instances in picture files and videos, and writes what was found."""
 
-import glob
-import json
-import os
-from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import torch
 from rich.console import Console
-from rich.progress import track
 
+from maskrcnn.engine.predict_bar import PredictBar
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
-from maskrcnn.visualize.instances import Instances, draw_instances
-from maskrcnn.visualize.sheet import save_png
+from maskrcnn.prediction.outputs import Kind, make_output
+from maskrcnn.prediction.prediction import Prediction
+from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
+from maskrcnn.prediction.thresholds import Thresholds
+from maskrcnn.prediction.tiles import Tiling
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-
-
-def find_pictures(source: str) -> list[Path]:
-    """The picture files that a source names: one file, a folder's pictures, or a glob.
-
-    Raises:
-        ValueError: there are none.
-    """
-    path = Path(source)
-    if path.is_file():
-        return [path]
-    found = path.iterdir() if path.is_dir() else map(Path, glob.glob(source, recursive=True))
-    pictures = sorted({p for p in found if p.is_file() and p.suffix.lower() in SUFFIXES})
-    if not pictures:
-        inside = f"no picture in this folder (for those of its sub-folders, give 'source=\"{source.rstrip('/')}/**\"')"
-        reason = inside if path.is_dir() else "no such file, and no picture matches it as a glob"
-        raise ValueError(f"source={source}: {reason}; pictures end in {', '.join(sorted(SUFFIXES))}")
-    return pictures
-
-
-def name_outputs(pictures: list[Path]) -> dict[Path, Path]:
-    """Where below the output folder each annotated picture goes: sub/a.png for sub/a.jpg, with the sub-folders that
-    the pictures have below the folder that holds all of them.
-
-    Where two pictures would get the same name, each keeps its suffix (a.jpg.png, a.png.png), so that none is lost.
-    """
-    top = os.path.commonpath([picture.parent for picture in pictures])
-    below = {picture: picture.relative_to(top) for picture in pictures}
-    short = {picture: path.with_suffix(".png") for picture, path in below.items()}
-    full = {picture: path.with_name(f"{path.name}.png") for picture, path in below.items()}
-    # A name that is another picture's in either form is not used. Some file systems take A.png and a.png for one.
-    taken = Counter(str(name).lower() for picture in pictures for name in {short[picture], full[picture]})
-    return {p: short[p] if taken[str(short[p]).lower()] == 1 else full[p] for p in pictures}
+NAMED = 5  # files that the summary names at most
 
 
 def predict(
@@ -55,58 +26,116 @@ def predict(
     checkpoint: str,
     source: str,
     output: str,
-    score_threshold: float,
+    outputs: list[Kind],
+    score_threshold: float | dict[str, float],
+    tile: Tiling,
+    batch_size: int,
     override: list[str],
     device: str,
     plugins: list[str],
 ) -> None:
-    """Finds instances in pictures. A picture that cannot be read is named, at once and in the summary, and left out.
+    """Finds instances in pictures and videos. What cannot be read is named, at once and in the summary, and left out.
+    Ctrl-C keeps what was done.
 
     Args:
         checkpoint: the file.
-        source: a picture, a folder of pictures, or a glob.
-        output: folder for the annotated pictures, as PNG, and detections.json; not the pictures' own.
-        score_threshold: what scores less is left out.
+        source: a picture or video, a folder of them, or a glob.
+        output: folder for what is written; not the pictures' own.
+        outputs: what is written: pictures (annotated, as PNG; of a video a video), splash (the same, with the objects
+            in colour and all else grey), masks (label maps as PNG; n is the n-th best instance), yolo (labels/*.txt),
+            coco (detections.json).
+        score_threshold: what scores less is left out; a number, or one by class with "default" for the others.
+        tile: how large pictures are cut.
+        batch_size: pictures, frames or tiles that the network sees at once, if they are of one size.
         override: changes to the checkpoint's configuration; device: such as cpu or cuda; plugins: packages of yours.
 
     Raises:
-        ValueError: the checkpoint is refused, there are no pictures, none of them can be read, or one lies where the
-            annotated ones would be written.
+        ValueError: the checkpoint is refused, there are no pictures, nothing could be predicted, or a picture lies
+            where something would be written.
+        SystemExit: with 130, after Ctrl-C.
     """
     console = Console()
-    pictures = find_pictures(source)
-    directory = Path(output)
-    outputs = name_outputs(pictures)
-    own = {picture.parent.resolve() for picture in pictures}
-    if any((directory / path).parent.resolve() in own for path in outputs.values()):
+    files = find_files(source)
+    folder = Path(output)
+    if any(folder.resolve() in file.resolve().parents for file in files):
         raise ValueError(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"
         )
-    predictor = Predictor(restore(checkpoint, override, plugins), device)
-    directory.mkdir(parents=True, exist_ok=True)
-    results, skipped = [], []
-    for path in track(pictures, description="predicting", console=console, disable=not console.is_terminal):
-        try:
-            image = predictor.read(path, None)
-        except (ValueError, OSError) as error:
-            console.print(f"skipped: {error}", highlight=False, markup=False, soft_wrap=True)
-            skipped.append(path)
-            continue
-        found = predictor.predict(image, score_threshold)
-        instances = Instances(found.boxes, found.labels, found.scores, list(found.masks))
-        (directory / outputs[path]).parent.mkdir(parents=True, exist_ok=True)
-        save_png(directory / outputs[path], draw_instances(image, instances, predictor.classes))
-        image_id = outputs[path].with_name(path.name).as_posix()
-        results += [
-            {**r, "image_id": image_id, "category_id": predictor.category_ids[r["category_id"]]} for r in found.results
-        ]
-    if len(skipped) == len(pictures):
-        raise ValueError(f"source={source}: none of the {len(skipped)} pictures could be read")
-    (directory / "detections.json").write_text(json.dumps(results) + "\n")
-    if not results:
+    predictor = Predictor(restore(checkpoint, override, plugins), device, batch_size)
+    Thresholds(score_threshold, predictor.classes)  # complains before anything is written
+    folder.mkdir(parents=True, exist_ok=True)
+    sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids) for kind in outputs]
+    tally = _Tally(console)
+    stopped = False
+    try:
+        with PredictBar(console) as bar:
+            find = partial(
+                predictor.predict_batch,
+                score_threshold=score_threshold,
+                tiling=tile,
+                tile_done=partial(bar.part, "tiles"),
+            )
+            frames = read_frames(bar.files(files), name_outputs(files), predictor.read, tally.skip)
+            for frame, found in _predictions(frames, batch_size, find, tally.skip):
+                for sink in sinks:
+                    sink.write(frame, found)
+                tally.count(found)
+                if frame.clip is not None:
+                    bar.part("frames", frame.number + 1, frame.clip.frames)
+    except KeyboardInterrupt:
+        stopped = True
+    finally:
+        for sink in sinks:
+            sink.close()
+    if stopped:
+        console.print(f"stopped; {tally.done()}; what was done is in {folder}", highlight=False, soft_wrap=True)
+        raise SystemExit(130)
+    if not tally.pictures:
+        raise ValueError(f"source={source}: none of the {len(files)} pictures could be predicted")
+    if not tally.instances:
         console.print(f"nothing scored {score_threshold} or more; try a lower score_threshold", highlight=False)
-    summary = f"{len(results)} instances in {len(pictures) - len(skipped)} pictures; wrote {directory}"
-    if skipped:
-        names = ", ".join(path.name for path in skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-        summary += f"; could not read {len(skipped)} of {len(pictures)}: {names}"
-    console.print(summary, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{tally.done()}; wrote {folder}{tally.left_out()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _predictions(
+    frames: Iterator[Frame],
+    batch_size: int,
+    find: Callable[[list[np.ndarray]], list[Prediction]],
+    skip: Callable[[str, Exception], None],
+) -> Iterator[tuple[Frame, Prediction]]:
+    """What is found in each frame; if a batch fails, its frames are tried one by one, and those that fail skipped."""
+    while batch := list(islice(frames, batch_size)):
+        try:
+            yield from zip(batch, find([frame.pixels for frame in batch]))
+        except (ValueError, torch.OutOfMemoryError) as error:
+            if len(batch) > 1:
+                yield from _predictions(iter(batch), 1, find, skip)
+            else:
+                skip(batch[0].image_id, error)
+
+
+class _Tally:
+    """What was done, and what was left out."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.pictures = self.instances = 0
+        self.skipped: list[str] = []
+
+    def count(self, found: Prediction) -> None:
+        self.pictures += 1
+        self.instances += len(found.results)
+
+    def skip(self, name: str, error: Exception) -> None:
+        reason = str(error) if name in str(error) else f"{name}: {error}"
+        self.console.print(f"skipped: {reason}", highlight=False, markup=False, soft_wrap=True)
+        self.skipped.append(name)
+
+    def done(self) -> str:
+        return f"{self.instances} instances in {self.pictures} pictures"
+
+    def left_out(self) -> str:
+        if not self.skipped:
+            return ""
+        names = ", ".join(self.skipped[:NAMED]) + (", ..." if len(self.skipped) > NAMED else "")
+        return f"; skipped {len(self.skipped)}: {names}"

@@ -1,7 +1,7 @@
 """A trained model for pictures from anywhere."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,89 +12,135 @@ from maskrcnn.data.resize import Sizing, prepare_picture
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.restore import Restored, restore
 from maskrcnn.evaluation.results import Result, coco_results
-from maskrcnn.evaluation.rle import decode
+from maskrcnn.prediction.prediction import Prediction
+from maskrcnn.prediction.thresholds import Thresholds
+from maskrcnn.prediction.tiles import Tiling, find_in_tiles
 
 STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
-
-
-class Prediction(NamedTuple):
-    """Instances found in one picture, best first."""
-
-    boxes: np.ndarray  # [n, 4] float64, x1, y1, x2, y2 in pixels of the picture
-    scores: np.ndarray  # [n] float64, 0..1
-    labels: np.ndarray  # [n] int64, 0..K-1
-    names: list[str]  # the class of each
-    masks: np.ndarray  # [n, H, W] bool
-    results: list[Result]  # the same in COCO's format, category_id = label
+WHOLE = Tiling(size=None, overlap=0)
 
 
 class Predictor:
-    """Finds instances in single pictures.
+    """Finds instances in pictures.
 
     Args:
         restored: the model and its configuration.
         device: such as "cpu" or "cuda".
+        batch_size: pictures, or tiles of one, that the network sees at once, if they are of one size.
 
     Attributes:
         read: reads pictures as in training.
+
+    Raises:
+        ValueError: the device is not there, or the batch size not positive.
     """
 
-    def __init__(self, restored: Restored, device: str) -> None:
-        self.model = restored.model.to(device)
+    def __init__(self, restored: Restored, device: str, batch_size: int) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
+        try:
+            self.model = restored.model.to(device)
+        except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device={device} cannot be used ({reason}); device=cpu works everywhere") from error
         self.classes, self.category_ids = restored.classes, restored.category_ids
-        self.device = device
+        self.device, self.batch_size = device, batch_size
         data = restored.config["data"]
         self.read = PictureReader(data["channels"], data["max_value"])
         self.resize: Sizing = build(data["resize"], [], "data.resize")
         self.paste = restored.config["callbacks"]["mean_ap"]["paste"]
 
-    def predict(self, image: np.ndarray | str | Path, score_threshold: float = 0.5) -> Prediction:
-        """Finds the instances in a picture.
+    def predict(
+        self,
+        image: np.ndarray | str | Path,
+        score_threshold: float | Mapping[str, float] = 0.5,
+        tiling: Tiling = WHOLE,
+    ) -> Prediction:
+        """Finds the instances in a picture, see `predict_batch`."""
+        return self.predict_batch([image], score_threshold, tiling)[0]
+
+    def predict_batch(
+        self,
+        images: Sequence[np.ndarray | str | Path],
+        score_threshold: float | Mapping[str, float] = 0.5,
+        tiling: Tiling = WHOLE,
+        tile_done: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Prediction]:
+        """Finds the instances in each of some pictures.
 
         Args:
-            image: [h, w, C] uint8 with the C channels that the model was trained on (RGB if three), or a file.
-            score_threshold: what scores less is left out.
+            images: [h, w, C] uint8 each, of any size, with the C channels that the model was trained on (RGB if three),
+                or files.
+            score_threshold: what scores less is left out; one number, or one by class, "default" for the others.
+            tiling: how large pictures are cut, `maskrcnn.Tiling(size=512, overlap=64)`.
+            tile_done: told how many tiles of a picture are done, and how many it has.
 
         Raises:
-            ValueError: the picture cannot be read.
+            ValueError: a picture cannot be read, a class is unknown, or the model gives numbers that are not finite.
         """
-        pixels = image if isinstance(image, np.ndarray) else self.read(Path(image), None)
+        thresholds = Thresholds(score_threshold, self.classes)
+
+        def find(pictures: list[np.ndarray]) -> list[list[Result]]:
+            return [thresholds.keep(results) for results in self.find(pictures)]
+
+        pictures = [
+            self._check(image if isinstance(image, np.ndarray) else self.read(Path(image), None)) for image in images
+        ]
+        windows = [tiling.windows(*picture.shape[:2]) for picture in pictures]
+        whole = iter(find([picture for picture, parts in zip(pictures, windows) if len(parts) == 1]))
+        found = [
+            next(whole)
+            if len(parts) == 1
+            else find_in_tiles(find, picture, parts, tiling.overlap, self.batch_size, tile_done)
+            for picture, parts in zip(pictures, windows)
+        ]
+        return [Prediction(picture.shape[:2], self.classes, results) for picture, results in zip(pictures, found)]
+
+    def find(self, pictures: list[np.ndarray]) -> list[list[Result]]:
+        """All instances in each of some whole pictures [h, w, C] uint8, best first, whatever they score.
+
+        What is found in a picture does not depend on the others beyond rounding: the network sees together those only
+        that fill the same canvas.
+
+        Raises:
+            ValueError: the model gives numbers that are not finite.
+        """
+        resized = [prepare_picture(picture, self.resize) for picture in pictures]
+        canvases = [tuple(-(-side // STRIDE) * STRIDE for side in picture.image.shape[:2]) for picture in resized]
+        results: list[list[Result]] = [[] for _ in pictures]
+        for canvas in dict.fromkeys(canvases):
+            same = [i for i, other in enumerate(canvases) if other == canvas]
+            for start in range(0, len(same), self.batch_size):
+                chosen = same[start : start + self.batch_size]
+                images = torch.zeros(len(chosen), self.read.channels, *canvas, dtype=torch.uint8)
+                for image, i in zip(images, chosen):
+                    height, width = resized[i].image.shape[:2]
+                    pixels = np.ascontiguousarray(resized[i].image)
+                    image[:, :height, :width] = torch.from_numpy(pixels).permute(2, 0, 1)
+                sizes = torch.tensor([resized[i].image.shape[:2] for i in chosen])
+                detections = detect(self.model, images.to(self.device), sizes.to(self.device))
+                originals = torch.tensor([resized[i].original_size for i in chosen])
+                found = coco_results(detections, sizes, originals, torch.tensor(chosen), paste=self.paste)
+                for i in chosen:
+                    results[i] = found[i]
+        return results
+
+    def _check(self, pixels: np.ndarray) -> np.ndarray:
         channels = self.read.channels
-        if pixels.ndim != 3 or pixels.shape[2] != channels or pixels.dtype != np.uint8:
+        if pixels.ndim != 3 or pixels.shape[2] != channels or pixels.dtype != np.uint8 or 0 in pixels.shape:
             wanted = f"[h, w, {channels}] uint8{' RGB' if channels == 3 else ''}"
             raise ValueError(f"a picture must be {wanted}; this one is {list(pixels.shape)} {pixels.dtype}")
-        resized = prepare_picture(pixels, self.resize)
-        height, width = resized.image.shape[:2]
-        canvas = torch.zeros(
-            1, channels, -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE, dtype=torch.uint8
-        )
-        canvas[0, :, :height, :width] = torch.from_numpy(np.ascontiguousarray(resized.image)).permute(2, 0, 1)
-        size = torch.tensor([[height, width]])
-        detections = detect(self.model, canvas.to(self.device), size.to(self.device))
-        original = torch.tensor([resized.original_size])
-        found = coco_results(detections, size, original, torch.tensor([0]), paste=self.paste)[0]
-        results = [result for result in found if result["score"] >= score_threshold]
-        boxes = np.array([result["bbox"] for result in results], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        masks = [decode(result["segmentation"]) for result in results]
-        labels = np.array([result["category_id"] for result in results], np.int64)
-        return Prediction(
-            boxes=boxes,
-            scores=np.array([result["score"] for result in results], np.float64),
-            labels=labels,
-            names=[self.classes[label] for label in labels],
-            masks=np.stack(masks) if masks else np.zeros((0, *pixels.shape[:2]), bool),
-            results=results,
-        )
+        return pixels
 
 
-def load(path: str | Path, device: str = "cpu", plugins: list[str] | None = None) -> Predictor:
+def load(path: str | Path, device: str = "cpu", plugins: list[str] | None = None, batch_size: int = 1) -> Predictor:
     """Reads a checkpoint; it needs nothing else: `maskrcnn.load("best.ckpt").predict(image)`.
 
     Args:
         path: of the checkpoint; device: such as "cpu" or "cuda"; plugins: packages of yours that it names.
+        batch_size: pictures, or tiles of one, that the network sees at once.
 
     Raises:
         ValueError: the file is refused; the message says why.
     """
-    return Predictor(restore(path, [], plugins or []), device)
+    return Predictor(restore(path, [], plugins or []), device, batch_size)

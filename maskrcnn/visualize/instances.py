@@ -1,10 +1,12 @@
 """Objects drawn over their picture: boxes, masks, class names and scores."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from maskrcnn.ops.paste import Crop
 from maskrcnn.visualize.text import Colour, put_text, shorten, text_size
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour blindness.
@@ -30,7 +32,8 @@ class Instances(NamedTuple):
     boxes: np.ndarray  # [n, 4] x1, y1, x2, y2 in pixels of the picture
     labels: np.ndarray  # [n] int, 0..K-1
     scores: np.ndarray | None  # [n] in 0..1, best first; None for ground truth
-    masks: list[np.ndarray] | None  # n bitmaps [h, w] bool of the whole picture; None to draw boxes only
+    # n bitmaps [h, w] bool of the whole picture, or crops of them, which spare memory; None to draw boxes only
+    masks: Sequence[np.ndarray | Crop] | None
 
 
 def zoom_of(height: int, width: int) -> int:
@@ -69,7 +72,9 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
     rectangles = [_rectangle(box, zoom, canvas.shape) for box in instances.boxes]
     for i in reversed(range(len(rectangles))):
         if instances.masks is not None:
-            _draw_mask(canvas, enlarge(instances.masks[i], zoom), colours[i], scale)
+            mask = instances.masks[i]
+            crop = mask if isinstance(mask, Crop) else Crop(mask, 0, 0)
+            _draw_mask(canvas, Crop(enlarge(crop.values, zoom), crop.top * zoom, crop.left * zoom), colours[i], scale)
         _draw_box(canvas, rectangles[i], colours[i], scale)
     texts: list[Rectangle] = []
     for i, box in enumerate(rectangles):
@@ -98,12 +103,18 @@ def _draw_box(canvas: np.ndarray, box: Rectangle, colour: Colour, scale: int) ->
     inside[:scale], inside[-scale:], inside[:, :scale], inside[:, -scale:] = (colour,) * 4
 
 
-def _draw_mask(canvas: np.ndarray, mask: np.ndarray, colour: Colour, scale: int) -> None:
+def _draw_mask(canvas: np.ndarray, crop: Crop, colour: Colour, scale: int) -> None:
     """Tints a mask's pixels and paints its rim, `2 * scale` pixels wide and inside the mask, in the full colour."""
-    canvas[mask] = np.round((1 - FILL) * canvas[mask] + FILL * np.array(colour)).astype(np.uint8)
     # Beyond the picture's border counts as inside, so that an object cut by it gets no rim there.
-    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2 * scale)
-    canvas[mask & (core == 0)] = colour
+    rim = 2 * scale
+    height, width = crop.values.shape
+    top, left = max(crop.top - rim, 0), max(crop.left - rim, 0)
+    window = canvas[top : crop.top + height + rim, left : crop.left + width + rim]
+    mask = np.zeros(window.shape[:2], bool)
+    mask[crop.top - top :, crop.left - left :][:height, :width] = crop.values
+    window[mask] = np.round((1 - FILL) * window[mask] + FILL * np.array(colour)).astype(np.uint8)
+    core = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=rim)
+    window[mask & (core == 0)] = colour
 
 
 def _place(

@@ -18,6 +18,7 @@ from maskrcnn.engine.predict import predict
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
+from maskrcnn.prediction.tiles import Tiling
 
 HEIGHT, WIDTH = 64, 96
 SMALL = [
@@ -81,7 +82,8 @@ def test_five_channels_are_trained_evaluated_and_predicted(
     cv2.imwrite(str(tmp_path / "new" / "rgb.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     predict(
         checkpoint=str(path), source=str(tmp_path / "new"), output=str(tmp_path / "found"), score_threshold=0.0,
-        override=[], device="cpu", plugins=[],
+        outputs=["coco", "pictures"], tile=Tiling(size=None, overlap=0), batch_size=1, override=[], device="cpu",
+        plugins=[],
     )  # fmt: skip
     assert "new/rgb.png has 3 channels, but data.channels is 5" in capsys.readouterr().out
     results = json.loads((tmp_path / "found" / "detections.json").read_text())

@@ -97,10 +97,10 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
     )
     assert done.returncode == 0, done.stderr
     assert f"skipped: {folder}/broken.jpg is not a picture" in done.stdout and "instances in 3 pictures" in done.stdout
-    assert done.stdout.rstrip().endswith("could not read 1 of 4: broken.jpg")
-    written = {path.name for path in (tmp_path / "predictions").iterdir()}
-    assert written == {"good.png", "other.jpg.png", "other.png.png", "detections.json"}
-    drawn = cv2.imread(str(tmp_path / "predictions" / "good.png"))
+    assert done.stdout.rstrip().endswith("; skipped 1: broken.jpg")
+    written = {path.name for path in (tmp_path / "predictions" / "pictures").iterdir()}
+    assert written == {"good.png", "other.jpg.png", "other.png.png"}
+    drawn = cv2.imread(str(tmp_path / "predictions" / "pictures" / "good.png"))
     assert drawn.shape[0] % 192 == 0
     every = json.loads((tmp_path / "predictions" / "detections.json").read_text())
     assert {result["image_id"] for result in every} == {"good.png", "other.jpg", "other.png"}

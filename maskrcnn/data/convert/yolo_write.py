@@ -75,9 +75,14 @@ def _lines(picture: Picture, findings: Findings) -> list[str]:
         inside = points.clip(0, 1)
         if np.abs(points - inside).max() > 1e-9:
             findings.setdefault("objects that reach over the border: moved onto it", []).append(picture.path.name)
-        numbers = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for value in inside.ravel().tolist())
-        lines.append(f"{found.label} {' '.join(numbers)}\n")
+        lines.append(yolo_line(found.label, inside))
     return lines
+
+
+def yolo_line(label: int, points: np.ndarray) -> str:
+    """A line of a label file: class and polygon [n, 2], as fractions of the picture's width and height."""
+    numbers = (f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".") for value in points.ravel().tolist())
+    return f"{label} {' '.join(numbers)}\n"
 
 
 def outline(found: Object, height: int) -> list[np.ndarray]:

@@ -1,0 +1,162 @@
+"""What is written of each prediction, each kind in a folder of its own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from maskrcnn.data.convert.annotated import Object
+from maskrcnn.data.convert.yolo_write import join, outline, yolo_line
+from maskrcnn.prediction.prediction import Prediction
+from maskrcnn.prediction.sources import Clip, Frame
+from maskrcnn.prediction.video import VideoWriter
+from maskrcnn.visualize.instances import Instances, draw_instances
+from maskrcnn.visualize.sheet import save_png
+from maskrcnn.visualize.splash import colour_splash
+
+Kind = Literal["pictures", "splash", "masks", "yolo", "coco"]
+
+
+class Output(Protocol):
+    """Somewhere that predictions are written to."""
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        """Writes what was found in one picture or frame.
+
+        Raises:
+            ValueError, OSError: it could not be written.
+        """
+
+    def close(self) -> None:
+        """Ends what is open; without this the last file is not whole."""
+
+
+def _file(folder: Path, name: Path, suffix: str) -> Path:
+    """A file to write, in a folder that is there."""
+    path = folder / name.with_name(name.name + suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+class DrawnPictures:
+    """Pictures as name.png, videos as name.mp4.
+
+    Args:
+        folder: for them.
+        draw: makes the picture [H, W, 3] u8 RGB that is written.
+    """
+
+    def __init__(self, folder: Path, draw: Callable[[np.ndarray, Prediction], np.ndarray]) -> None:
+        self.folder, self.draw = folder, draw
+        self.clip: Clip | None = None
+        self.video: VideoWriter | None = None
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        if self.clip != frame.clip:
+            self.close()
+        drawn = self.draw(frame.pixels, found)
+        if frame.clip is None:
+            save_png(_file(self.folder, frame.name, ".png"), drawn)
+            return
+        if self.video is None:
+            self.clip = frame.clip
+            self.video = VideoWriter(_file(self.folder, frame.clip.name, ".mp4"), frame.clip.rate)
+        self.video.write(drawn)
+
+    def close(self) -> None:
+        if self.video is not None:
+            self.video.close()
+        self.clip = self.video = None
+
+
+class LabelMaps:
+    """Masks as PNG: 0 where nothing is, n where the n-th best instance is; the better one where two overlap. Of 8 bits,
+    or of 16 where there are more than 255.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        count = len(found.results)
+        if count > np.iinfo(np.uint16).max:
+            raise ValueError(f"{count} instances are more than a label map of 16 bits holds: raise score_threshold")
+        labels = np.zeros(found.size, np.uint8 if count <= np.iinfo(np.uint8).max else np.uint16)
+        for number, (values, top, left) in reversed(list(enumerate(found.crops(), start=1))):
+            labels[top : top + values.shape[0], left : left + values.shape[1]][values] = number
+        _file(self.folder, frame.name, ".png").write_bytes(cv2.imencode(".png", labels)[1].tobytes())
+
+    def close(self) -> None:
+        pass
+
+
+class YoloLabels:
+    """YOLO's segmentation labels, for each picture a file of one polygon an instance.
+
+    Args:
+        folder: for them; classes: name of each label, for classes.txt beside the folder.
+    """
+
+    def __init__(self, folder: Path, classes: list[str]) -> None:
+        self.folder = folder
+        names = "".join(f"{name}\n" for name in classes)
+        (folder.parent / "classes.txt").write_text(names, encoding="utf-8")
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        height, width = found.size
+        lines = []
+        for result, crop in zip(found.results, found.crops()):
+            if crop.values.any():
+                counts = result["segmentation"]["counts"].encode("ascii")
+                outlines = outline(Object(result["category_id"], None, counts, False), height)
+                lines.append(yolo_line(result["category_id"], join(outlines) / (width, height)))
+        _file(self.folder, frame.name, ".txt").write_text("".join(lines))
+
+    def close(self) -> None:
+        pass
+
+
+class CocoResults:
+    """COCO's results format in one file, a line for each instance as soon as it is found."""
+
+    def __init__(self, path: Path, category_ids: list[int | str]) -> None:
+        self.category_ids = category_ids
+        self.file = path.open("w")
+        self.file.write("[")
+        self.separator = "\n"
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        for result in found.results:
+            category_id = self.category_ids[result["category_id"]]
+            line = json.dumps({**result, "image_id": frame.image_id, "category_id": category_id})
+            self.file.write(self.separator + line)
+            self.separator = ",\n"
+
+    def close(self) -> None:
+        self.file.write("\n]\n")
+        self.file.close()
+
+
+def _drawn(found: Prediction) -> Instances:
+    return Instances(found.boxes, found.labels, found.scores, found.crops())
+
+
+def make_output(kind: Kind, folder: Path, classes: list[str], category_ids: list[int | str]) -> Output:
+    """One kind of output below a folder.
+
+    Args:
+        kind: which; folder: which is there.
+        classes: name of each label; category_ids: id of each label in the results.
+    """
+    if kind == "pictures":
+        return DrawnPictures(folder / kind, lambda picture, found: draw_instances(picture, _drawn(found), classes))
+    if kind == "splash":
+        return DrawnPictures(folder / kind, lambda picture, found: colour_splash(picture, found.crops()))
+    if kind == "masks":
+        return LabelMaps(folder / kind)
+    if kind == "yolo":
+        return YoloLabels(folder / "labels", classes)
+    return CocoResults(folder / "detections.json", category_ids)

@@ -1,0 +1,41 @@
+"""The least score of each class."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from maskrcnn.evaluation.results import Result
+
+OTHERS = "default"  # key of the classes that a mapping does not name
+
+
+class Thresholds:
+    """Keeps what scores enough for its class.
+
+    Args:
+        score_threshold: one number for all classes, or a mapping of them; its "default" is for the others.
+        classes: name of each label.
+
+    Raises:
+        ValueError: a class is unknown, or has no threshold.
+    """
+
+    def __init__(self, score_threshold: float | Mapping[str, float], classes: list[str]) -> None:
+        given = score_threshold if isinstance(score_threshold, Mapping) else {OTHERS: score_threshold}
+        unknown = [name for name in given if name not in classes and name != OTHERS]
+        if unknown:
+            raise ValueError(
+                f"score_threshold names {', '.join(map(repr, unknown))}, but the checkpoint's classes are "
+                f"{', '.join(classes)}"
+            )
+        missing = [name for name in classes if name not in given]
+        if missing and OTHERS not in given:
+            raise ValueError(
+                f"score_threshold has no number for {', '.join(missing)}; give one to each class, or '{OTHERS}' for "
+                "those not named"
+            )
+        self.of = np.array([given.get(name, given.get(OTHERS)) for name in classes], np.float64)
+
+    def keep(self, results: list[Result]) -> list[Result]:
+        """Those that score the threshold of their class or more."""
+        return [result for result in results if result["score"] >= self.of[result["category_id"]]]
