@@ -10,6 +10,7 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.config.check import check_nodes
+from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
@@ -81,7 +82,8 @@ class Compared:
                     f"{self.folder} has neither {file.name} nor {best}: train it, or copy one of them there"
                 )
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
-            evaluate(checkpoint=str(best), override=["trainer.limit_val_batches=1.0"], output=None, plugins=plugins)
+            options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
+            evaluate(**options | {"override": ["trainer.limit_val_batches=1.0"]})
         metrics = json.loads((file.parent / "metrics.json").read_text())
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         check_nodes(self.config["data"], "data", plugins)

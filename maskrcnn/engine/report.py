@@ -8,7 +8,8 @@ from rich.table import Table
 ROWS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With three digits; a dash where it is not defined."""
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
@@ -20,10 +21,10 @@ def print_scores(console: Console, scores: dict[str, float], per_class: dict[str
     """
     table = Table("", "box", "mask", title="average precision")
     for row in ROWS:
-        table.add_row(row, *(_number(scores[f"{kind}/{row}"]) for kind in ("bbox", "segm")))
+        table.add_row(row, *(number(scores[f"{kind}/{row}"]) for kind in ("bbox", "segm")))
     table.add_section()
     for name, values in per_class.items():
-        table.add_row(name, *(_number(values[f"{kind}/AP"]) for kind in ("bbox", "segm")))
+        table.add_row(name, *(number(values[f"{kind}/AP"]) for kind in ("bbox", "segm")))
     console.print(table)
     if scores["segm/AP"] == 0:
         console.print(

@@ -1,9 +1,10 @@
-"""Which detections are right, kept so that average precision can be had again for any weights of pictures."""
+"""Which detections are right: what average precision and every other number is made of."""
 
 import contextlib
 import io
 from typing import Any, NamedTuple
 
+import hotcoco
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
@@ -11,19 +12,25 @@ from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.tables import IouType, index_dataset
 
 RECALLS = np.linspace(0.0, 1.00, round((1.00 - 0.0) / 0.01) + 1)  # COCO's 101
+IOUS = np.linspace(0.5, 0.95, 10)
 
 
 class Matches(NamedTuple):
-    """The detections of one class in all pictures, best first, for IoU thresholds 0.5, 0.55 .. 0.95."""
+    """The detections of one class in all pictures, best first, for IoU thresholds 0.5, 0.55 .. 0.95.
+
+    Each detection takes the free object that it overlaps most, best detections first, so that the matches of those
+    above any score do not depend on the others.
+    """
 
     pictures: np.ndarray  # [N] int64, positions in the list of pictures
+    scores: np.ndarray  # [N] float64
     right: np.ndarray  # [10, N] bool: matched with an object
     wrong: np.ndarray  # [10, N] bool: neither matched nor to be ignored, as those on crowd regions are
     objects: np.ndarray  # [P] int64, objects of the class in each picture
 
 
 def match(evaluator: CocoEvaluator, iou_type: IouType) -> list[Matches]:
-    """Matches each picture and class once, by pycocotools.
+    """Matches each picture and class once, by the evaluator's library.
 
     Args:
         evaluator: with ground truth and predictions; iou_type: match boxes or masks.
@@ -33,30 +40,44 @@ def match(evaluator: CocoEvaluator, iou_type: IouType) -> list[Matches]:
     """
     truth = evaluator.ground_truth
     images = sorted(evaluator.predictions) or sorted(evaluator.images)
-    # Copies, because pycocotools writes into the annotations that it is given.
-    known = {**truth, "annotations": [{**entry} for entry in truth["annotations"]]}
+    labels = list(range(len(evaluator.classes)))
     found = {**truth, "annotations": evaluator.detections(iou_type)}
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(index_dataset(known), index_dataset(found), iou_type)
-        evaluation.params.imgIds, evaluation.params.catIds = images, list(range(len(evaluator.classes)))
-        evaluation.params.maxDets = [evaluator.max_detections]
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = evaluation.params.areaRng[:1], ["all"]
-        evaluation.evaluate()
-    count = len(images)
-    return [_of_class(evaluation.evalImgs[i * count : (i + 1) * count]) for i in range(len(evaluator.classes))]
+    if evaluator.backend == "hotcoco":
+        fast = hotcoco.COCOeval(hotcoco.COCO(truth), hotcoco.COCO(found), iou_type)
+        fast.params.img_ids, fast.params.cat_ids, fast.params.max_dets = images, labels, [evaluator.max_detections]
+        fast.params.area_rng, fast.params.area_rng_lbl = fast.params.area_rng[:1], ["all"]
+        fast.evaluate()
+        tables = fast.eval_imgs
+    else:
+        # Copies, because pycocotools writes into the annotations that it is given.
+        known = {**truth, "annotations": [{**entry} for entry in truth["annotations"]]}
+        with contextlib.redirect_stdout(io.StringIO()):
+            slow = COCOeval(index_dataset(known), index_dataset(found), iou_type)
+            slow.params.imgIds, slow.params.catIds, slow.params.maxDets = images, labels, [evaluator.max_detections]
+            slow.params.areaRng, slow.params.areaRngLbl = slow.params.areaRng[:1], ["all"]
+            slow.evaluate()
+        tables = slow.evalImgs
+    by_class: list[dict[int, dict[str, Any]]] = [{} for _ in labels]
+    for table in tables:
+        if table is not None:
+            by_class[table["category_id"]][table["image_id"]] = table
+    return [_of_class(by_image, images) for by_image in by_class]
 
 
-def _of_class(tables: list[dict[str, Any] | None]) -> Matches:
-    there = [(i, table) for i, table in enumerate(tables) if table is not None]
+def _of_class(tables: dict[int, dict[str, Any]], images: list[int]) -> Matches:
+    there = [(i, tables[image]) for i, image in enumerate(images) if image in tables]
     scores = np.concatenate([np.zeros(0), *(table["dtScores"] for _, table in there)])
     order = np.argsort(-scores, kind="mergesort")  # pycocotools' order of equal scores
     pictures = np.concatenate([np.zeros(0, np.int64), *(np.full(len(t["dtScores"]), i) for i, t in there)])
-    matched = np.concatenate([np.zeros((10, 0), bool), *(t["dtMatches"] > 0 for _, t in there)], axis=1)
-    ignored = np.concatenate([np.zeros((10, 0), bool), *(t["dtIgnore"] > 0 for _, t in there)], axis=1)
-    objects = np.zeros(len(tables), np.int64)
+    matched, ignored = (
+        np.concatenate([np.zeros((10, 0), bool), *(np.asarray(t[key]).reshape(10, -1) > 0 for _, t in there)], axis=1)
+        for key in ("dtMatches", "dtIgnore")
+    )
+    objects = np.zeros(len(images), np.int64)
     for i, table in there:
         objects[i] = int(np.sum(np.asarray(table["gtIgnore"]) == 0))
-    return Matches(pictures[order], (matched & ~ignored)[:, order], (~matched & ~ignored)[:, order], objects)
+    right, wrong = matched & ~ignored, ~matched & ~ignored
+    return Matches(pictures[order], scores[order], right[:, order], wrong[:, order], objects)
 
 
 def average_precision(matches: Matches, weights: np.ndarray) -> np.ndarray:

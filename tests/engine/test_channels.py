@@ -74,7 +74,7 @@ def test_five_channels_are_trained_evaluated_and_predicted(
     assert sheet is not None and sheet.std() > 10
     metrics = (tmp_path / "run" / "metrics" / "metrics.csv").read_text().splitlines()
     logged = [row for row in csv.DictReader(metrics) if row["segm/AP"]][-1]
-    scores = evaluate(checkpoint=str(path), override=[], output=str(tmp_path / "out"), plugins=[])
+    scores = evaluate(**to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")))
     assert scores["segm/AP"] == pytest.approx(float(logged["segm/AP"]), rel=1e-6, abs=0)
 
     (tmp_path / "new").mkdir()

@@ -1,0 +1,72 @@
+"""A checkpoint's detections beside their ground truth: what every number of an evaluation is made of."""
+
+from typing import NamedTuple
+
+from pytorch_lightning import Trainer
+from rich.console import Console
+
+from maskrcnn.config.build import build
+from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine import ranks
+from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.engine.restore import Restored
+from maskrcnn.evaluation.coco import CocoEvaluator
+
+
+class Scored(NamedTuple):
+    """Detections of all validation pictures, on the main process; others have none."""
+
+    restored: Restored
+    data: CocoDataModule
+    evaluator: CocoEvaluator
+    scores: dict[str, float]  # `CocoEvaluator.compute`, alike on all processes
+    score_threshold: float  # for numbers that need one
+
+
+def open_data(restored: Restored, override: list[str], plugins: list[str], console: Console) -> CocoDataModule:
+    """The validation pictures of a checkpoint's configuration.
+
+    Raises:
+        ValueError: the validation data is not the one asked for, or its classes are not the checkpoint's.
+    """
+    data: CocoDataModule = build(restored.config["data"], plugins, "data")
+    if data.selection.folds is not None and any(o.startswith("data.source.") and "val_" in o for o in override):
+        raise ValueError(
+            "the checkpoint was validated on a fold of its training file, so that another validation file is not used: "
+            "add data.folds=null and data.fold=null to override"
+        )
+    data.prepare_data()
+    data.setup("validate")
+    for note in data.selection_notes:
+        console.print(f"selected: {note}", highlight=False, soft_wrap=True)
+    if list(data.classes) != restored.classes:
+        raise ValueError(
+            f"the checkpoint knows the classes {', '.join(restored.classes)}, "
+            f"but the data has {', '.join(data.classes)}"
+        )
+    return data
+
+
+def detect_all(
+    restored: Restored, data: CocoDataModule, plugins: list[str], score_threshold: float, progress: bool
+) -> Scored:
+    """Finds instances in all validation pictures, by the very path that validation takes in training.
+
+    Args:
+        restored: the model; data: of `open_data`; plugins: packages besides ours that the configuration may name.
+        score_threshold: see `Scored`; progress: show a bar.
+    """
+    config = restored.config
+    mean_ap = build(config["callbacks"]["mean_ap"], plugins, "callbacks.mean_ap")
+    assert isinstance(mean_ap, MeanAP)
+    trainer: Trainer = build(config["trainer"], plugins, "trainer")(
+        callbacks=[mean_ap], logger=False, enable_checkpointing=False, enable_progress_bar=progress
+    )
+    optimizer, schedule = build([config["optimizer"], config["schedule"]], plugins)
+    module = MaskRCNNModule(restored.model, optimizer, schedule, config["loss_weights"], 1, 1, {})
+    ranks.check_pictures(len(data.val_annotations.records), "validation", trainer.world_size)
+    with ranks.together(trainer):
+        trainer.validate(module, datamodule=data, verbose=False)
+    scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    return Scored(restored, data, mean_ap.evaluator, scores, score_threshold)
