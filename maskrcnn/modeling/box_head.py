@@ -85,7 +85,7 @@ class RefinedRegions(NamedTuple):
     labels: Tensor  # [B, N] int64, 0..K-1
     boxes: Tensor  # [B, N, 4], moved by the deltas and clipped to the content
     scores: Tensor  # [B, N] probabilities
-    valid: Tensor  # [B, N] bool: it scores enough, and its box is not too small
+    valid: Tensor  # [B, N] bool: there is such a region, and it scores enough
 
 
 class BoxHead(nn.Module):
@@ -188,26 +188,35 @@ class BoxHead(nn.Module):
 
     def refine(self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor) -> RefinedRegions:
         """The first half of `detect`: the best pairs of region and class, the region moved by its deltas."""
+        return self.refine_best(prediction, proposals, image_sizes, self.score_threshold, self.pre_nms)
+
+    def refine_best(
+        self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor, score_threshold: float, pre_nms: int
+    ) -> RefinedRegions:
+        """`refine` with any number of pairs an image, and any threshold from 0 on; -1 for pairs of any score."""
         batch, regions = proposals.valid.shape
         classes = self.num_classes
         scores = prediction.logits.softmax(dim=-1)[:, :classes].reshape(batch, regions * classes)
-        candidate = proposals.valid.repeat_interleave(classes, dim=1) & (scores > self.score_threshold)
-        ranked, index = torch.where(candidate, scores, -1).topk(min(self.pre_nms, scores.shape[1]), dim=1)
+        candidate = proposals.valid.repeat_interleave(classes, dim=1) & (scores > score_threshold)
+        ranked, index = torch.where(candidate, scores, -1).topk(min(pre_nms, scores.shape[1]), dim=1)
         region, label = index // classes, index % classes
         deltas = prediction.deltas.view(batch, -1, 4)
         own = region if self.class_agnostic else index
         boxes = decode_boxes(gather_slots(deltas, own), gather_slots(proposals.boxes, region), self.delta_weights)
-        boxes = clip_boxes(boxes, image_sizes)
-        valid = (ranked > 0) & ((boxes[..., 2:] - boxes[..., :2]).amin(dim=-1) >= self.min_size)
-        return RefinedRegions(region, label, boxes, ranked, valid)
+        return RefinedRegions(region, label, clip_boxes(boxes, image_sizes), ranked, ranked >= 0)
+
+    def suppress(self, refined: RefinedRegions) -> Tensor:
+        """Which pairs [B, N] bool have a box that is large enough and outlives the NMS of its class."""
+        large = (refined.boxes[..., 2:] - refined.boxes[..., :2]).amin(dim=-1) >= self.min_size
+        return nms(refined.boxes, refined.valid & large, self.nms_threshold, groups=refined.labels)
 
     def select(self, refined: RefinedRegions) -> tuple[Tensor, Tensor]:
-        """The second half: NMS within each class, then the best of all.
+        """The second half: `suppress` within each class, then the best of all.
 
         Returns:
             [B, D] int64, slots of `refined`, best first, and [B, D] bool, whether they are one.
         """
-        keep = nms(refined.boxes, refined.valid, self.nms_threshold, groups=refined.labels)
+        keep = self.suppress(refined)
         ranked = torch.where(keep, refined.scores, -1)
         index = ranked.topk(min(self.max_detections, keep.shape[1]), dim=1).indices
         return index, keep.gather(1, index)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.modeling.anchors import Anchors
-from maskrcnn.modeling.box_head import BoxHead
+from maskrcnn.modeling.box_head import BoxHead, BoxPrediction
 from maskrcnn.modeling.fpn import FPN
 from maskrcnn.modeling.mask_head import MaskHead
 from maskrcnn.modeling.pooler import RoIPooler
@@ -160,10 +160,14 @@ class MaskRCNN(nn.Module):
         images = torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
         return self.pooler(table, images, boxes.flatten(0, 1), size)
 
+    def examine(self, table: FeatureTable, proposals: Proposals) -> BoxPrediction:
+        """What the box head says of each proposal."""
+        prediction: BoxPrediction = self.box_head(self.pool(table, proposals.boxes, self.box_head.pool_size))
+        return prediction
+
     def classify(self, table: FeatureTable, proposals: Proposals, image_sizes: Tensor) -> BoxDetections:
         """Second stage without masks: proposals to detections."""
-        prediction = self.box_head(self.pool(table, proposals.boxes, self.box_head.pool_size))
-        return self.box_head.detect(prediction, proposals, image_sizes)
+        return self.box_head.detect(self.examine(table, proposals), proposals, image_sizes)
 
     def segment(self, table: FeatureTable, boxes: BoxDetections) -> Detections:
         """Draws the mask of each detection."""

@@ -32,7 +32,7 @@ class RefinedAnchors(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # [B, L, N] int64, the anchor on its level; hides tuple.index
     boxes: Tensor  # [B, L, N, 4], clipped to the content
     scores: Tensor  # [B, L, N] objectness logits
-    valid: Tensor  # [B, L, N] bool: there is such an anchor, and its box is not too small
+    valid: Tensor  # [B, L, N] bool: there is such an anchor
 
 
 class RPN(nn.Module):
@@ -151,7 +151,11 @@ class RPN(nn.Module):
     @torch.no_grad()
     def refine(self, output: RPNOutput, image_sizes: Tensor, training: bool) -> RefinedAnchors:
         """The first half of `propose`: the best anchors of each level, moved by their deltas."""
-        pre_nms = self.limits[training][0]
+        return self.refine_best(output, image_sizes, self.limits[training][0])
+
+    @torch.no_grad()
+    def refine_best(self, output: RPNOutput, image_sizes: Tensor, pre_nms: int) -> RefinedAnchors:
+        """`refine` with any number of anchors a level."""
         most = min(pre_nms, max(level.shape[1] for level in output.objectness))
         boxes, scores, indices = [], [], []
         for level_scores, level_deltas, anchors in zip(*output):
@@ -163,17 +167,22 @@ class RPN(nn.Module):
             indices.append(F.pad(index, (0, most - k)))
         box = clip_boxes(torch.cat(boxes, dim=1), image_sizes).view(image_sizes.shape[0], len(boxes), most, 4)
         score = torch.stack(scores, dim=1)
-        valid = ((box[..., 2:] - box[..., :2]).amin(dim=-1) >= self.min_size) & (score > -torch.inf)
-        return RefinedAnchors(torch.stack(indices, dim=1), box, score, valid)
+        return RefinedAnchors(torch.stack(indices, dim=1), box, score, score > -torch.inf)
+
+    @torch.no_grad()
+    def suppress(self, refined: RefinedAnchors) -> Tensor:
+        """Which anchors [B, L, N] bool are large enough and outlive the NMS of their level."""
+        large = (refined.boxes[..., 2:] - refined.boxes[..., :2]).amin(dim=-1) >= self.min_size
+        return nms(refined.boxes, refined.valid & large, self.nms_threshold)
 
     @torch.no_grad()
     def select(self, refined: RefinedAnchors, training: bool) -> tuple[Tensor, Tensor]:
-        """The second half: NMS on each level, then the best of all.
+        """The second half: `suppress` on each level, then the best of all.
 
         Returns:
             [B, P] int64, slots of `refined` counted over all levels, best first, and [B, P] bool, whether they are one.
         """
-        keep = nms(refined.boxes, refined.valid, self.nms_threshold)
+        keep = self.suppress(refined)
         ranked = torch.where(keep, refined.scores, -torch.inf).flatten(1)
         index = ranked.topk(min(self.limits[training][1], ranked.shape[1]), dim=1).indices
         return index, keep.flatten(1).gather(1, index)
