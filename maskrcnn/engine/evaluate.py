@@ -9,10 +9,12 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
-from maskrcnn.engine.report import print_scores
+from maskrcnn.engine import thresholds_file
+from maskrcnn.engine.report import print_best, print_scores
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data
 from maskrcnn.engine.sections import SECTIONS
+from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.results import Result
 
 
@@ -25,7 +27,9 @@ def evaluate(
     score_threshold: float,
     plugins: list[str],
 ) -> dict[str, float]:
-    """Scores a checkpoint on its validation pictures; writes metrics.json and detections.json.
+    """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
+    `maskrcnn.evaluation.curves`), detections.json, and thresholds.json with each class's best score; that also beside
+    the checkpoint, unless an override changes what is evaluated.
 
     Args:
         checkpoint: the file.
@@ -56,6 +60,14 @@ def evaluate(
     for name in metrics:
         numbers[name] = SECTIONS[name](scored, console)
     directory = Path(checkpoint).resolve().parent.parent / "evaluation" if output is None else Path(output)
+    directory.mkdir(parents=True, exist_ok=True)
+    curves = make_curves(scored.evaluator, score_threshold)
+    print_best(console, curves["segm"])
+    _write(directory / "curves.json", curves, console)
+    pictures = len(scored.evaluator.predictions)
+    for path in [directory / "thresholds.json"] + ([] if override else [thresholds_file.path_of(Path(checkpoint))]):
+        thresholds_file.write(path, Path(checkpoint), curves["segm"]["best"], data.val_annotations.file, pictures)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
     _write(directory / "metrics.json", numbers, console)
     _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
@@ -76,6 +88,5 @@ def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list
 
 
 def _write(path: Path, content: Any, console: Console) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2 if isinstance(content, dict) else None) + "\n")
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)

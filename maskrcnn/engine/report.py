@@ -1,6 +1,7 @@
 """Scores as a table in the terminal."""
 
 import math
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -30,3 +31,19 @@ def print_scores(console: Console, scores: dict[str, float], per_class: dict[str
         console.print(
             "Mask AP is 0: no object was found well enough. Train longer, or look at which of the losses does not fall."
         )
+
+
+def print_best(console: Console, curves: dict[str, Any]) -> None:
+    """Prints the score of each class from which on masks have the highest F1, and how far scores can be taken for
+    shares.
+
+    Args:
+        curves: of masks, see `maskrcnn.evaluation.curves`.
+    """
+    table = Table("", "from score", "precision", "recall", "F1", title="best score of each class, masks at IoU 0.5")
+    for name, best in curves["best"].items():
+        table.add_row(name, *(number(best[key]) if best else "-" for key in ("score", "precision", "recall", "f1")))
+    console.print(table)
+    ece = curves["calibration"]["all"]["ece"]
+    if ece is not None:
+        console.print(f"calibration error (ECE) of the scores: {ece:.3f}", highlight=False)

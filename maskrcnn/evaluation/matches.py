@@ -1,15 +1,11 @@
 """Which detections are right: what average precision and every other number is made of."""
 
-import contextlib
-import io
 from typing import Any, NamedTuple
 
-import hotcoco
 import numpy as np
-from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.evaluation.coco import CocoEvaluator
-from maskrcnn.evaluation.tables import IouType, index_dataset
+from maskrcnn.evaluation.tables import IouType, match_pictures
 
 RECALLS = np.linspace(0.0, 1.00, round((1.00 - 0.0) / 0.01) + 1)  # COCO's 101
 IOUS = np.linspace(0.5, 0.95, 10)
@@ -38,29 +34,18 @@ def match(evaluator: CocoEvaluator, iou_type: IouType) -> list[Matches]:
     Returns:
         One of each class; pictures are those that were updated, in the order of their ids, or all if none was.
     """
-    truth = evaluator.ground_truth
     images = sorted(evaluator.predictions) or sorted(evaluator.images)
-    labels = list(range(len(evaluator.classes)))
-    found = {**truth, "annotations": evaluator.detections(iou_type)}
-    if evaluator.backend == "hotcoco":
-        fast = hotcoco.COCOeval(hotcoco.COCO(truth), hotcoco.COCO(found), iou_type)
-        fast.params.img_ids, fast.params.cat_ids, fast.params.max_dets = images, labels, [evaluator.max_detections]
-        fast.params.area_rng, fast.params.area_rng_lbl = fast.params.area_rng[:1], ["all"]
-        fast.evaluate()
-        tables = fast.eval_imgs
-    else:
-        # Copies, because pycocotools writes into the annotations that it is given.
-        known = {**truth, "annotations": [{**entry} for entry in truth["annotations"]]}
-        with contextlib.redirect_stdout(io.StringIO()):
-            slow = COCOeval(index_dataset(known), index_dataset(found), iou_type)
-            slow.params.imgIds, slow.params.catIds, slow.params.maxDets = images, labels, [evaluator.max_detections]
-            slow.params.areaRng, slow.params.areaRngLbl = slow.params.areaRng[:1], ["all"]
-            slow.evaluate()
-        tables = slow.evalImgs
-    by_class: list[dict[int, dict[str, Any]]] = [{} for _ in labels]
+    tables = match_pictures(
+        evaluator.ground_truth,
+        evaluator.detections(iou_type),
+        iou_type,
+        images,
+        evaluator.max_detections,
+        evaluator.backend,
+    )
+    by_class: list[dict[int, dict[str, Any]]] = [{} for _ in evaluator.classes]
     for table in tables:
-        if table is not None:
-            by_class[table["category_id"]][table["image_id"]] = table
+        by_class[table["category_id"]][table["image_id"]] = table
     return [_of_class(by_image, images) for by_image in by_class]
 
 

@@ -44,25 +44,70 @@ def make_tables(
         caps: ascending.
         backend: which library does it.
     """
-    found = {key: ground_truth[key] for key in ("images", "categories")} | {"annotations": detections}
     labels = [category["id"] for category in ground_truth["categories"]]
+    evaluation = _evaluate(ground_truth, detections, iou_type, images, labels, caps, backend, all_areas=True)
+    if isinstance(evaluation, COCOeval):
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.accumulate()
+    else:
+        evaluation.accumulate()
+    tables = evaluation.eval
+    assert tables is not None
+    return Tables(*(np.asarray(tables[name]) for name in Tables._fields))
+
+
+def match_pictures(
+    ground_truth: dict[str, Any],
+    detections: list[dict[str, Any]],
+    iou_type: IouType,
+    images: list[int],
+    cap: int,
+    backend: Backend,
+) -> list[dict[str, Any]]:
+    """Matches of each picture and class that has an object or a detection, over all areas, as pycocotools has them.
+
+    Args:
+        ground_truth, detections, iou_type, images, backend: as those of `make_tables`.
+        cap: how many detections of a class in a picture count.
+
+    Returns:
+        Mappings with `image_id`, `category_id`, `dtIds` and `dtScores` best first, `gtIds`, `gtIgnore`, and by IoU
+        threshold (0.5, 0.55 .. 0.95) and detection `dtMatches`, the id of the object or 0, and `dtIgnore`.
+    """
+    labels = [category["id"] for category in ground_truth["categories"]]
+    evaluation = _evaluate(ground_truth, detections, iou_type, images, labels, [cap], backend, all_areas=False)
+    entries = evaluation.evalImgs if isinstance(evaluation, COCOeval) else evaluation.eval_imgs
+    return [entry for entry in entries if entry is not None]
+
+
+def _evaluate(
+    ground_truth: dict[str, Any],
+    detections: list[dict[str, Any]],
+    iou_type: IouType,
+    images: list[int],
+    labels: list[int],
+    caps: list[int],
+    backend: Backend,
+    *,
+    all_areas: bool,
+) -> hotcoco.COCOeval | COCOeval:
+    """The library's evaluation with matches, for COCO's four ranges of areas or for all areas together."""
+    found = {key: ground_truth[key] for key in ("images", "categories")} | {"annotations": detections}
+    ranges = slice(4 if all_areas else 1)
     if backend == "hotcoco":
         fast = hotcoco.COCOeval(hotcoco.COCO(ground_truth), hotcoco.COCO(found), iou_type)
         fast.params.img_ids, fast.params.cat_ids, fast.params.max_dets = images, labels, caps
+        fast.params.area_rng, fast.params.area_rng_lbl = fast.params.area_rng[ranges], fast.params.area_rng_lbl[ranges]
         fast.evaluate()
-        fast.accumulate()
-        tables = fast.eval
-    else:
-        # Copies, because pycocotools writes into the annotations that it is given.
-        known = {**ground_truth, "annotations": [{**entry} for entry in ground_truth["annotations"]]}
-        with contextlib.redirect_stdout(io.StringIO()):
-            slow = COCOeval(index_dataset(known), index_dataset(found), iou_type)
-            slow.params.imgIds, slow.params.catIds, slow.params.maxDets = images, labels, caps
-            slow.evaluate()
-            slow.accumulate()
-        tables = slow.eval
-    assert tables is not None
-    return Tables(*(np.asarray(tables[name]) for name in Tables._fields))
+        return fast
+    # Copies, because pycocotools writes into the annotations that it is given.
+    known = {**ground_truth, "annotations": [{**entry} for entry in ground_truth["annotations"]]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        slow = COCOeval(index_dataset(known), index_dataset(found), iou_type)
+        slow.params.imgIds, slow.params.catIds, slow.params.maxDets = images, labels, caps
+        slow.params.areaRng, slow.params.areaRngLbl = slow.params.areaRng[ranges], slow.params.areaRngLbl[ranges]
+        slow.evaluate()
+    return slow
 
 
 def index_dataset(dataset: dict[str, Any]) -> COCO:
