@@ -15,7 +15,8 @@ from maskrcnn.evaluation.rle import encode_crops
 from maskrcnn.ops.paste import Crop
 from maskrcnn.prediction.prediction import decode_crop
 
-AGREEMENT = 0.5  # least IoU of two masks, in the pixels that both tiles see, to be of one object
+# Least IoU of two masks in the pixels that both tiles see. Two views of a small object differ that much.
+AGREEMENT = 0.3
 ENCODED = 1000  # masks that are encoded at once, which bounds the memory that they take as bitmaps
 
 
