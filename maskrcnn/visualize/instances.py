@@ -76,16 +76,20 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
             crop = mask if isinstance(mask, Crop) else Crop(mask, 0, 0)
             _draw_mask(canvas, Crop(enlarge(crop.values, zoom), crop.top * zoom, crop.left * zoom), colours[i], scale)
         _draw_box(canvas, rectangles[i], colours[i], scale)
-    texts: list[Rectangle] = []
+    obstacles = np.array([*rectangles, *rectangles]).reshape(-1, 4)  # all boxes, then those of the texts so far
+    texts = len(rectangles)
     for i, box in enumerate(rectangles):
         text = classes[int(instances.labels[i])]
         if instances.scores is not None:
             text += f" {instances.scores[i]:.2f}"
         text = shorten(text, canvas.shape[1], scale)
-        place = _place(text_size(text, scale), box, texts, rectangles, canvas.shape)
+        size = text_size(text, scale)
+        larger = size[0] * size[1] > (box[2] - box[0]) * (box[3] - box[1])
+        place = _place(size, box, obstacles[0 if larger else len(rectangles) : texts], canvas.shape)
         if place is not None:
             put_text(canvas, text, place[0], place[1], colours[i], scale)
-            texts.append(place)
+            obstacles[texts] = place
+            texts += 1
     return canvas
 
 
@@ -117,20 +121,18 @@ def _draw_mask(canvas: np.ndarray, crop: Crop, colour: Colour, scale: int) -> No
     window[mask & (core == 0)] = colour
 
 
-def _place(
-    size: tuple[int, int], box: Rectangle, texts: list[Rectangle], boxes: list[Rectangle], shape: tuple[int, ...]
-) -> Rectangle | None:
-    """Where a text of this width and height goes: above its box, else below, else inside; None if nowhere is room."""
+def _place(size: tuple[int, int], box: Rectangle, obstacles: np.ndarray, shape: tuple[int, ...]) -> Rectangle | None:
+    """Where a text of this width and height goes: above its box, else below, else inside; None if obstacles [n, 4]
+    leave no room.
+    """
     width, height = size
-    larger = width * height > (box[2] - box[0]) * (box[3] - box[1])
-    obstacles = texts + boxes if larger else texts
     left = max(min(box[0], shape[1] - width), 0)
     for top in (box[1] - height, box[3], box[1]):
         place = (left, top, left + width, top + height)
-        if top >= 0 and place[3] <= shape[0] and not any(_overlap(place, obstacle) for obstacle in obstacles):
+        if top >= 0 and place[3] <= shape[0] and not _overlap(place, obstacles).any():
             return place
     return None
 
 
-def _overlap(a: Rectangle, b: Rectangle) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _overlap(a: Rectangle, others: np.ndarray) -> np.ndarray:
+    return (a[0] < others[:, 2]) & (others[:, 0] < a[2]) & (a[1] < others[:, 3]) & (others[:, 1] < a[3])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from maskrcnn.ops.paste import Crop
 from maskrcnn.visualize.instances import FILL, PALETTE, Instances, draw_instances, zoom_of
 from maskrcnn.visualize.text import text_size
 
@@ -173,3 +174,20 @@ def test_lines_and_texts_grow_with_large_pictures() -> None:
     assert text_size("disc", 3)[1] > 2 * text_size("disc", 1)[1]
     row = covers(drawn, PALETTE[0])[700]
     assert row[990:1010].sum() == 3 and row.sum() == 6
+
+
+@pytest.mark.parametrize("size", [(300, 400), (1300, 700)])
+def test_crops_are_drawn_as_the_bitmaps_they_were_cut_from(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    windows = [(0, 0, 90, 80), (250, 0, 299, 31), (100, 150, 180, 260), (110, 160, 111, 161)]  # two at borders
+    values = [rng.random((bottom - top, right - left)) < 0.9 for top, left, bottom, right in windows]
+    masks = [np.zeros(size, bool) for _ in windows]
+    for mask, value, (top, left, bottom, right) in zip(masks, values, windows):
+        mask[top:bottom, left:right] = value
+    boxes = np.array([(left, top, right, bottom) for top, left, bottom, right in windows])
+    crops = [Crop(value, top, left) for value, (top, left, _, _) in zip(values, windows)]
+    drawn = [
+        draw_instances(picture, Instances(boxes, np.array([0, 1, 0, 1]), None, m), CLASSES) for m in (masks, crops)
+    ]
+    np.testing.assert_array_equal(*drawn)

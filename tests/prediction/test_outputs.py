@@ -1,0 +1,149 @@
+"""What is written of predictions."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from maskrcnn.data.convert.yolo import read_yolo
+from maskrcnn.evaluation.results import Result
+from maskrcnn.evaluation.rle import encode_crops
+from maskrcnn.ops.paste import Crop
+from maskrcnn.prediction.outputs import Kind, make_output
+from maskrcnn.prediction.prediction import Prediction
+from maskrcnn.prediction.sources import Clip, Frame
+from maskrcnn.prediction.video import VideoReader
+from maskrcnn.visualize.instances import Instances, draw_instances
+
+SIZE = (60, 80)
+CLASSES = ["cell", "dirt"]
+
+
+def predicted(crops: list[Crop], size: tuple[int, int] = SIZE) -> Prediction:
+    """Masks as a prediction: classes in turns, scores from 0.9 down."""
+    results = [
+        Result(
+            image_id=7,
+            category_id=i % 2,
+            bbox=[float(c.left), float(c.top), float(c.values.shape[1]), float(c.values.shape[0])],
+            score=0.9 - i / 1000,
+            segmentation=rle,
+        )
+        for i, (c, rle) in enumerate(zip(crops, encode_crops(crops, size)))
+    ]
+    return Prediction(size, CLASSES, results)
+
+
+def frame(pixels: np.ndarray, name: str, clip: Clip | None = None, number: int = 0) -> Frame:
+    return Frame(Path(f"{name}.jpg"), pixels, Path(name), f"{name}.jpg", clip, number)
+
+
+def write(kind: Kind, folder: Path, frames: list[Frame], found: Prediction) -> None:
+    output = make_output(kind, folder, CLASSES, [11, 12])
+    for one in frames:
+        output.write(one, found)
+    output.close()
+
+
+def ring() -> np.ndarray:
+    """A mask of 20 x 30 with a hole, and a part of its own in it."""
+    mask = np.ones((20, 30), bool)
+    mask[5:15, 5:25] = False
+    mask[8:11, 10:13] = True
+    return mask
+
+
+BLANK = np.zeros((*SIZE, 3), np.uint8)
+THREE = [Crop(ring(), 10, 5), Crop(np.ones((30, 30), bool), 20, 30), Crop(np.zeros((0, 0), bool), 0, 0)]
+
+
+def test_a_prediction_is_its_results() -> None:
+    found = predicted(THREE)
+    assert found.boxes.tolist() == [[5, 10, 35, 30], [30, 20, 60, 50], [0, 0, 0, 0]]
+    assert found.names == ["cell", "dirt", "cell"] and found.scores.tolist() == [0.9, 0.899, 0.898]
+    whole = np.zeros((3, *SIZE), bool)
+    whole[0, 10:30, 5:35], whole[1, 20:50, 30:60] = ring(), True
+    np.testing.assert_array_equal(found.masks, whole)
+    for (values, top, left), mask in zip(found.crops(), whole):
+        assert values.sum() == mask.sum() == mask[top : top + values.shape[0], left : left + values.shape[1]].sum()
+    assert predicted([]).masks.shape == (0, *SIZE)
+
+
+def test_label_maps_show_the_better_one_where_two_overlap(tmp_path: Path) -> None:
+    write("masks", tmp_path, [frame(BLANK, "sub/a")], predicted(THREE))
+    labels = cv2.imread(str(tmp_path / "masks" / "sub" / "a.png"), cv2.IMREAD_UNCHANGED)
+    expected = np.zeros(SIZE, np.uint8)
+    expected[20:50, 30:60] = 2
+    expected[10:30, 5:35][ring()] = 1
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize(("count", "depth"), [(255, np.uint8), (256, np.uint16)])
+def test_label_maps_have_16_bits_where_8_are_too_few(count: int, depth: type, tmp_path: Path) -> None:
+    crops = [Crop(np.ones((1, 1), bool), i // 80, i % 80) for i in range(count)]
+    write("masks", tmp_path, [frame(BLANK, "a")], predicted(crops))
+    labels = cv2.imread(str(tmp_path / "masks" / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == depth
+    np.testing.assert_array_equal(labels.ravel()[: count + 1], [*range(1, count + 1), 0])
+
+
+def test_more_instances_than_16_bits_are_refused(tmp_path: Path) -> None:
+    one = predicted(THREE).results[:1]
+    with pytest.raises(ValueError, match="65536 instances are more than a label map of 16 bits holds"):
+        write("masks", tmp_path, [frame(BLANK, "a")], Prediction(SIZE, CLASSES, one * 65536))
+
+
+def test_yolo_labels_are_read_again_as_the_same_masks(tmp_path: Path) -> None:
+    found = predicted(THREE)
+    write("yolo", tmp_path, [frame(BLANK, "a"), frame(BLANK, "b")], found)
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), BLANK)
+    annotated = read_yolo(tmp_path, split=None)
+    assert annotated.classes == tuple(CLASSES) and len(annotated.pictures) == 2
+    for picture in annotated.pictures:  # the empty mask is left out
+        assert [(o.label, o.mask.decode()) for o in picture.objects] == [
+            (r["category_id"], r["segmentation"]["counts"]) for r in found.results[:2]
+        ]
+
+
+def test_results_are_whole_json_with_names_and_the_files_category_ids(tmp_path: Path) -> None:
+    found = predicted(THREE)
+    write("coco", tmp_path, [frame(BLANK, "a"), frame(BLANK, "b")], found)
+    results = json.loads((tmp_path / "detections.json").read_text())
+    assert [(r["image_id"], r["category_id"]) for r in results] == [
+        (f"{name}.jpg", i) for name in "ab" for i in (11, 12, 11)
+    ]
+    assert results[1]["segmentation"] == found.results[1]["segmentation"] and results[1]["bbox"] == [30, 20, 30, 30]
+    write("coco", tmp_path, [], found)
+    assert json.loads((tmp_path / "detections.json").read_text()) == []
+
+
+def test_annotated_pictures_are_drawings(tmp_path: Path) -> None:
+    found = predicted(THREE)
+    write("pictures", tmp_path, [frame(BLANK, "a.v2")], found)
+    drawn = cv2.imread(str(tmp_path / "pictures" / "a.v2.png"))[..., ::-1]
+    instances = Instances(found.boxes, found.labels, found.scores, list(found.masks))
+    np.testing.assert_array_equal(drawn, draw_instances(BLANK, instances, CLASSES))
+
+
+def test_frames_become_a_video_each_and_pictures_stay_pictures(tmp_path: Path) -> None:
+    """The second clip is brighter; what is found stays red, all else turns grey."""
+    found = predicted([Crop(np.ones((30, 40), bool), 10, 20)])
+    a, b = (Clip(Path(name), 12.0, 3) for name in ("a", "sub/b"))
+    red = [np.full((*SIZE, 3), (bright, 40, 40), np.uint8) for bright in (120, 220)]
+    frames = [frame(red[0], "a.avi/0", a)] * 3 + [frame(red[1], "sub/b.avi/0", b)] * 2 + [frame(red[0], "c")]
+    write("splash", tmp_path, frames, found)
+    assert sorted(p.relative_to(tmp_path / "splash").as_posix() for p in tmp_path.rglob("*.*")) == [
+        "a.mp4", "c.png", "sub/b.mp4",
+    ]  # fmt: skip
+    for name, count, bright in (("a", 3, 120), ("sub/b", 2, 220)):
+        with VideoReader(tmp_path / "splash" / f"{name}.mp4") as video:
+            read = np.stack(list(video))
+            assert video.rate == 12.0 and read.shape == (count, *SIZE, 3)
+        np.testing.assert_allclose(read[:, 20:30, 30:50].mean(axis=(0, 1, 2)), (bright, 40, 40), atol=6)
+        grey = round(0.299 * bright + 0.701 * 40)
+        np.testing.assert_allclose(read[:, 50:, :10].mean(axis=(0, 1, 2)), (grey,) * 3, atol=6)
