@@ -37,7 +37,9 @@ def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = 
     def step(keep: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         return refine(keep), keep.clone()
 
-    keep, before = refine(valid), valid.clone()
+    # The first round too belongs to the loop: outside it, torch 2.13's inductor makes overlap and product one kernel on a
+    # CPU and stores whole vectors at the end of its rows, beyond the memory unless 16 divides N (pytorch issue 196681).
+    keep, before = valid.clone(), ~valid
     if torch.compiler.is_compiling():
         return torch.while_loop(changed, step, (keep, before))[0]
     # torch.while_loop compiles itself for each new shape when it is called eagerly (3.6 s): the same loop in Python.
