@@ -37,8 +37,8 @@ def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = 
     def step(keep: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         return refine(keep), keep.clone()
 
-    # The first round too belongs to the loop: outside it, torch 2.13's inductor makes overlap and product one kernel on a
-    # CPU and stores whole vectors at the end of its rows, beyond the memory unless 16 divides N (pytorch issue 196681).
+    # The first round too belongs to the loop: outside it, torch 2.13's inductor makes overlap and product one kernel on
+    # a CPU and stores whole vectors at its rows' end, beyond the memory unless 16 divides N (pytorch issue 196681).
     keep, before = valid.clone(), ~valid
     if torch.compiler.is_compiling():
         return torch.while_loop(changed, step, (keep, before))[0]
