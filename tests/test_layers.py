@@ -1,5 +1,5 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection and
-prediction, engine, sweep, the commands."""
+"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection,
+prediction and report, engine, sweep, the commands."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "page": set(),
     "inspection": {*PICTURED, "modeling", "page"},
     "prediction": PICTURED,
-    "engine": {*PICTURED, "modeling", "page", "inspection", "prediction", "config"},
+    "report": {*PICTURED, "page"},
+    "engine": {*PICTURED, "modeling", "page", "inspection", "prediction", "report", "config"},
     "sweep": {"page", "engine", "config"},
     "cli": {"config", "engine", "sweep"},
 }
@@ -30,7 +31,7 @@ FENCED = {
     "omegaconf": {"config", "cli", "engine", "sweep"},  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
-    "cv2": {"data", "visualize", "page", "inspection", "prediction"},
+    "cv2": {"data", "visualize", "page", "inspection", "prediction", "report"},
     "tifffile": {"data"},
     "pycocotools": {"data", "evaluation", "inspection"},
     "hotcoco": {"evaluation"},

@@ -1,21 +1,27 @@
-"""A metric of a run along its steps or epochs."""
+"""Metrics of a run along its steps or epochs."""
 
 import csv
 from pathlib import Path
 
 
 def curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
-    """A metric of a run along its steps or epochs; what was done again after an interruption counts once.
+    """One metric of a run, see `curves`; empty where it was not logged."""
+    return curves(folder, along).get(column, [])
+
+
+def curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]]:
+    """All metrics of a run along its steps or epochs; what was done again after an interruption counts once.
 
     Args:
-        folder: of the run; column: of its metrics; along: the column "step" or "epoch".
+        folder: of the run; along: the column "step" or "epoch" of its metrics.
     """
     earlier = sorted(folder.glob("metrics/metrics_*.csv"), key=lambda path: int(path.stem.partition("_")[2]))
-    points: dict[float, float] = {}
+    points: dict[str, dict[float, float]] = {}
     for path in [*earlier, folder / "metrics" / "metrics.csv"]:
         if path.is_file():
             with path.open(newline="") as file:
                 for row in csv.DictReader(file):
-                    if row.get(column) and row.get(along):
-                        points[float(row[along])] = float(row[column])
-    return sorted(points.items())
+                    for column, value in row.items():
+                        if value and row.get(along):
+                            points.setdefault(column, {})[float(row[along])] = float(value)
+    return {column: sorted(values.items()) for column, values in points.items()}

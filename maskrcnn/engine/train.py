@@ -199,7 +199,7 @@ def train(
         print_scores(console, scores, mean_ap.evaluator.per_class())
     written = [
         Path(run_dir) / name
-        for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures")
+        for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures", "report.html")
     ]
     for path in written:
         if path.exists():

@@ -23,6 +23,7 @@ from maskrcnn.engine.progress import Progress
 from maskrcnn.engine.receipt import Receipt
 from maskrcnn.engine.resume import changes
 from maskrcnn.engine.rules import check_channels
+from maskrcnn.engine.run_report import RunReport
 from maskrcnn.engine.train import train
 from maskrcnn.engine.validation_losses import ValidationLosses
 
@@ -37,6 +38,7 @@ OBSERVERS = (
     MeanAP,
     Pictures,
     Progress,
+    RunReport,
     ValidationLosses,
 )
 

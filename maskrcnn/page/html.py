@@ -16,6 +16,9 @@ figure { display: inline-block; vertical-align: top; margin: 0 1.5em 1.5em 0; ma
 figcaption { font-weight: 600; margin: .3em 0 }
 .picture figcaption { font-weight: 400; font-size: 13px; max-width: 330px; overflow-wrap: anywhere }
 svg text { font-size: 12px }
+.curve { stroke-width: 1.6; stroke-opacity: .8 } .curve:hover { stroke-width: 4; stroke-opacity: 1 }
+.swatch { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em }
+.legend { margin: .2em 0; max-width: 480px } .legend > span { margin-right: .8em; white-space: nowrap }
 figure > svg, img { max-width: 100%; height: auto }
 @media (max-width: 600px) { body { margin: 1em auto } .scroll td { overflow-wrap: normal } }
 @media (max-width: 600px) { figure > svg text { font-size: 14px } }

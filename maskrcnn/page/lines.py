@@ -27,13 +27,14 @@ def colour(place: int) -> str:
     return COLOURS[place] if place < len(COLOURS) else GREY
 
 
-def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None = None) -> str:
+def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None = None, below: str = "") -> str:
     """Curves over a common axis, the first ones on top.
 
     Args:
         title: of the chart; along: name of the axis.
         drawn: the curves; points that are not finite are left out.
         highest: end of the upright axis, which begins at 0; None for the highest value.
+        below: HTML under the chart, such as a legend.
     """
     points = [point for line in drawn for point in line.points if math.isfinite(point[1])]
     if not points:
@@ -64,7 +65,19 @@ def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None =
         parts.append(path(placed, line))
         if len(placed) <= 60:  # few values stand for themselves
             parts += [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{line.colour}"/>' for x, y in placed]
-    return figure(title, svg(WIDTH, HEIGHT, parts))
+    return figure(title, svg(WIDTH, HEIGHT, parts) + below)
+
+
+def legend(drawn: Sequence[Line]) -> str:
+    """The names of curves beside their colours."""
+    return (
+        f'<p class="legend">{" ".join(f"<span>{swatch(line.colour)} {escape(line.name)}</span>" for line in drawn)}</p>'
+    )
+
+
+def swatch(shade: str) -> str:
+    """A patch of a colour."""
+    return f'<span class="swatch" style="background:{shade}"></span>'
 
 
 def path(points: Sequence[tuple[float, float]], line: Line) -> str:

@@ -5,16 +5,12 @@ from pathlib import Path
 
 from maskrcnn.engine.curve import curve
 from maskrcnn.page.html import scrolling, table, write_html
-from maskrcnn.page.lines import GREY, Line, colour, lines
+from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
 from maskrcnn.sweep.charts import parallel_coordinates
 from maskrcnn.sweep.collect import AVERAGED, Trial
 from maskrcnn.sweep.table import Summary, cells, head
 
-STYLE = """
-.curve { stroke-width: 1.6; stroke-opacity: .8 } .curve:hover { stroke-width: 4; stroke-opacity: 1 }
-.value { paint-order: stroke; stroke: #fff; stroke-width: 4px }
-.swatch { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em }
-"""
+STYLE = ".value { paint-order: stroke; stroke: #fff; stroke-width: 4px }"
 
 
 def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> None:
@@ -57,7 +53,7 @@ def _results(summary: Summary) -> str:
     """The table, each row with the colour of its lines."""
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in ["", *head(summary)])
     rows = "".join(
-        f'<tr><td><span class="swatch" style="background:{colour(place)}"></span></td>'
+        f"<tr><td>{swatch(colour(place))}</td>"
         f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells(summary, row))}</tr>"
         for place, row in enumerate(summary.rows)
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -39,6 +40,10 @@ def test_a_run_leaves_checkpoints_metrics_pictures_and_a_receipt(run: Path) -> N
     receipt = json.loads((run / "receipt.json").read_text())
     assert receipt["end"]["scores"]["segm/AP"] == pytest.approx(last_scores(run)["segm/AP"], rel=1e-6)
     assert "nms_threshold: 0.7" in (run / "config.yaml").read_text()
+    report = (run / "report.html").read_text()
+    assert re.findall("<h2>(.*?)</h2>", report) == ["Receipt", "Training", "Scores", "Pictures"]
+    assert f"<b>{receipt['end']['scores']['segm/AP']:.3f}</b>" in report and receipt["end"]["weights"][:12] in report
+    assert f"wrote {run}/report.html" in output and len(report) < 5e6
 
 
 def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_path: Path) -> None:

@@ -1,0 +1,169 @@
+"""Ground truth beside prediction, as outlines over their pictures, with a slider of the score."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from maskrcnn.data.pictures import PictureReader
+from maskrcnn.data.records import Record
+from maskrcnn.evaluation.errors import find_errors
+from maskrcnn.evaluation.rle import Rle, decode
+from maskrcnn.page.picture import data_url, shrink
+from maskrcnn.report.outline import outline_path
+from maskrcnn.report.ranking import IOU, Judged
+from maskrcnn.report.section import section
+from maskrcnn.visualize.instances import to_rgb
+
+SIDE = 480  # pixels of a shown picture's longer side
+TEXT = 0.035  # height of names, of the longer side
+LOWEST = 0.05  # detections that score less are not in the page
+RIGHT, WRONG_OR_MISSED, NEITHER = "#009e73", "#d55e00", "#999"  # Okabe and Ito, as `visualize.instances`
+
+STYLE = f"""
+.control {{ position: sticky; top: 0; z-index: 1; background: #fff; padding: .5em 0; border-bottom: 1px solid #ccc }}
+.control input[type=range] {{ width: min(320px, 60vw); vertical-align: middle }}
+.pairs {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 560px), 1fr)); gap: 1.5em }}
+.pair {{ margin: 0 }} .pair figcaption {{ font-weight: 400 }}
+.sides {{ display: grid; grid-template-columns: 1fr 1fr; gap: 8px; max-width: {2 * SIDE + 8}px }}
+.sides svg {{ width: 100%; height: auto; display: block; background: #eee }}
+.sides path {{ fill: none; stroke: #000; stroke-width: 3.5; stroke-opacity: .5; vector-effect: non-scaling-stroke }}
+.sides .line {{ fill-opacity: .15; stroke-width: 1.8; stroke-opacity: 1 }}
+.right .line {{ stroke: {RIGHT}; fill: {RIGHT} }} .wrong .line {{ stroke: {WRONG_OR_MISSED}; fill: {WRONG_OR_MISSED} }}
+.ignored .line {{ stroke: {NEITHER}; fill: {NEITHER} }} .wrong.object .line {{ stroke-dasharray: 5 3 }}
+.sides text {{ fill: #fff; stroke: #000; paint-order: stroke; stroke-width: .25em; stroke-linejoin: round }}
+.sides text {{ font-size: var(--height) }} .unnamed .sides text {{ display: none }}
+@media (max-width: 600px) {{ .sides text {{ font-size: calc(1.6 * var(--height)) }} }}
+"""
+SCRIPT = """
+const score = document.getElementById("score");
+function show() {
+  const total = {right: 0, wrong: 0, missed: 0};
+  for (const pair of document.querySelectorAll(".pair")) {
+    const here = {right: 0, wrong: 0, missed: 0};
+    for (const found of pair.querySelectorAll("[data-score]")) {
+      const shown = Number(found.dataset.score) >= Number(score.value);
+      found.style.display = shown ? "" : "none";
+      if (shown && found.classList.contains("right")) here.right++;
+      if (shown && found.classList.contains("wrong")) here.wrong++;
+    }
+    for (const object of pair.querySelectorAll("[data-found]")) {
+      const found = Number(object.dataset.found) >= Number(score.value);
+      object.classList.toggle("right", found);
+      object.classList.toggle("wrong", !found);
+      if (!found) here.missed++;
+    }
+    pair.querySelector(".counts").textContent = `${here.right} right, ${here.wrong} wrong, ${here.missed} missed`;
+    for (const kind in total) total[kind] += here[kind];
+  }
+  document.getElementById("score-shown").textContent = Number(score.value).toFixed(2);
+  document.getElementById("counts").textContent =
+    `${total.right} right, ${total.wrong} wrong, ${total.missed} missed in these pictures`;
+}
+if (score) {
+  score.addEventListener("input", show);
+  const names = document.getElementById("names");
+  const toggle = () => document.body.classList.toggle("unnamed", !names.checked);
+  names.addEventListener("change", toggle);
+  show();
+  toggle();
+}
+"""
+
+
+def gallery_section(
+    worst: list[Judged],
+    best: list[Judged],
+    records: Sequence[Record],
+    read: PictureReader,
+    classes: list[str],
+    score_threshold: float,
+) -> str:
+    """The worst and the best pictures.
+
+    Args:
+        worst, best: of `rank`; records: of the data set; read: reads a picture of a height and width.
+        classes: name of each label; score_threshold: where the slider is at first.
+    """
+    if not worst:
+        return ""
+    control = (
+        f'<div class="control"><label>detections that score <input type="range" id="score" min="{LOWEST}" max="1" '
+        f'step="0.01" value="{score_threshold}"> <output id="score-shown"></output> or more</label> '
+        '<label><input type="checkbox" id="names" checked> names</label><br><span id="counts"></span></div>'
+    )
+    meaning = (
+        f"<p>A picture's quality (panoptic quality at score {score_threshold:g}) is 1 where all objects are found with "
+        "exact masks, and nothing else. Left the annotated objects, right the detections. "
+        f'<b style="color:{RIGHT}">Right</b>: class and IoU of at least 0.5 agree. '
+        f'<b style="color:{WRONG_OR_MISSED}">Wrong</b>: a detection without its object, or, dashed, an object that no '
+        "detection found. Grey: crowd regions, and what lies on them.</p>"
+    )
+    shown = [control, meaning]
+    for title, side in (("Worst pictures", worst), ("Best pictures", best)):
+        if side:
+            pairs = "".join(_pair(judged, records[judged.picture], read, classes) for judged in side)
+            shown.append(f'<h3>{title}</h3><div class="pairs">{pairs}</div>')
+    return section("Pictures", *shown)
+
+
+def _pair(judged: Judged, record: Record, read: PictureReader, classes: list[str]) -> str:
+    """One picture with its objects, and again with its detections."""
+    caption = f"<b>{escape(record.path.name)}</b>, quality {judged.quality:.2f}"
+    try:
+        picture = shrink(to_rgb(read(record.path, (record.height, record.width))), SIDE)
+    except (ValueError, OSError) as error:
+        return f"<p>{caption}: {escape(str(error))}</p>"
+    name = f"picture-{judged.picture}"
+    image = f'<image id="{name}" width="{record.width}" height="{record.height}" href="{data_url(picture)}"/>'
+    sides = [(image, _objects(judged, classes)), (f'<use href="#{name}"/>', _detections(judged, classes))]
+    drawn = "".join(
+        f'<svg viewBox="0 0 {record.width} {record.height}">{below}{"".join(above)}</svg>' for below, above in sides
+    )
+    counts = '<span class="counts"></span>'
+    return f'<figure class="pair"><div class="sides">{drawn}</div><figcaption>{caption}: {counts}</figcaption></figure>'
+
+
+def _objects(judged: Judged, classes: list[str]) -> list[str]:
+    """The annotated objects, each with the score of the detection that found it, or -1."""
+    pairing = judged.pairing
+    scores = {of: result["score"] for of, result in zip(pairing.match.tolist(), pairing.detections)}
+    drawn = []
+    for place, (entry, crowd) in enumerate(zip(pairing.objects, pairing.crowd.tolist())):
+        name = classes[entry["category_id"]]
+        if crowd:
+            drawn.append(_outline(entry["segmentation"], f"crowd: {name}", 'class="ignored"'))
+        else:
+            data = f'class="object" data-found="{scores.get(place, -1):.4f}"'
+            drawn.append(_outline(entry["segmentation"], name, data))
+    return drawn
+
+
+def _detections(judged: Judged, classes: list[str]) -> list[str]:
+    """What was found, the best last and so on top; the wrong ones say their kind of error."""
+    pairing = judged.pairing
+    errors = {error.detection: error.kind for error in find_errors(pairing, IOU)}
+    drawn = []
+    for place, (result, of) in enumerate(zip(pairing.detections, pairing.match.tolist())):
+        if result["score"] >= LOWEST:
+            kind = "wrong" if of < 0 else "ignored" if pairing.crowd[of] else "right"
+            name = f"{classes[result['category_id']]} {result['score']:.2f}"
+            why = f" ({errors[place]})" if place in errors else ""
+            data = f'class="{kind}" data-score="{result["score"]:.4f}"'
+            drawn.append(_outline(result["segmentation"], name, data, why))
+    return drawn[::-1]
+
+
+def _outline(rle: Rle, name: str, attributes: str, more: str = "") -> str:
+    """A mask with its name at its upper left corner, and more where the pointer is on it."""
+    mask = decode(rle)
+    if not mask.any():
+        return ""
+    side = max(mask.shape)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    size = round(side * TEXT, 1)
+    path = outline_path(mask, max(side / SIDE, 0.5))
+    top = max(int(rows[0]) - size / 4, 1.6 * size)  # inside the picture, on a phone too
+    text = f'<text x="{columns[0]}" y="{top:g}" style="--height: {size:g}px">{escape(name)}</text>'
+    drawn = f'<path d="{path}"/><path class="line" d="{path}"/>{text}'
+    return f"<g {attributes}><title>{escape(name + more)}</title>{drawn}</g>"

@@ -1,0 +1,145 @@
+"""A report in a browser without a network, on a wide window and on a phone."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from maskrcnn.data.pictures import PictureReader
+from maskrcnn.data.records import Instances, Record
+from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.results import Result
+from maskrcnn.report.curves import curves_section
+from maskrcnn.report.gallery import gallery_section
+from maskrcnn.report.page import write_report
+from maskrcnn.report.ranking import rank
+from maskrcnn.report.receipt import receipt_section
+from maskrcnn.report.scores import scores_section
+from tests.evaluation.test_coco import annotation, as_result
+from tests.report.browser import Page
+
+SIZE = (220, 240)
+CLASSES = ["disc", "a <b>bold</b> & long name of a class"]
+VERSION = {"python": "3.11"}
+START = {
+    "time": "2026-01-02T03:04:05+00:00", "overrides": ["optimizer.lr=0.01", "data.root=a folder"], "commit": "c" * 40,
+    "diff": "start_1.diff", "versions": VERSION, "step": 0,
+    "hardware": {"cpu": "a processor", "cores": 2, "threads": 1, "gpus": []},
+    "data": {"train": {"number": 7, "annotations": "a" * 64, "pictures": "b" * 64}},
+}  # fmt: skip
+RECEIPT: dict[str, Any] = {
+    "identity": "0123456789ab", "config": {"seed": 5}, "starts": [START],
+    "end": {"finished": True, "steps": 40, "seconds": 90.0, "weights": "d" * 64},
+}  # fmt: skip
+
+
+def square(left: int, top: int, side: int) -> np.ndarray:
+    bitmap = np.zeros(SIZE, bool)
+    bitmap[top : top + side, left : left + side] = True
+    return bitmap
+
+
+def found(picture: int, label: int, score: float, left: int, top: int, side: int) -> Result:
+    return as_result(annotation(1, picture, label, square(left, top, side), 0), score)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two pictures: all right in the first; in the second two objects, one found at 0.8 and one at 0.3, a
+    crowd region, and one invention at 0.6."""
+    folder = tmp_path_factory.mktemp("report")
+    places = [(0, 0, 20, 20, 60, 0), (1, 0, 20, 20, 60, 0), (1, 1, 120, 20, 60, 0), (1, 0, 20, 120, 60, 1)]
+    entries = [
+        annotation(number, picture, label, square(left, top, side), crowd)
+        for number, (picture, label, left, top, side, crowd) in enumerate(places, start=1)
+    ]
+    images = [{"id": i, "height": SIZE[0], "width": SIZE[1]} for i in range(2)]
+    truth = {
+        "images": images,
+        "annotations": entries,
+        "categories": [{"id": label, "name": name} for label, name in enumerate(CLASSES)],
+    }
+    evaluator = CocoEvaluator(truth, CLASSES, max_detections=100, backend="hotcoco")
+    second = [(0, 0.8, 20, 20, 58), (1, 0.3, 120, 20, 50), (0, 0.6, 120, 120, 50), (0, 0.7, 30, 130, 40)]
+    evaluator.update(
+        {
+            0: [found(0, 0, 0.9, 20, 20, 60)],
+            1: sorted((found(1, *one) for one in second), key=lambda one: -one["score"]),
+        }
+    )
+    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
+    records = []
+    for i in range(2):
+        path = folder / f"{i}.png"
+        cv2.imwrite(str(path), np.full((*SIZE, 3), 90 + 40 * i, np.uint8))
+        records.append(Record(i, path, *SIZE, none, none))
+    worst, best = rank(evaluator, 0.5)
+    assert [judged.picture for judged in (*worst, *best)] == [1, 0]
+    curves = {"train/loss": [(float(step), 3 / (1 + step)) for step in range(40)], "segm/AP": [(39.0, 0.3)]}
+    sections = [
+        receipt_section(RECEIPT),
+        curves_section(curves),
+        scores_section({**evaluator.compute(), "per_class": evaluator.per_class()}),
+        gallery_section(worst, best, records, PictureReader(3, 255), CLASSES, 0.5),
+    ]
+    write_report("Run demo", "mask AP <b>0.5</b>", sections, folder / "report.html")
+    return folder / "report.html"
+
+
+def test_it_shows_everything_without_an_error_or_a_network(html: Path, page: Page) -> None:
+    page.open(html, 1200, 800)
+    assert page.run("[...document.querySelectorAll('h2')].map(h => h.textContent)") == [
+        "Receipt", "Training", "Scores", "Pictures",
+    ]  # fmt: skip
+    assert page.run("document.querySelectorAll('nav a').length") == 4
+    assert page.run(
+        "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.getAttribute('href')))"
+    )
+    facts = page.run("document.querySelector('.facts').innerText")
+    assert "python train.py optimizer.lr=0.01 'data.root=a folder'" in facts and "2026-01-02 03:04 UTC" in facts
+    assert "finished, 40 steps in 1.5 min" in facts and "commit cccccccccccc with the changes in start_1.diff" in facts
+    assert page.run("[...document.querySelectorAll('.sides image')].every(i => i.getBBox().width == 240)")
+    assert page.run("document.querySelectorAll('b').length") == 5, "a class's name is no HTML"
+    assert page.run("performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length") == 0
+    assert page.errors == []
+
+
+def test_the_slider_shows_and_counts_what_scores_enough(html: Path, page: Page) -> None:
+    page.open(html, 1200, 800)
+
+    def at(score: float) -> tuple[str, list[str], int]:
+        page.run(f"score.value = {score}; score.dispatchEvent(new Event('input'))")
+        shown = "[...document.querySelectorAll('[data-score]')].filter(g => g.getBoundingClientRect().width > 0)"
+        names = page.run(f"{shown}.map(g => g.querySelector('title').textContent)")
+        dashed = (
+            "[...document.querySelectorAll('.object .line')].filter(p => getComputedStyle(p).strokeDasharray != 'none')"
+        )
+        return page.run("counts.textContent"), sorted(names), page.run(f"{dashed}.length")
+
+    assert page.run("score.value") == "0.5"
+    assert at(0.5) == (
+        "2 right, 1 wrong, 1 missed in these pictures",
+        ["disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
+        1,
+    )
+    assert at(0.25) == (
+        "3 right, 1 wrong, 0 missed in these pictures",
+        [f"{CLASSES[1]} 0.30", "disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
+        0,
+    )
+    assert at(0.85) == ("1 right, 0 wrong, 2 missed in these pictures", ["disc 0.90"], 2)
+    assert page.run("document.querySelector('.counts').textContent") == "0 right, 0 wrong, 2 missed"
+    visible = "getComputedStyle(document.querySelector('.sides text')).display"
+    assert page.run(visible) != "none"
+    page.run("names.click()")
+    assert page.run(visible) == "none"
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_is_wider_than_the_window(html: Path, page: Page, width: int) -> None:
+    page.open(html, width, 800)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run("Math.min(...[...document.querySelectorAll('.sides svg')].map(s => s.clientWidth))") >= 150

@@ -1,0 +1,52 @@
+"""Numbers and shapes behind a report."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskrcnn.evaluation.pairing import Pairing
+from maskrcnn.report.curves import MOST, thin
+from maskrcnn.report.outline import outline_path
+from maskrcnn.report.ranking import quality
+from maskrcnn.report.receipt import duration
+from maskrcnn.report.section import number, section
+
+
+def test_an_outline_runs_along_the_edges_of_pixels() -> None:
+    mask = np.zeros((8, 9), bool)
+    mask[2:5, 3:7] = True
+    path = outline_path(mask, 0.5)
+    assert path.startswith("M") and path.endswith("Z")
+    assert set(path[1:-1].split()) == {"3,2", "7,2", "7,5", "3,5"}
+
+
+def test_a_staircase_becomes_a_slope() -> None:
+    exact, rough = (outline_path(np.tri(40, dtype=bool), coarseness) for coarseness in (0.1, 1.0))
+    assert exact.count(",") > 70 and rough.count(",") <= 6
+
+
+def test_a_long_curve_keeps_its_mean() -> None:
+    points = [(float(i), float(i % 7)) for i in range(MOST * 4)]
+    thinned = thin(points)
+    assert len(thinned) == MOST and thinned[1] == (5.5, pytest.approx((4 + 5 + 6 + 0) / 4))
+    assert thin(points[:MOST]) == points[:MOST]
+
+
+def test_quality_is_the_iou_of_pairs_over_pairs_and_half_the_errors() -> None:
+    scores, crowd = [0.9, 0.7, 0.6, 0.3], np.array([False, False, False, True])
+    detections: list[Any] = [{"score": score} for score in scores]
+    iou = np.zeros((4, 4))
+    iou[0, 1], iou[2, 3], iou[3, 0] = 0.8, 0.9, 0.6
+    pairing = Pairing(detections, [{}] * 4, iou > 0, crowd, iou, np.array([1, -1, 3, 0]))
+    assert quality(pairing, 0.1) == pytest.approx(1.4 / (2 + 0.5 * (1 + 1)))
+    assert quality(pairing, 0.5) == pytest.approx(0.8 / (1 + 0.5 * (1 + 2)))
+    assert quality(pairing, 0.95) == 0
+    nothing = Pairing([], [], np.zeros((0, 0), bool), np.zeros(0, bool), np.zeros((0, 0)), np.zeros(0, np.int64))
+    assert np.isnan(quality(nothing, 0.5))
+
+
+def test_times_numbers_and_empty_parts() -> None:
+    assert [duration(seconds) for seconds in (40.2, 312, 11160)] == ["40 s", "5.2 min", "3.1 h"]
+    assert [number(value) for value in (0.12345, float("nan"), None)] == ["0.123", "-", "-"]
+    assert section("Scores", "", "") == ""
