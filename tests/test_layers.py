@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "modeling": {"structures", "ops"},
     "data": {"structures"},
     "evaluation": {"structures", "ops"},
-    "visualize": {"structures", "ops"},
+    "visualize": {"structures", "ops", "modeling"},
     "page": set(),
     "inspection": {*PICTURED, "modeling", "page"},
     "prediction": PICTURED,

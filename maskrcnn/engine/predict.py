@@ -17,6 +17,7 @@ from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
 from maskrcnn.prediction.thresholds import Thresholds
 from maskrcnn.prediction.tiles import Tiling
+from maskrcnn.visualize.stages import draw_stages
 
 NAMED = 5  # files that the summary names at most
 
@@ -43,7 +44,8 @@ def predict(
         output: folder for what is written; not the pictures' own.
         outputs: what is written: pictures (annotated, as PNG; of a video a video), splash (the same, with the objects
             in colour and all else grey), masks (label maps as PNG; n is the n-th best instance), yolo (labels/*.txt),
-            coco (detections.json).
+            coco (detections.json), stages (for each picture a sheet of what the network sees and does, see
+            docs/how-it-works.md; of the whole picture, also where it is cut).
         score_threshold: what scores less is left out; a number, or one by class with "default" for the others.
         tile: how large pictures are cut.
         batch_size: pictures, frames or tiles that the network sees at once, if they are of one size.
@@ -62,9 +64,13 @@ def predict(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"
         )
     predictor = Predictor(restore(checkpoint, override, plugins), device, batch_size)
-    Thresholds(score_threshold, predictor.classes)  # complains before anything is written
+    thresholds = Thresholds(score_threshold, predictor.classes).of  # complains before anything is written
     folder.mkdir(parents=True, exist_ok=True)
-    sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids) for kind in outputs]
+
+    def sheet(name: str, picture: np.ndarray) -> np.ndarray:
+        return draw_stages(name, predictor.stages(picture), predictor.classes, thresholds, predictor.paste)
+
+    sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids, sheet) for kind in outputs]
     tally = _Tally(console)
     stopped = False
     try:

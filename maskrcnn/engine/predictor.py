@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from maskrcnn.config.build import build
 from maskrcnn.data.pictures import PictureReader
@@ -12,12 +13,19 @@ from maskrcnn.data.resize import Sizing, prepare_picture
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.restore import Restored, restore
 from maskrcnn.evaluation.results import Result, coco_results
+from maskrcnn.modeling.stages import Stages, stages
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.thresholds import Thresholds
 from maskrcnn.prediction.tiles import Tiling, find_in_tiles
 
 STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
 WHOLE = Tiling(size=None, overlap=0)
+
+
+def canvas_of(picture: np.ndarray) -> tuple[int, int]:
+    """Height and width of the canvas for a picture [h, w, C] of the network's size."""
+    height, width = picture.shape[:2]
+    return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
 
 
 class Predictor:
@@ -106,24 +114,41 @@ class Predictor:
             ValueError: the model gives numbers that are not finite.
         """
         resized = [prepare_picture(picture, self.resize) for picture in pictures]
-        canvases = [tuple(-(-side // STRIDE) * STRIDE for side in picture.image.shape[:2]) for picture in resized]
+        canvases = [canvas_of(picture.image) for picture in resized]
         results: list[list[Result]] = [[] for _ in pictures]
         for canvas in dict.fromkeys(canvases):
             same = [i for i, other in enumerate(canvases) if other == canvas]
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
-                images = torch.zeros(len(chosen), self.read.channels, *canvas, dtype=torch.uint8)
-                for image, i in zip(images, chosen):
-                    height, width = resized[i].image.shape[:2]
-                    pixels = np.ascontiguousarray(resized[i].image)
-                    image[:, :height, :width] = torch.from_numpy(pixels).permute(2, 0, 1)
-                sizes = torch.tensor([resized[i].image.shape[:2] for i in chosen])
-                detections = detect(self.model, images.to(self.device), sizes.to(self.device))
+                images, sizes = self._batch([resized[i].image for i in chosen], canvas)
+                detections = detect(self.model, images, sizes)
                 originals = torch.tensor([resized[i].original_size for i in chosen])
-                found = coco_results(detections, sizes, originals, torch.tensor(chosen), paste=self.paste)
+                found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
                 for i in chosen:
                     results[i] = found[i]
         return results
+
+    def stages(self, image: np.ndarray | str | Path) -> Stages:
+        """What every step of the network makes of a whole picture, as tensors; `predict` finds the same.
+
+        Args:
+            image: as `predict_batch` takes them.
+
+        Raises:
+            ValueError: the picture cannot be read.
+        """
+        pixels = self._check(image if isinstance(image, np.ndarray) else self.read(Path(image), None))
+        resized = prepare_picture(pixels, self.resize).image
+        return stages(self.model, *self._batch([resized], canvas_of(resized)))
+
+    def _batch(self, pictures: list[np.ndarray], canvas: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Pictures [h, w, C] on canvases, [B, C, H, W] uint8, and their heights and widths [B, 2]."""
+        images = torch.zeros(len(pictures), self.read.channels, *canvas, dtype=torch.uint8)
+        for image, picture in zip(images, pictures):
+            height, width = picture.shape[:2]
+            image[:, :height, :width] = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+        sizes = torch.tensor([picture.shape[:2] for picture in pictures])
+        return images.to(self.device), sizes.to(self.device)
 
     def _check(self, pixels: np.ndarray) -> np.ndarray:
         channels = self.read.channels

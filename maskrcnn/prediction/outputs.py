@@ -17,7 +17,9 @@ from maskrcnn.visualize.instances import Instances, draw_instances
 from maskrcnn.visualize.sheet import save_png
 from maskrcnn.visualize.splash import colour_splash
 
-Kind = Literal["pictures", "splash", "masks", "yolo", "coco"]
+Kind = Literal["pictures", "splash", "masks", "yolo", "coco", "stages"]
+
+DrawStages = Callable[[str, np.ndarray], np.ndarray]
 
 
 class Output(Protocol):
@@ -93,6 +95,24 @@ class LabelMaps:
         pass
 
 
+class StageSheets:
+    """What the network sees and does stage by stage, a PNG for each picture or frame.
+
+    Args:
+        folder: for them.
+        draw: makes the sheet of a whole picture from its name and pixels.
+    """
+
+    def __init__(self, folder: Path, draw: DrawStages) -> None:
+        self.folder, self.draw = folder, draw
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        save_png(_file(self.folder, frame.name, ".png"), self.draw(frame.name.name, frame.pixels))
+
+    def close(self) -> None:
+        pass
+
+
 class YoloLabels:
     """YOLO's segmentation labels, for each picture a file of one polygon an instance.
 
@@ -144,12 +164,15 @@ def _drawn(found: Prediction) -> Instances:
     return Instances(found.boxes, found.labels, found.scores, found.crops())
 
 
-def make_output(kind: Kind, folder: Path, classes: list[str], category_ids: list[int | str]) -> Output:
+def make_output(
+    kind: Kind, folder: Path, classes: list[str], category_ids: list[int | str], draw_stages: DrawStages
+) -> Output:
     """One kind of output below a folder.
 
     Args:
         kind: which; folder: which is there.
         classes: name of each label; category_ids: id of each label in the results.
+        draw_stages: of `StageSheets`.
     """
     if kind == "pictures":
         return DrawnPictures(folder / kind, lambda picture, found: draw_instances(picture, _drawn(found), classes))
@@ -157,6 +180,8 @@ def make_output(kind: Kind, folder: Path, classes: list[str], category_ids: list
         return DrawnPictures(folder / kind, lambda picture, found: colour_splash(picture, found.crops()))
     if kind == "masks":
         return LabelMaps(folder / kind)
+    if kind == "stages":
+        return StageSheets(folder / kind, draw_stages)
     if kind == "yolo":
         return YoloLabels(folder / "labels", classes)
     return CocoResults(folder / "detections.json", category_ids)

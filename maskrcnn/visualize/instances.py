@@ -67,6 +67,12 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
     """
     zoom = zoom_of(*picture.shape[:2])
     canvas = np.ascontiguousarray(enlarge(to_rgb(picture), zoom))
+    paint_instances(canvas, instances, classes, zoom)
+    return canvas
+
+
+def paint_instances(canvas: np.ndarray, instances: Instances, classes: list[str], zoom: int) -> None:
+    """Draws objects into a picture [h * zoom, w * zoom, 3] u8 RGB that is `zoom` times as large as theirs."""
     scale = 1 + max(canvas.shape[:2]) // _LARGE
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(instances.boxes))]
     rectangles = [_rectangle(box, zoom, canvas.shape) for box in instances.boxes]
@@ -90,7 +96,6 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
             put_text(canvas, text, place[0], place[1], colours[i], scale)
             obstacles[texts] = place
             texts += 1
-    return canvas
 
 
 def _rectangle(box: np.ndarray, zoom: int, shape: tuple[int, ...]) -> Rectangle:

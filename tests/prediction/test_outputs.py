@@ -41,7 +41,7 @@ def frame(pixels: np.ndarray, name: str, clip: Clip | None = None, number: int =
 
 
 def write(kind: Kind, folder: Path, frames: list[Frame], found: Prediction) -> None:
-    output = make_output(kind, folder, CLASSES, [11, 12])
+    output = make_output(kind, folder, CLASSES, [11, 12], lambda name, picture: picture // 2 + len(name))
     for one in frames:
         output.write(one, found)
     output.close()
@@ -69,6 +69,15 @@ def test_a_prediction_is_its_results() -> None:
     for (values, top, left), mask in zip(found.crops(), whole):
         assert values.sum() == mask.sum() == mask[top : top + values.shape[0], left : left + values.shape[1]].sum()
     assert predicted([]).masks.shape == (0, *SIZE)
+
+
+def test_sheets_of_stages_are_those_of_each_picture_and_frame(tmp_path: Path) -> None:
+    light, dark = np.full((4, 5, 3), 200, np.uint8), np.full((4, 5, 3), 100, np.uint8)
+    write(
+        "stages", tmp_path, [frame(light, "sub/ab"), frame(dark, "c/000001", Clip(Path("c"), 5, 2), 1)], predicted([])
+    )
+    assert (cv2.imread(str(tmp_path / "stages" / "sub" / "ab.png")) == 102).all()
+    assert (cv2.imread(str(tmp_path / "stages" / "c" / "000001.png")) == 56).all()
 
 
 def test_label_maps_show_the_better_one_where_two_overlap(tmp_path: Path) -> None:
