@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.modeling.layers import NormName, conv_block, make_norm, normal_init
-from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
+from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes
 from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.sampling import gather_slots
+from maskrcnn.ops.soft_nms import soft_nms
 from maskrcnn.structures import BoxDetections, Loss, Proposals, RoISamples, Targets
 
 
@@ -100,12 +101,15 @@ class BoxHead(nn.Module):
         box_loss: smooth_l1 or giou; smooth_l1_beta: where smooth L1 turns from quadratic to linear, 0 for L1.
         score_threshold: detections score more than this.
         min_size: detections with a shorter side, in pixels, are dropped.
-        nms_threshold: highest IoU of two detections of one class.
+        nms: greedy drops a detection that overlaps a better one of its class; linear and gaussian lower its score
+            instead, see `maskrcnn.ops.soft_nms`.
+        nms_threshold: highest IoU of two detections of one class; for linear, from which on scores fall.
+        nms_sigma: how slowly scores fall with the IoU, for gaussian only.
         pre_nms: best (region, class) pairs of an image that enter NMS.
         max_detections: best detections kept of an image; at most pre_nms.
 
     Raises:
-        ValueError: max_detections is below 1 or above pre_nms.
+        ValueError: max_detections is below 1 or above pre_nms, nms_sigma is not above 0, or an unknown nms.
     """
 
     def __init__(
@@ -121,7 +125,9 @@ class BoxHead(nn.Module):
         smooth_l1_beta: float,
         score_threshold: float,
         min_size: float,
+        nms: Literal["greedy", "linear", "gaussian"],
         nms_threshold: float,
+        nms_sigma: float,
         pre_nms: int,
         max_detections: int,
     ) -> None:
@@ -133,6 +139,10 @@ class BoxHead(nn.Module):
                 f"model.box_head.max_detections is {max_detections}, but only model.box_head.pre_nms={pre_nms} enter "
                 "NMS: raise pre_nms to several times max_detections"
             )
+        if nms not in ("greedy", "linear", "gaussian"):
+            raise ValueError(f"model.box_head.nms is {nms!r}; choose greedy, linear or gaussian")
+        if nms_sigma <= 0:
+            raise ValueError(f"model.box_head.nms_sigma is {nms_sigma}; give a number above 0, such as 0.5")
         self.num_classes, self.pool_size, self.class_agnostic = num_classes, pool_size, class_agnostic
         self.trunk = trunk(in_channels, pool_size)
         self.logits = nn.Linear(self.trunk.out_features, num_classes + 1)
@@ -143,6 +153,7 @@ class BoxHead(nn.Module):
         self.delta_weights = (dx, dy, dw, dh)
         self.box_loss, self.smooth_l1_beta = box_loss, smooth_l1_beta
         self.score_threshold, self.min_size, self.nms_threshold = score_threshold, min_size, nms_threshold
+        self.nms, self.nms_sigma = nms, nms_sigma
         self.pre_nms, self.max_detections = pre_nms, max_detections
 
     def forward(self, pooled: Tensor) -> BoxPrediction:
@@ -167,7 +178,7 @@ class BoxHead(nn.Module):
         return masked_loss(class_loss, valid, count), masked_loss(box_loss, foreground, count)
 
     def detect(self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor) -> BoxDetections:
-        """Chooses detections: score threshold, per-class NMS, the best of each image.
+        """Chooses detections: score threshold, per-class NMS of the chosen kind, the best of each image.
 
         Args:
             prediction: of the proposals, N = B * P; image_sizes: [B, 2] height and width of the content, to clip at.
@@ -176,12 +187,12 @@ class BoxHead(nn.Module):
             `BoxDetections` with min(max_detections, candidates) slots, best first.
         """
         refined = self.refine(prediction, proposals, image_sizes)
-        index, kept = self.select(refined)
-        boxes = gather_slots(refined.boxes, index)
-        unit = constant(UNIT_BOX, boxes)
+        index, scores = self.select(refined)
+        kept, boxes = scores >= 0, gather_slots(refined.boxes, index)
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
         return BoxDetections(
             boxes=torch.where(kept[..., None], boxes, unit),
-            scores=torch.where(kept, refined.scores.gather(1, index), 0),
+            scores=torch.where(kept, scores, 0),
             labels=torch.where(kept, refined.labels.gather(1, index), 0),
             valid=kept,
         )
@@ -197,7 +208,7 @@ class BoxHead(nn.Module):
         batch, regions = proposals.valid.shape
         classes = self.num_classes
         scores = prediction.logits.softmax(dim=-1)[:, :classes].reshape(batch, regions * classes)
-        candidate = proposals.valid[..., None].expand(-1, -1, classes).flatten(1) & (scores > score_threshold)
+        candidate = proposals.valid.repeat_interleave(classes, dim=1) & (scores > score_threshold)
         ranked, index = torch.where(candidate, scores, -1).topk(min(pre_nms, scores.shape[1]), dim=1)
         region, label = index // classes, index % classes
         deltas = prediction.deltas.view(batch, -1, 4)
@@ -205,18 +216,33 @@ class BoxHead(nn.Module):
         boxes = decode_boxes(gather_slots(deltas, own), gather_slots(proposals.boxes, region), self.delta_weights)
         return RefinedRegions(region, label, clip_boxes(boxes, image_sizes), ranked, ranked >= 0)
 
+    def rescore(self, refined: RefinedRegions) -> Tensor:
+        """Scores [B, N] of the pairs after the NMS of their class, -1 where it or `min_size` drops one."""
+        large = (refined.boxes[..., 2:] - refined.boxes[..., :2]).amin(dim=-1) >= self.min_size
+        boxes, labels, valid = refined.boxes, refined.labels, refined.valid & large
+        if self.nms == "greedy":
+            return torch.where(nms(boxes, valid, self.nms_threshold, groups=labels), refined.scores, -1)
+        return soft_nms(
+            boxes,
+            refined.scores,
+            valid,
+            decay=self.nms,
+            threshold=self.nms_threshold,
+            sigma=self.nms_sigma,
+            least=self.score_threshold,
+            most=self.max_detections,
+            groups=labels,
+        )
+
     def suppress(self, refined: RefinedRegions) -> Tensor:
         """Which pairs [B, N] bool have a box that is large enough and outlives the NMS of its class."""
-        large = (refined.boxes[..., 2:] - refined.boxes[..., :2]).amin(dim=-1) >= self.min_size
-        return nms(refined.boxes, refined.valid & large, self.nms_threshold, groups=refined.labels)
+        return self.rescore(refined) >= 0
 
     def select(self, refined: RefinedRegions) -> tuple[Tensor, Tensor]:
-        """The second half: `suppress` within each class, then the best of all.
+        """The second half: `rescore` within each class, then the best of all.
 
         Returns:
-            [B, D] int64, slots of `refined`, best first, and [B, D] bool, whether they are one.
+            [B, D] int64, slots of `refined`, best first, and [B, D] their scores, -1 where there is none.
         """
-        keep = self.suppress(refined)
-        ranked = torch.where(keep, refined.scores, -1)
-        index = ranked.topk(min(self.max_detections, keep.shape[1]), dim=1).indices
-        return index, keep.gather(1, index)
+        scores, index = self.rescore(refined).topk(min(self.max_detections, refined.scores.shape[1]), dim=1)
+        return index, scores
