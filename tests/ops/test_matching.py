@@ -33,6 +33,10 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
     whole = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
     monkeypatch.setattr(matching, "CHUNK", 37)
     parts = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    monkeypatch.setattr(matching, "BLOCK", 1)
+    monkeypatch.setattr(matching, "CHUNK", 1000)
+    blocks = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)  # of 256
+    assert all(torch.equal(a, b) for a, b in zip(whole, blocks))
     assert all(torch.equal(a, b) for a, b in zip(whole, parts))
     overlap = iou(boxes[0, :3, None], candidates)
     alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=1))
