@@ -36,8 +36,8 @@ class LargeScaleJitter:
         shortest = self.fit.shortest[0]
         canvas = self.largest(height, width)
         scale = self.fit.scale(height, width, shortest) * rng.uniform(*self.scales)
-        y1, y2, rows = _cut(height, canvas[0], scale, rng)
-        x1, x2, columns = _cut(width, canvas[1], scale, rng)
+        y1, y2, rows = cut(height, canvas[0], scale, rng)
+        x1, x2, columns = cut(width, canvas[1], scale, rng)
         return View((x1, y1, x2, y2), (rows, columns), canvas)
 
     def largest(self, height: int, width: int) -> tuple[int, int]:
@@ -46,7 +46,7 @@ class LargeScaleJitter:
         return (longest, shortest) if height > width else (shortest, longest)
 
 
-def _cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:
+def cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:
     """Start and end of a random stretch of a side that becomes at most `limit` pixels, and what it becomes."""
     extent = min(length, max(round(limit / scale), 1))
     start = int(rng.integers(length - extent + 1))

@@ -104,12 +104,12 @@ def _peak(trainer: pl.Trainer) -> str:
 
 
 def largest_batch(data: CocoDataModule) -> Batch:
-    """A batch of noise as large as the configuration can give: on the largest canvas, with an object in all of the most
-    slots. Without canvases the canvas is that of the data set's pictures after resize, upright and lying ones together;
-    transforms that turn or enlarge pictures may give a larger one.
+    """A batch of noise as large as the configuration can give, with an object in all of the most slots: on the canvas
+    that holds the data set's pictures after resize, upright and turned ones together. Without canvases, transforms that
+    turn or enlarge pictures may give a larger one.
     """
     count, slots = data.batch_size, data.collate.object_slots[-1]
-    height, width = data.collate.canvases[-1] if data.collate.canvases else _largest_canvas(data)
+    height, width = _largest_canvas(data)
     noise = torch.Generator().manual_seed(0)
     shape = (count, data.read.channels, height, width)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=noise)
@@ -131,6 +131,9 @@ def largest_batch(data: CocoDataModule) -> Batch:
 def _largest_canvas(data: CocoDataModule) -> tuple[int, int]:
     pictures = np.unique(take_sizes(data.train_annotations.records), axis=0).tolist()
     sizes = np.array([data.resize.largest(height, width) for height, width in pictures])
+    if data.collate.canvases:
+        side = int(sizes.max())
+        return next((canvas for canvas in data.collate.canvases if min(canvas) >= side), data.collate.canvases[-1])
     canvases = -(-sizes // STRIDE) * STRIDE
     if data.batch_size == 1:
         canvases = canvases[[canvases.prod(axis=1).argmax()]]

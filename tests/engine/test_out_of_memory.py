@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.collate import Collate
+from maskrcnn.data.crop import RandomCrop
 from maskrcnn.data.jitter import LargeScaleJitter
 from maskrcnn.data.records import Annotations, Picture, Records, write_records
 from maskrcnn.data.resize import Resize
@@ -191,11 +192,21 @@ def test_the_largest_batch_of_a_data_set_without_canvases(tmp_path: Path) -> Non
     data.train_annotations = CocoAnnotations(tmp_path, ("a", "b"), (1, 2), records)
     data.batch_size, data.resize = 2, LargeScaleJitter(shortest=[128], longest=256, scales=(0.1, 2.0))
     assert largest_batch(data).images.shape == (2, 5, 256, 256)
+    # Of canvases, the one that training can need: crops leave the larger ones to validation.
+    data.collate = Collate([(64, 96), (96, 96), (512, 512)], [4])
+    data.resize = RandomCrop(shortest=[512], longest=512, crop=(64, 96), scales=(1.0, 1.0))
+    assert largest_batch(data).images.shape == (2, 5, 96, 96)
+    data.resize = Resize(shortest=[512], longest=512)
+    assert largest_batch(data).images.shape == (2, 5, 512, 512)
 
 
 @pytest.mark.parametrize(
     "resize",
-    [Resize(shortest=[64, 96, 80], longest=120), LargeScaleJitter(shortest=[64], longest=96, scales=(1.5, 2.0))],
+    [
+        Resize(shortest=[64, 96, 80], longest=120),
+        LargeScaleJitter(shortest=[64], longest=96, scales=(1.5, 2.0)),
+        RandomCrop(shortest=[64], longest=120, crop=(40, 30), scales=(1.0, 2.0)),
+    ],
 )
 def test_no_view_is_larger_than_the_largest(resize: Any) -> None:
     draw = np.random.default_rng(0)
@@ -204,9 +215,21 @@ def test_no_view_is_larger_than_the_largest(resize: Any) -> None:
         assert (max(h for h, _ in sizes), max(w for _, w in sizes)) == resize.largest(height, width)
 
 
-def test_halves_are_the_batch() -> None:
+def test_halves_are_the_batch(tmp_path: Path) -> None:
+    none = np.zeros(0, np.int64)
+    write_records(
+        tmp_path / "records",
+        [Picture(0, "", 32, 64)],
+        Annotations(none, none, none > 0, np.zeros((0, 4)), np.zeros(0), []),
+        {},
+    )
     data: Any = SimpleNamespace(
-        batch_size=3, collate=Collate([(32, 64)], [2]), read=SimpleNamespace(channels=1), classes=("a",)
+        batch_size=3,
+        collate=Collate([(32, 64)], [2]),
+        read=SimpleNamespace(channels=1),
+        classes=("a",),
+        resize=Resize(shortest=[32], longest=64),
+        train_annotations=CocoAnnotations(tmp_path, ("a",), (1,), Records(tmp_path / "records", tmp_path)),
     )
     batch = largest_batch(data)
     halves = halve(batch)
