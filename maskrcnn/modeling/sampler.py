@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from maskrcnn.ops.boxes import UNIT_BOX, constant
 from maskrcnn.ops.matching import match_boxes
 from maskrcnn.ops.sampling import gather_slots, hash_noise, subsample
 from maskrcnn.structures import MaskSamples, Proposals, RoISamples, Targets
@@ -54,7 +53,7 @@ class RoISampler(nn.Module):
         )
         index = matches.index.gather(1, sample.index)
         labels = torch.where(sample.positive, targets.labels.gather(1, index), self.num_classes)
-        unit = constant(UNIT_BOX, boxes)
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
         chosen = torch.where(sample.valid[..., None], gather_slots(boxes, sample.index), unit)
         return RoISamples(chosen, labels, index, sample.positive, sample.valid)
 
@@ -67,7 +66,7 @@ class RoISampler(nn.Module):
         rank = torch.where(foreground, hash_noise(keys, size, NOISE_STREAM + 1), -1).flatten()
         index = rank.topk(min(self.mask_slots, most)).indices
         valid = foreground.flatten()[index]
-        unit = constant(UNIT_BOX, samples.boxes)
+        unit = samples.boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
         return MaskSamples(
             images=index // size,
             boxes=torch.where(valid[:, None], samples.boxes.flatten(0, 1)[index], unit),
