@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
 from maskrcnn.data.window import Windowed
@@ -24,10 +25,10 @@ class NonFinite(pl.Callback):
     All ranks do the same, if one has a loss that is not finite. The first of those writes its batch, the weights before
     the step, and what each module puts out of them to `blackbox_step_000123.pt`, for `python replay.py`.
 
-    What it costs: one number of each batch is read from the device, which on a GPU is waited for once a batch (once
-    a step, without accumulation), so that it has nothing to do while the optimiser's step is sent to it; and the
-    buffers, such as the running statistics of batch norm, are copied once a step. callbacks.non_finite=null does
-    without.
+    What it costs: one number of each batch is read from the device. It is on its way before the backward pass, so that
+    on a GPU the host waits for the forward pass only, once a batch, and the GPU has the backward pass to do while the
+    optimiser's step is sent to it. And the buffers, such as the running statistics of batch norm, are copied once a
+    step. callbacks.non_finite=null does without.
 
     Args:
         directory: the run's folder.
@@ -43,7 +44,8 @@ class NonFinite(pl.Callback):
     def __init__(self, *, directory: str, action: Literal["stop", "skip"]) -> None:
         self.directory, self.action = Path(directory), action
         self.batch: Batch | None = None
-        self.loss: Tensor | None = None
+        self.loss: Tensor | None = None  # on the host, once `arrived`
+        self.arrived: torch.cuda.Event | None = None
         self.bad: tuple[Batch, float] | None = None  # of this step, the first batch with such a loss
         self.buffers: list[Tensor] = []  # before the step
         self.skipped = 0
@@ -59,9 +61,15 @@ class NonFinite(pl.Callback):
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         self.loss = loss.detach()
+        if self.loss.is_cuda:
+            self.loss = torch.empty((), dtype=loss.dtype, pin_memory=True).copy_(self.loss, non_blocking=True)
+            self.arrived = torch.cuda.Event()
+            self.arrived.record()
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert self.batch is not None and self.loss is not None
+        if self.arrived is not None:
+            self.arrived.synchronize()
         loss = self.loss.item()
         if self.bad is None and not math.isfinite(loss):
             self.bad = self.batch, loss

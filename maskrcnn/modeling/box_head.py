@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.modeling.layers import NormName, conv_block, make_norm, normal_init
-from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
 from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.sampling import gather_slots
@@ -189,7 +189,7 @@ class BoxHead(nn.Module):
         refined = self.refine(prediction, proposals, image_sizes)
         index, scores = self.select(refined)
         kept, boxes = scores >= 0, gather_slots(refined.boxes, index)
-        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        unit = constant(UNIT_BOX, boxes)
         return BoxDetections(
             boxes=torch.where(kept[..., None], boxes, unit),
             scores=torch.where(kept, scores, 0),
@@ -208,7 +208,7 @@ class BoxHead(nn.Module):
         batch, regions = proposals.valid.shape
         classes = self.num_classes
         scores = prediction.logits.softmax(dim=-1)[:, :classes].reshape(batch, regions * classes)
-        candidate = proposals.valid.repeat_interleave(classes, dim=1) & (scores > score_threshold)
+        candidate = proposals.valid[..., None].expand(-1, -1, classes).flatten(1) & (scores > score_threshold)
         ranked, index = torch.where(candidate, scores, -1).topk(min(pre_nms, scores.shape[1]), dim=1)
         region, label = index // classes, index % classes
         deltas = prediction.deltas.view(batch, -1, 4)

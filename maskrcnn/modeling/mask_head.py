@@ -60,7 +60,8 @@ class MaskHead(nn.Module):
         masks = targets.masks[samples.images, samples.matches].to(torch.float32) / 255
         used = targets.mask_sizes[samples.images, samples.matches]
         boxes = targets.boxes[samples.images, samples.matches]
-        return crop_masks(masks, used, boxes, samples.boxes, 2 * self.pool_size, self.target_sampling)
+        with torch.autocast(masks.device.type, enabled=False):  # bfloat16 would round what is to be learnt
+            return crop_masks(masks, used, boxes, samples.boxes, 2 * self.pool_size, self.target_sampling)
 
     def loss(self, logits: Tensor, wanted: Tensor, samples: MaskSamples) -> Loss:
         """Mean binary cross-entropy of each region's mask [F, M, M]; counts the regions."""

@@ -14,6 +14,7 @@ from maskrcnn.modeling.pooler import RoIPooler
 from maskrcnn.modeling.resnet import ResNet
 from maskrcnn.modeling.rpn import RPN, RPNOutput
 from maskrcnn.modeling.sampler import RoISampler
+from maskrcnn.ops.boxes import UNIT_BOX, constant
 from maskrcnn.ops.roi_align import FeatureTable
 from maskrcnn.structures import Batch, BoxDetections, Detections, Losses, Proposals, Targets
 
@@ -138,7 +139,7 @@ class MaskRCNN(nn.Module):
     def prepare_targets(self, targets: Targets) -> Targets:
         """Makes padding harmless once for all: unit boxes, label 0, empty masks."""
         valid = targets.valid
-        unit = targets.boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        unit = constant(UNIT_BOX, targets.boxes)
         return Targets(
             boxes=torch.where(valid[..., None], targets.boxes, unit),
             labels=torch.where(valid, targets.labels, 0),
@@ -157,8 +158,8 @@ class MaskRCNN(nn.Module):
 
     def pool(self, table: FeatureTable, boxes: Tensor, size: int) -> Tensor:
         """Pools boxes [B, N, 4], each of its own picture: [B * N, C, size, size]."""
-        images = torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
-        return self.pooler(table, images, boxes.flatten(0, 1), size)
+        images = torch.arange(boxes.shape[0], device=boxes.device)[:, None].expand(-1, boxes.shape[1])
+        return self.pooler(table, images.flatten(), boxes.flatten(0, 1), size)
 
     def examine(self, table: FeatureTable, proposals: Proposals) -> BoxPrediction:
         """What the box head says of each proposal."""

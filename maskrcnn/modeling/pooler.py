@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn.ops.boxes import box_area
-from maskrcnn.ops.roi_align import FeatureTable, SamplingGrid, feature_table, roi_align, sampling_grid
+from maskrcnn.ops.roi_align import FeatureTable, SamplingGrid, feature_table, of_level, roi_align, sampling_grid
 
 
 class RoIPooler(nn.Module):
@@ -44,5 +44,5 @@ class RoIPooler(nn.Module):
 
     def grid(self, boxes: Tensor, size: int) -> SamplingGrid:
         """Where `forward` reads boxes [N, 4]."""
-        strides = torch.tensor(self.strides, device=boxes.device)[self.levels(boxes)]
+        strides = of_level(list(self.strides), self.levels(boxes))
         return sampling_grid(boxes, strides, (size, size), self.sampling, self.aligned)

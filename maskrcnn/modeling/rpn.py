@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.modeling.layers import conv_block, normal_init
-from maskrcnn.ops.boxes import clip_boxes, decode_boxes, encode_boxes
+from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
 from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
 from maskrcnn.ops.matching import match_boxes
 from maskrcnn.ops.nms import nms
@@ -144,7 +144,7 @@ class RPN(nn.Module):
         refined = self.refine(output, image_sizes, training)
         index, kept = self.select(refined, training)
         boxes = gather_slots(refined.boxes.flatten(1, 2), index)
-        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        unit = constant(UNIT_BOX, boxes)
         scores = refined.scores.flatten(1).gather(1, index)
         return Proposals(torch.where(kept[..., None], boxes, unit), torch.where(kept, scores, 0), kept)
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.ops.boxes import UNIT_BOX, constant
 from maskrcnn.ops.matching import match_boxes
 from maskrcnn.ops.sampling import gather_slots, hash_noise, subsample
 from maskrcnn.structures import MaskSamples, Proposals, RoISamples, Targets
@@ -53,7 +54,7 @@ class RoISampler(nn.Module):
         )
         index = matches.index.gather(1, sample.index)
         labels = torch.where(sample.positive, targets.labels.gather(1, index), self.num_classes)
-        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        unit = constant(UNIT_BOX, boxes)
         chosen = torch.where(sample.valid[..., None], gather_slots(boxes, sample.index), unit)
         return RoISamples(chosen, labels, index, sample.positive, sample.valid)
 
@@ -66,7 +67,7 @@ class RoISampler(nn.Module):
         rank = torch.where(foreground, hash_noise(keys, size, NOISE_STREAM + 1), -1).flatten()
         index = rank.topk(min(self.mask_slots, most)).indices
         valid = foreground.flatten()[index]
-        unit = samples.boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        unit = constant(UNIT_BOX, samples.boxes)
         return MaskSamples(
             images=index // size,
             boxes=torch.where(valid[:, None], samples.boxes.flatten(0, 1)[index], unit),

@@ -7,6 +7,12 @@ from torch import Tensor
 
 # exp() of a predicted width or height stops here: a 1000 px object from a 16 px anchor (Detectron and its successors).
 MAX_LOG_SCALE = math.log(1000 / 16)
+UNIT_BOX = (0.0, 0.0, 1.0, 1.0)  # stands in invalid slots
+
+
+def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """Values [n] in the dtype of `like`, written on its device: for a copy of a list from the host a GPU waits."""
+    return torch.stack([like.new_full((), value) for value in values])
 
 
 def box_area(boxes: Tensor) -> Tensor:
@@ -50,7 +56,7 @@ def generalized_iou(a: Tensor, b: Tensor) -> Tensor:
 
 def clip_boxes(boxes: Tensor, image_sizes: Tensor) -> Tensor:
     """Boxes [B, N, 4] cut to the content of their pictures, `image_sizes` [B, 2] as height and width."""
-    limits = image_sizes[:, [1, 0, 1, 0]].unsqueeze(1).to(boxes.dtype)
+    limits = image_sizes.flip(-1).repeat(1, 2).unsqueeze(1).to(boxes.dtype)
     return torch.minimum(boxes.clamp(min=0), limits)
 
 
@@ -67,12 +73,12 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, float,
     sizes = references[..., 2:] - references[..., :2]
     target_sizes = boxes[..., 2:] - boxes[..., :2]
     shift = (boxes[..., :2] + target_sizes / 2 - references[..., :2] - sizes / 2) / sizes
-    return torch.cat((shift, torch.log(target_sizes / sizes)), dim=-1) * boxes.new_tensor(weights)
+    return torch.cat((shift, torch.log(target_sizes / sizes)), dim=-1) * constant(weights, boxes)
 
 
 def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
     """Boxes [..., 4] that `deltas` make of `references`: inverts `encode_boxes`, with dw, dh at most MAX_LOG_SCALE."""
-    deltas = deltas / deltas.new_tensor(weights)
+    deltas = deltas / constant(weights, deltas)
     sizes = references[..., 2:] - references[..., :2]
     centers = references[..., :2] + sizes / 2 + deltas[..., :2] * sizes
     half = torch.exp(deltas[..., 2:].clamp(max=MAX_LOG_SCALE)) * sizes / 2

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.ops.boxes import iou
+from maskrcnn.ops.kernels import triton_serves
 
 
 def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = None) -> Tensor:
@@ -11,7 +12,8 @@ def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = 
 
     A box is kept if no kept box before it overlaps it by more than the threshold. Iterating this sentence from "all
     are kept" ends in its only fixed point, the greedy result ("Cluster-NMS", arXiv 2005.03572); it takes as many
-    rounds as the longest chain of suppressions, 4 to 14 on proposals, some 200 on a blank picture.
+    rounds as the longest chain of suppressions, 4 to 14 on proposals, some 200 on a blank picture. On a GPU, where the
+    host would wait in each round, a Triton kernel goes through the boxes (maskrcnn/ops/nms_triton.py).
 
     Args:
         boxes: [..., N, 4], best first.
@@ -22,6 +24,10 @@ def nms(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = 
     Returns:
         [..., N] bool.
     """
+    if triton_serves(boxes):
+        from maskrcnn.ops import nms_triton
+
+        return nms_triton.nms(boxes, valid, threshold, groups)
     suppresses = iou(boxes.unsqueeze(-2), boxes.unsqueeze(-3)) > threshold
     if groups is not None:
         suppresses = suppresses & (groups.unsqueeze(-1) == groups.unsqueeze(-2))

@@ -1,14 +1,19 @@
 """RoIAlign over a whole feature pyramid as one gather-and-sum (arXiv 1703.06870, section 3).
 
 All levels lie in one table of rows; each output bin is a bag of 4 x sampling^2 rows with bilinear weights, summed by
-`embedding_bag`. The taps are never materialised, and the backward is deterministic.
+`embedding_bag`. The taps are never materialised, and the backward is deterministic. On a GPU a Triton kernel does the
+same (maskrcnn/ops/roi_align_triton.py).
 """
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from maskrcnn.ops.boxes import constant
+from maskrcnn.ops.kernels import triton_serves
 
 
 class FeatureTable(NamedTuple):
@@ -53,15 +58,27 @@ def _axis_positions(start: Tensor, extent: Tensor, bins: int, sampling: int) -> 
     return bin_start[:, :, None] + offset[:, None, :], counts
 
 
-def sampling_grid(boxes: Tensor, strides: Tensor, size: tuple[int, int], sampling: int, aligned: bool) -> SamplingGrid:
-    """The positions at which `roi_align` reads boxes [N, 4] on levels of the strides [N]; see there."""
+def _frames(boxes: Tensor, strides: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
+    """Start and extent [N, 2] (x, y), in cells, of what is sampled of boxes [N, 4] on levels of the strides [N]."""
     scaled = boxes / strides[:, None].to(boxes.dtype) - (0.5 if aligned else 0.0)
     extent = scaled[:, 2:] - scaled[:, :2]
-    if not aligned:
-        extent = extent.clamp(min=1.0)
-    y, y_samples = _axis_positions(scaled[:, 1], extent[:, 1], size[0], sampling)
-    x, x_samples = _axis_positions(scaled[:, 0], extent[:, 0], size[1], sampling)
+    return scaled[:, :2], extent if aligned else extent.clamp(min=1.0)
+
+
+def sampling_grid(boxes: Tensor, strides: Tensor, size: tuple[int, int], sampling: int, aligned: bool) -> SamplingGrid:
+    """The positions at which `roi_align` reads boxes [N, 4] on levels of the strides [N]; see there."""
+    start, extent = _frames(boxes, strides, aligned)
+    y, y_samples = _axis_positions(start[:, 1], extent[:, 1], size[0], sampling)
+    x, x_samples = _axis_positions(start[:, 0], extent[:, 0], size[1], sampling)
     return SamplingGrid(y, x, y_samples, x_samples)
+
+
+def of_level(values: list[int], levels: Tensor) -> Tensor:
+    """`values[levels]` without a tensor made of a list, for whose copy from the host a GPU waits."""
+    chosen = torch.full_like(levels, values[0])
+    for level, value in enumerate(values[1:], start=1):
+        chosen = torch.where(levels == level, value, chosen)
+    return chosen
 
 
 def _axis_taps(position: Tensor, counts: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,18 +121,31 @@ def roi_align(
     """
     height, width = size
     dtype = table.rows.dtype if table.rows.dtype == torch.float64 else torch.float32
-    offsets, first = [], 0
-    for h, w in table.sizes:
-        offsets.append(first)
-        first += table.images * h * w
-    geometry = torch.tensor(
-        [(o, h, w, s) for o, (h, w), s in zip(offsets, table.sizes, table.strides)], device=boxes.device
-    )[levels]
-    offset, rows, columns, stride = geometry.unbind(-1)
+    starts = [0, *accumulate(table.images * h * w for h, w in table.sizes)]
+    rows = of_level([h for h, _ in table.sizes], levels)
+    columns = of_level([w for _, w in table.sizes], levels)
+    first = of_level(starts[:-1], levels) + images * rows * columns
+    stride = of_level(list(table.strides), levels)
+    if triton_serves(table.rows) and sampling > 0:
+        from maskrcnn.ops import roi_align_triton
+
+        start, extent = _frames(boxes.to(dtype), stride, aligned)
+        pooled = roi_align_triton.roi_align(
+            table.rows,
+            torch.stack((first, rows, columns), dim=1),
+            torch.cat((start.flip(1), extent.flip(1) / constant(size, extent)), dim=1),
+            images * len(table.sizes) + levels,
+            [side for shape in table.sizes for side in shape],
+            table.images,
+            height,
+            width,
+            sampling,
+        )
+        return pooled.permute(0, 3, 1, 2)
     grid = sampling_grid(boxes.to(dtype), stride, size, sampling, aligned)
     y, y_weight = _axis_taps(grid.y, grid.y_samples, rows.to(dtype))
     x, x_weight = _axis_taps(grid.x, grid.x_samples, columns.to(dtype))
-    row_start = (offset + images * rows * columns)[:, None, None] + y * columns[:, None, None]
+    row_start = first[:, None, None] + y * columns[:, None, None]
     # [N, height, 1, taps, 1] with [N, 1, width, 1, taps]
     index = row_start[:, :, None, :, None] + x[:, None, :, None, :]
     weight = y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]
