@@ -10,6 +10,8 @@ from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.engine import thresholds_file
+from maskrcnn.engine.funnel import Funnel
+from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data
@@ -25,6 +27,8 @@ def evaluate(
     output: str | None,
     metrics: list[str],
     score_threshold: float,
+    funnel: bool,
+    funnel_iou: float,
     plugins: list[str],
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
@@ -37,21 +41,25 @@ def evaluate(
         output: folder for the files; null for `evaluation` in the run's folder.
         metrics: what to say besides COCO's numbers, by the names of `maskrcnn.engine.sections`.
         score_threshold: for numbers that need one: what scores less is left out.
+        funnel: write funnel.json and errors.json with pictures as well: where missed objects were lost, and what is
+            wrong with wrong detections, see `maskrcnn.engine.funnel_files`.
+        funnel_iou: of masks, from which on an object counts as found there.
         plugins: packages besides ours that the configuration may name.
 
     Returns:
         The 12 numbers of boxes and masks each, by "bbox/AP", "segm/AP", ...
 
     Raises:
-        ValueError: the checkpoint is refused, its classes are not the data's, or there is no such metric.
+        ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric, or no such IoU.
     """
     for name in metrics:
         if name not in SECTIONS:
             raise ValueError(f"metrics: there is no {name!r}. {suggest(name, SECTIONS)}".rstrip())
+    onlooker = Funnel(funnel_iou)
     console = Console(quiet=not is_main())
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
-    scored = detect_all(restored, data, plugins, score_threshold, console.is_terminal)
+    scored = detect_all(restored, data, plugins, score_threshold, console.is_terminal, [onlooker] if funnel else [])
     if not is_main():
         return scored.scores
     per_class = scored.evaluator.per_class()
@@ -71,6 +79,9 @@ def evaluate(
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
     _write(directory / "metrics.json", numbers, console)
     _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
+    if funnel:
+        write_funnel(directory, scored, onlooker.missed, funnel_iou, console)
+        write_errors(directory, scored, funnel_iou, console)
     return scored.scores
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 
 from maskrcnn.config.build import build
@@ -49,19 +49,25 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
 
 
 def detect_all(
-    restored: Restored, data: CocoDataModule, plugins: list[str], score_threshold: float, progress: bool
+    restored: Restored,
+    data: CocoDataModule,
+    plugins: list[str],
+    score_threshold: float,
+    progress: bool,
+    onlookers: list[Callback],
 ) -> Scored:
     """Finds instances in all validation pictures, by the very path that validation takes in training.
 
     Args:
         restored: the model; data: of `open_data`; plugins: packages besides ours that the configuration may name.
         score_threshold: see `Scored`; progress: show a bar.
+        onlookers: see each batch after its detections were taken down.
     """
     config = restored.config
     mean_ap = build(config["callbacks"]["mean_ap"], plugins, "callbacks.mean_ap")
     assert isinstance(mean_ap, MeanAP)
     trainer: Trainer = build(config["trainer"], plugins, "trainer")(
-        callbacks=[mean_ap], logger=False, enable_checkpointing=False, enable_progress_bar=progress
+        callbacks=[mean_ap, *onlookers], logger=False, enable_checkpointing=False, enable_progress_bar=progress
     )
     optimizer, schedule = build([config["optimizer"], config["schedule"]], plugins)
     module = MaskRCNNModule(restored.model, optimizer, schedule, config["loss_weights"], 1, 1, {})

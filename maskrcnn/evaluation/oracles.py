@@ -1,17 +1,19 @@
 """Average precision if one part of all detections were perfect, the others being as they are: which part holds it back.
 
-- boxes: each takes the box of the object of its class that it overlaps most, by `BACKGROUND_IOU` at least; its mask is
-  stretched with it;
+- boxes: each takes the box of the object of its class that its box overlaps most, by `BACKGROUND_IOU` at least;
 - classes: each takes the class of the object that it overlaps most, by the IoU given at least; changed so, it is left
   out where one that was not, or a better one, has this class for the object already;
 - scores: each scores its IoU with the object of its class that it overlaps most: average precision is then recall;
-- masks: each has the pixels, within its box, of the object of its class that its box overlaps most (by
-  `BACKGROUND_IOU` at least): all that a mask head can do with this box.
+- masks: each has the pixels, within its box, of the object of its class that its box overlaps most, by
+  `BACKGROUND_IOU` at least: all that a mask head can do with this box;
+- boxes and masks: each has all pixels of that object.
 
+Perfect boxes are asked of boxes only, perfect masks of masks only: where a mask ends does not depend on its box alone.
 Objects of which there is no detection stay missed, and detections of nothing stay.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -30,19 +32,6 @@ NUMBERS = ("AP", "AP50", "AP75")
 def _target(overlap: np.ndarray, least: float) -> int | None:
     """The object that a detection overlaps most, [G] overlaps given."""
     return int(overlap.argmax()) if overlap.size and overlap.max() >= least else None
-
-
-def perfect_boxes(pairing: Pairing, iou: float) -> list[Result]:
-    """Detections with the boxes of objects."""
-    mended = []
-    for result, overlap in zip(pairing.detections, pairing.iou * pairing.same * ~pairing.crowd):
-        target = _target(overlap, BACKGROUND_IOU)
-        if target is not None:
-            box = pairing.objects[target]["bbox"]
-            mask = _stretch(result["segmentation"], result["bbox"], box)
-            result = Result(**{**result, "bbox": box, "segmentation": mask})  # type: ignore[typeddict-item]
-        mended.append(result)
-    return mended
 
 
 def perfect_classes(pairing: Pairing, iou: float) -> list[Result]:
@@ -70,24 +59,48 @@ def perfect_scores(pairing: Pairing, iou: float) -> list[Result]:
     ]
 
 
+def perfect_boxes(pairing: Pairing, iou: float) -> list[Result]:
+    """Detections with the boxes of objects."""
+    return [
+        result if target is None else Result(**{**result, "bbox": target["bbox"]})  # type: ignore[typeddict-item]
+        for result, target in _by_boxes(pairing)
+    ]
+
+
 def perfect_masks(pairing: Pairing, iou: float) -> list[Result]:
     """Detections with the masks of objects, as far as their boxes reach."""
-    boxes = pair(pairing.detections, pairing.objects, "bbox", iou, len(pairing.detections))
-    mended = []
-    for result, overlap in zip(boxes.detections, boxes.iou * boxes.same * ~boxes.crowd):
-        target = _target(overlap, BACKGROUND_IOU)
-        if target is not None:
-            mask = _within(pairing.objects[target]["segmentation"], result["bbox"])
-            result = Result(**{**result, "segmentation": mask})  # type: ignore[typeddict-item]
-        mended.append(result)
-    return mended
+    return [
+        result if target is None else _masked(result, _within(target["segmentation"], result["bbox"]))
+        for result, target in _by_boxes(pairing)
+    ]
 
 
-ORACLES: dict[str, Oracle] = {
-    "boxes": perfect_boxes,
-    "classes": perfect_classes,
-    "scores": perfect_scores,
-    "masks": perfect_masks,
+def perfect_boxes_and_masks(pairing: Pairing, iou: float) -> list[Result]:
+    """Detections with the masks of objects."""
+    return [
+        result if target is None else _masked(result, target["segmentation"]) for result, target in _by_boxes(pairing)
+    ]
+
+
+def _by_boxes(pairing: Pairing) -> list[tuple[Result, dict[str, Any] | None]]:
+    """Detections, each with the object of its class that its box overlaps most."""
+    boxes = pair(pairing.detections, pairing.objects, "bbox", 1.0, len(pairing.detections))
+    targets = [_target(overlap, BACKGROUND_IOU) for overlap in boxes.iou * boxes.same * ~boxes.crowd]
+    return [(r, None if i is None else boxes.objects[i]) for r, i in zip(boxes.detections, targets)]
+
+
+def _masked(result: Result, mask: Rle) -> Result:
+    return Result(**{**result, "segmentation": mask})  # type: ignore[typeddict-item]
+
+
+ORACLES: dict[IouType, dict[str, Oracle]] = {
+    "bbox": {"classes": perfect_classes, "scores": perfect_scores, "boxes": perfect_boxes},
+    "segm": {
+        "classes": perfect_classes,
+        "scores": perfect_scores,
+        "masks": perfect_masks,
+        "boxes and masks": perfect_boxes_and_masks,
+    },
 }
 
 
@@ -98,16 +111,14 @@ def ask_oracles(evaluator: CocoEvaluator, iou: float) -> dict[str, dict[str, dic
         evaluator: with ground truth and predictions; iou: see the module.
 
     Returns:
-        {"bbox": {"as it is": {"AP", ..}, "boxes": {"AP", ..}, ..}, "segm": ..}, for boxes without "masks".
+        {"bbox": {"as it is": {"AP", ..}, "classes": {"AP", ..}, ..}, "segm": ..}, by the names in `ORACLES`.
     """
     scores = evaluator.compute()
     answers: dict[str, dict[str, dict[str, float]]] = {}
     for iou_type in IOU_TYPES:
         rows = {"as it is": _numbers(scores, iou_type)}
         pairs = list(pairings(evaluator, iou_type, iou))
-        for name, oracle in ORACLES.items():
-            if name == "masks" and iou_type == "bbox":
-                continue
+        for name, oracle in ORACLES[iou_type].items():
             mended = CocoEvaluator(
                 evaluator.ground_truth,
                 evaluator.classes,
@@ -131,19 +142,3 @@ def _within(mask: Rle, box: list[float]) -> Rle:
     right, bottom = min(round(box[0] + box[2]), width), min(round(box[1] + box[3]), height)
     crop = Crop(decode(mask)[top:bottom, left:right], min(top, height), min(left, width))
     return encode_crops([crop], (height, width))[0]
-
-
-def _stretch(mask: Rle, box: list[float], wanted: list[float]) -> Rle:
-    """A mask moved along with its box x, y, width, height to another: each pixel takes the one where it came from."""
-    size = (mask["size"][0], mask["size"][1])
-    bitmap = decode(mask)
-    sources, starts = [], []
-    for axis, length in ((1, size[0]), (0, size[1])):  # rows, then columns
-        first = max(int(np.floor(wanted[axis])), 0)
-        stop = min(int(np.ceil(wanted[axis] + wanted[axis + 2])), length)
-        share = (np.arange(first, stop) + 0.5 - wanted[axis]) / wanted[axis + 2]
-        source = np.floor(box[axis] + share * box[axis + 2]).astype(np.int64)
-        sources.append(np.where((source >= 0) & (source < length), source, length))  # `length`: a row of nothing
-        starts.append(first)
-    padded = np.pad(bitmap, ((0, 1), (0, 1)))
-    return encode_crops([Crop(padded[np.ix_(*sources)], *starts)], size)[0]

@@ -1,0 +1,67 @@
+"""Looks on while a checkpoint is scored, and takes down where missed objects were lost."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from maskrcnn.engine import ranks
+from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.evaluation.pairing import pair
+from maskrcnn.inspection.funnel import Missed, find_missed
+from maskrcnn.structures import Batch
+
+
+class Funnel(pl.Callback):
+    """Detects once more in each batch with a missed object, step by step. Comes after `MeanAP`.
+
+    Args:
+        iou: of masks, from which on an object is found.
+
+    Attributes:
+        missed: objects by picture, on the main process after a validation; the pictures without one, too.
+
+    Raises:
+        ValueError: iou is not above 0 and at most 1.
+    """
+
+    def __init__(self, iou: float) -> None:
+        if not 0 < iou <= 1:
+            raise ValueError(f"funnel_iou is {iou}; give an IoU above 0 and at most 1, such as 0.5")
+        self.iou = iou
+        self.missed: dict[int, list[Missed]] = {}
+        self.objects: dict[int, list[dict[str, Any]]] = {}
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.missed, self.objects = {}, {}
+        for entry in _mean_ap(trainer).evaluator.ground_truth["annotations"]:
+            self.objects.setdefault(entry["image_id"], []).append(entry)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert isinstance(pl_module, MaskRCNNModule)
+        evaluator, indices = _mean_ap(trainer).evaluator, batch.indices.tolist()
+        pairings = [
+            pair(evaluator.predictions[i], self.objects.get(i, []), "segm", self.iou, evaluator.max_detections)
+            for i in indices
+        ]
+        with trainer.precision_plugin.val_step_context():
+            found = find_missed(
+                pl_module.model, batch.images, batch.image_sizes, batch.original_sizes, pairings, self.iou
+            )
+        self.missed.update(zip(indices, found))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.missed = ranks.gather(self.missed)
+
+
+def _mean_ap(trainer: pl.Trainer) -> MeanAP:
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks")
+    return next(callback for callback in callbacks if isinstance(callback, MeanAP))
