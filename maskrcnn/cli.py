@@ -196,6 +196,15 @@ def _predict(config: DictConfig) -> None:
     predict(**build(plain, plain["plugins"]))
 
 
+def _drop(config: DictConfig) -> None:
+    from maskrcnn.engine.drop import drop
+
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, drop)
+    drop(**build(plain, plain["plugins"]))
+
+
 def _convert(config: DictConfig) -> None:
     from maskrcnn.engine.convert import convert
 
@@ -269,8 +278,13 @@ def evaluate() -> None:
 
 
 def predict() -> None:
-    """`python predict.py checkpoint=... source=...`: finds instances in pictures."""
+    """`python predict.py checkpoint=... source=...`: finds instances in pictures and videos."""
     _run("predict", _predict)
+
+
+def drop() -> None:
+    """`python drop.py checkpoint=...`: a page to try a checkpoint by dropping pictures on it."""
+    _run("drop", _drop)
 
 
 def convert() -> None:

@@ -1,21 +1,24 @@
 """Finds instances in picture files and videos, and writes what was found."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from rich.console import Console
 
+from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.predict_bar import PredictBar
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
 from maskrcnn.prediction.outputs import Kind, make_output
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
-from maskrcnn.prediction.thresholds import Thresholds
+from maskrcnn.prediction.thresholds import OTHERS, Thresholds
 from maskrcnn.prediction.tiles import Tiling
 from maskrcnn.visualize.stages import draw_stages
 
@@ -28,7 +31,7 @@ def predict(
     source: str,
     output: str,
     outputs: list[Kind],
-    score_threshold: float | dict[str, float],
+    score_threshold: float | dict[str, float] | Literal["best"],
     tile: Tiling,
     batch_size: int,
     override: list[str],
@@ -46,7 +49,8 @@ def predict(
             in colour and all else grey), masks (label maps as PNG; n is the n-th best instance), yolo (labels/*.txt),
             coco (detections.json), stages (for each picture a sheet of what the network sees and does, see
             docs/how-it-works.md; of the whole picture, also where it is cut).
-        score_threshold: what scores less is left out; a number, or one by class with "default" for the others.
+        score_threshold: what scores less is left out; a number, or one by class with "default" for the others, or
+            "best": those that evaluate.py found for this checkpoint; classes without one are left out.
         tile: how large pictures are cut.
         batch_size: pictures, frames or tiles that the network sees at once, if they are of one size.
         override: changes to the checkpoint's configuration; device: such as cpu or cuda; plugins: packages of yours.
@@ -64,7 +68,11 @@ def predict(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"
         )
     predictor = Predictor(restore(checkpoint, override, plugins), device, batch_size)
-    thresholds = Thresholds(score_threshold, predictor.classes).of  # complains before anything is written
+    threshold = score_threshold
+    if threshold == "best":
+        threshold = {OTHERS: math.inf, **thresholds_file.read(Path(checkpoint))}
+        console.print(f"least scores: {_listed(threshold, predictor.classes)}", highlight=False, soft_wrap=True)
+    thresholds = Thresholds(threshold, predictor.classes).of  # complains before anything is written
     folder.mkdir(parents=True, exist_ok=True)
 
     def sheet(name: str, picture: np.ndarray) -> np.ndarray:
@@ -77,15 +85,18 @@ def predict(
         with PredictBar(console) as bar:
             find = partial(
                 predictor.predict_batch,
-                score_threshold=score_threshold,
+                score_threshold=threshold,
                 tiling=tile,
                 tile_done=partial(bar.part, "tiles"),
             )
             frames = read_frames(bar.files(files), name_outputs(files), predictor.read, tally.skip)
             for frame, found in _predictions(frames, batch_size, find, tally.skip):
-                for sink in sinks:
-                    sink.write(frame, found)
-                tally.count(found)
+                try:
+                    for sink in sinks:
+                        sink.write(frame, found)
+                    tally.count(found)
+                except ValueError as error:
+                    tally.skip(frame.image_id, error)
                 if frame.clip is not None:
                     bar.part("frames", frame.number + 1, frame.clip.frames)
     except KeyboardInterrupt:
@@ -97,10 +108,14 @@ def predict(
         console.print(f"stopped; {tally.done()}; what was done is in {folder}", highlight=False, soft_wrap=True)
         raise SystemExit(130)
     if not tally.pictures:
-        raise ValueError(f"source={source}: none of the {len(files)} pictures could be predicted")
+        raise ValueError(f"source={source}: none of the {len(files)} files could be predicted")
     if not tally.instances:
         console.print(f"nothing scored {score_threshold} or more; try a lower score_threshold", highlight=False)
     console.print(f"{tally.done()}; wrote {folder}{tally.left_out()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _listed(thresholds: dict[str, float], classes: list[str]) -> str:
+    return ", ".join(f"{name} {thresholds[name]:.2f}" if name in thresholds else f"no {name}" for name in classes)
 
 
 def _predictions(

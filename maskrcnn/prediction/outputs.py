@@ -43,6 +43,11 @@ def _file(folder: Path, name: Path, suffix: str) -> Path:
     return path
 
 
+def draw(picture: np.ndarray, found: Prediction) -> np.ndarray:
+    """What was found, drawn over its picture as `draw_instances` does."""
+    return draw_instances(picture, Instances(found.boxes, found.labels, found.scores, found.crops()), found.classes)
+
+
 class DrawnPictures:
     """Pictures as name.png, videos as name.mp4.
 
@@ -160,10 +165,6 @@ class CocoResults:
         self.file.close()
 
 
-def _drawn(found: Prediction) -> Instances:
-    return Instances(found.boxes, found.labels, found.scores, found.crops())
-
-
 def make_output(
     kind: Kind, folder: Path, classes: list[str], category_ids: list[int | str], draw_stages: DrawStages
 ) -> Output:
@@ -175,7 +176,7 @@ def make_output(
         draw_stages: of `StageSheets`.
     """
     if kind == "pictures":
-        return DrawnPictures(folder / kind, lambda picture, found: draw_instances(picture, _drawn(found), classes))
+        return DrawnPictures(folder / kind, draw)
     if kind == "splash":
         return DrawnPictures(folder / kind, lambda picture, found: colour_splash(picture, found.crops()))
     if kind == "masks":

@@ -53,6 +53,11 @@ def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
     return sheet
 
 
+def encode_png(picture: np.ndarray) -> bytes:
+    """A picture [H, W, 3] u8 RGB as a PNG file's content."""
+    return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
 def save_png(path: Path, picture: np.ndarray) -> None:
     """Writes a picture [H, W, 3] u8 RGB.
 
@@ -62,8 +67,8 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
     # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
-    encoded = cv2.imencode(".png", picture[:, :, ::-1])[1]
+    encoded = encode_png(picture)
     try:
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encoded)
     except OSError as error:
         raise ValueError(f"{path}: the picture could not be written ({error.strerror}); check the folder") from error

@@ -1,12 +1,31 @@
-"""Which pictures are read, and where the annotated ones go."""
+"""What predict.py reads, and what it leaves when something is wrong with it."""
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+import maskrcnn
+from maskrcnn.engine import predictor as predictor_module
+from maskrcnn.engine import thresholds_file
+from maskrcnn.engine.detector import detect
 from maskrcnn.engine.predict import predict
+from maskrcnn.engine.predictor import Predictor
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.prediction.seams import merge_tiles
 from maskrcnn.prediction.sources import find_files, name_outputs
+from maskrcnn.prediction.thresholds import Thresholds
 from maskrcnn.prediction.tiles import Tiling
+from maskrcnn.prediction.video import VideoReader, VideoWriter
+from maskrcnn.structures import Detections
+
+WHOLE = Tiling(size=None, overlap=0)
 
 
 def outputs(*pictures: str) -> list[str]:
@@ -43,7 +62,210 @@ def test_a_folder_a_file_and_a_glob_name_pictures(tmp_path: Path) -> None:
 def test_annotated_pictures_never_go_where_the_pictures_lie(source: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"mine")
     with pytest.raises(ValueError, match=r"holds pictures of source=.*; give another folder, so that none is lost"):
-        predict(checkpoint="none", source=f"{tmp_path}{source}", output=str(tmp_path), outputs=["pictures"],
-                score_threshold=0.5, tile=Tiling(size=None, overlap=0), batch_size=1, override=[], device="cpu",
-                plugins=[])  # fmt: skip
+        run_predict(Path("none"), f"{tmp_path}{source}", tmp_path)
     assert (tmp_path / "a.png").read_bytes() == b"mine"
+
+
+def run_predict(checkpoint: Path, source: Path | str, output: Path, **changed: Any) -> list[dict[str, Any]]:
+    """Predicts as the command does, and returns detections.json."""
+    arguments: dict[str, Any] = dict(
+        outputs=["coco"], score_threshold=0.0, tile=WHOLE, batch_size=1, override=[], device="cpu", plugins=[]
+    )
+    predict(checkpoint=str(checkpoint), source=str(source), output=str(output), **(arguments | changed))
+    results: list[dict[str, Any]] = json.loads((output / "detections.json").read_text())
+    return results
+
+
+@pytest.fixture
+def checkpoint(run: Path) -> Path:
+    return run / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def pictures(shapes_root: Path, run: Path, tmp_path: Path) -> Path:
+    """A folder of four pictures of shapes, a.png to d.png."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, file in zip("abcd", sorted((shapes_root / "val").glob("*.png"))):
+        (folder / f"{name}.png").write_bytes(file.read_bytes())
+    return folder
+
+
+def summary(results: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """The scores of each picture."""
+    scores: dict[str, list[float]] = {}
+    for result in results:
+        scores.setdefault(result["image_id"], []).append(result["score"])
+    return scores
+
+
+def test_batches_give_what_pictures_alone_give(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(pictures / "b2.png"), np.zeros((50, 190, 3), np.uint8))  # of another canvas, between the others
+    alone = summary(run_predict(checkpoint, pictures, tmp_path / "alone"))
+    batched = summary(run_predict(checkpoint, pictures, tmp_path / "batched", batch_size=3))
+    assert alone.keys() == batched.keys() >= {"a.png", "b.png", "c.png", "d.png"}
+    for name, scores in alone.items():
+        np.testing.assert_allclose(batched[name], scores, atol=1e-5)
+
+
+def test_a_picture_no_larger_than_a_tile_gives_the_same_bits(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    run_predict(checkpoint, pictures, tmp_path / "whole")
+    run_predict(checkpoint, pictures, tmp_path / "tiled", tile=Tiling(size=256, overlap=64), batch_size=1)
+    whole, tiled = ((tmp_path / name / "detections.json").read_bytes() for name in ("whole", "tiled"))
+    assert whole == tiled and len(whole) > 1000
+
+
+def test_a_larger_picture_is_the_merger_of_its_tiles(checkpoint: Path, pictures: Path) -> None:
+    model = maskrcnn.load(checkpoint, batch_size=2)
+    picture = model.read(pictures / "a.png", None)
+    tiling = maskrcnn.Tiling(size=128, overlap=32)
+    windows = tiling.windows(192, 256)
+    parts = [picture[w.top : w.bottom, w.left : w.right] for w in windows]
+    least = Thresholds(0.1, model.classes)
+    found = [
+        least.keep(results) for start in range(0, len(parts), 2) for results in model.find(parts[start : start + 2])
+    ]
+    expected = merge_tiles(found, np.array(windows), (192, 256), 4)
+    assert len(windows) == 6 and 0 < len(expected) < sum(map(len, found))
+    assert model.predict(picture, 0.1, tiling).results == expected
+
+
+def test_a_video_becomes_an_annotated_video(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    video = VideoWriter(tmp_path / "in.avi.mp4", 10.0)
+    frames = [cv2.imread(str(path))[..., ::-1] for path in sorted(pictures.glob("*.png"))]
+    for frame in frames:
+        video.write(np.ascontiguousarray(frame))
+    video.close()
+    kinds = ["pictures", "masks", "coco"]
+    results = run_predict(checkpoint, tmp_path / "in.avi.mp4", tmp_path / "out", outputs=kinds, batch_size=3)
+    assert set(summary(results)) <= {f"in.avi.mp4/{i:06d}" for i in range(4)} and results
+    with VideoReader(tmp_path / "out" / "pictures" / "in.avi.mp4") as written:
+        assert (written.frames, written.rate) == (4, 10.0)
+        assert next(iter(written)).shape == (576, 768, 3)  # enlarged as pictures are
+    assert len(list((tmp_path / "out" / "masks" / "in.avi.mp4").iterdir())) == 4
+
+
+def test_pictures_of_any_kind_and_size_are_read_as_in_training(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, shape, depth in [
+        ("grey", (60, 80), np.uint8), ("rgba", (60, 80, 4), np.uint8), ("deep", (60, 80), np.uint16),
+        ("pixel", (1, 1, 3), np.uint8), ("line", (1, 300, 3), np.uint8),
+    ]:  # fmt: skip
+        cv2.imwrite(str(folder / f"{name}.png"), rng.integers(0, np.iinfo(depth).max, shape, depth))
+    kinds = ["pictures", "splash", "masks", "yolo", "coco"]
+    run_predict(checkpoint, folder, tmp_path / "out", outputs=kinds, tile=Tiling(size=64, overlap=16), batch_size=4)
+    assert "instances in 5 pictures; wrote" in capsys.readouterr().out
+    for kind in ("pictures", "splash", "masks", "labels"):
+        assert {p.stem for p in (tmp_path / "out" / kind).iterdir()} == {"grey", "rgba", "deep", "pixel", "line"}
+    assert cv2.imread(str(tmp_path / "out" / "masks" / "pixel.png"), cv2.IMREAD_UNCHANGED).shape == (1, 1)
+
+
+def test_ctrl_c_leaves_what_was_done(
+    checkpoint: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = summary(run_predict(checkpoint, pictures, tmp_path / "whole"))
+    original, calls = Predictor.predict_batch, []
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(Predictor, "predict_batch", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run_predict(checkpoint, pictures, tmp_path / "out", outputs=["masks", "coco"])
+    assert ended.value.code == 130
+    results = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert summary(results) == {name: whole[name] for name in ("a.png", "b.png")}
+    assert {path.name for path in (tmp_path / "out" / "masks").iterdir()} == {"a.png", "b.png"}
+    assert f"stopped; {len(results)} instances in 2 pictures; what was done is in" in capsys.readouterr().out
+
+
+def test_a_picture_whose_scores_are_not_finite_is_skipped(
+    checkpoint: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cv2.imwrite(str(pictures / "b.png"), np.full((192, 256, 3), 255, np.uint8))
+
+    def broken(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
+        found = detect(model, images, image_sizes)
+        white = images.float().mean(dim=(1, 2, 3)) == 255
+        bad = torch.where(white[:, None], torch.nan, found.scores)
+        return found._replace(scores=bad, valid=found.valid | white[:, None])
+
+    monkeypatch.setattr(predictor_module, "detect", broken)
+    results = run_predict(checkpoint, pictures, tmp_path / "out", batch_size=4)
+    assert set(summary(results)) == {"a.png", "c.png", "d.png"}
+    told = capsys.readouterr().out
+    assert "skipped: b.png: " in told and "a detection's box or score is not finite; the weights have" in told
+    assert told.rstrip().endswith("skipped 1: b.png")
+
+
+def test_the_best_scores_of_an_evaluation_are_used(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "best.ckpt"
+    copy.write_bytes(checkpoint.read_bytes())
+    best = partial(run_predict, copy, pictures, score_threshold="best")
+    with pytest.raises(
+        ValueError, match=r"no .*best\.thresholds\.json with the best scores: run evaluate\.py checkpoint="
+    ):
+        best(tmp_path / "out")
+    every = run_predict(copy, pictures, tmp_path / "every")
+    scores = sorted(r["score"] for r in every if r["category_id"] == 1)
+    assert len(scores) > 4 and {r["category_id"] for r in every} > {1}
+    middle = scores[len(scores) // 2]
+    found = {
+        "circle": {"score": middle, "f1": 0.5},
+        "square": None,
+        "triangle": {"score": 1.0, "f1": 0.1},
+        "star": None,
+    }
+    thresholds_file.write(thresholds_file.path_of(copy), copy, found, Path("val.json"), 6)  # type: ignore[arg-type]
+    capsys.readouterr()
+    kept = best(tmp_path / "out")
+    assert kept == [r for r in every if r["category_id"] == 1 and r["score"] >= middle]
+    assert f"least scores: circle {middle:.2f}, no square, triangle 1.00, no star" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"device": "gpu9"}, r"device=gpu9 cannot be used \(.*\); device=cpu works everywhere"),
+        ({"batch_size": 0}, r"batch_size is 0; it must be 1 or more"),
+        (
+            {"score_threshold": {"circel": 0.5}},
+            r"score_threshold names 'circel', but the checkpoint's classes are circle",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_written(
+    changed: dict[str, Any], message: str, checkpoint: Path, pictures: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run_predict(checkpoint, pictures, tmp_path / "out", **changed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_that_could_be_read_is_an_error(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.mp4"):
+        (tmp_path / "in" / name).write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="none of the 2 files could be predicted"):
+        run_predict(checkpoint, tmp_path / "in", tmp_path / "out")
+    told = capsys.readouterr().out
+    assert "a.png is not a picture, or broken" in told and "b.mp4 does not open as a video" in told

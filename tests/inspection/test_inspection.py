@@ -143,7 +143,7 @@ def table(found: Inspection) -> dict[tuple[str, str, str], list[Any]]:
 
 
 CANNOT = "pictures that cannot be decoded, or not as this configuration reads them"
-CUT = "cut.png is not a picture, or broken (150 bytes): replace it, or remove it from the annotations"
+CUT = "cut.png is not a picture, or broken (150 bytes): replace it, or leave it out"
 PLANTED = {
     ("error", "train", "images without an id and a file_name"): [12],
     ("error", "train", "image ids of two pictures"): ["3 plain.png", "3 again.png"],
