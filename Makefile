@@ -40,6 +40,7 @@ bench: $(READY) ## the benchmarks
 	$(BIN)/python benchmarks/spike.py
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/evaluation.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -16,6 +16,7 @@ from maskrcnn.engine.report import print_best, print_scores
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data
 from maskrcnn.engine.sections import SECTIONS
+from maskrcnn.engine.slices import Slices
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.results import Result
 
@@ -29,6 +30,7 @@ def evaluate(
     score_threshold: float,
     funnel: bool,
     funnel_iou: float,
+    slices: dict[str, str] | None,
     plugins: list[str],
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
@@ -44,13 +46,15 @@ def evaluate(
         funnel: write funnel.json and errors.json with pictures as well: where missed objects were lost, and what is
             wrong with wrong detections, see `maskrcnn.engine.funnel_files`.
         funnel_iou: of masks, from which on an object counts as found there.
+        slices: conditions on parts of the data, by name, see `maskrcnn.engine.slices`; null for none.
         plugins: packages besides ours that the configuration may name.
 
     Returns:
         The 12 numbers of boxes and masks each, by "bbox/AP", "segm/AP", ...
 
     Raises:
-        ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric, or no such IoU.
+        ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric or IoU, or a
+            slice is no condition.
     """
     for name in metrics:
         if name not in SECTIONS:
@@ -59,6 +63,7 @@ def evaluate(
     console = Console(quiet=not is_main())
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
+    parts = Slices(slices or {}, data)
     scored = detect_all(restored, data, plugins, score_threshold, console.is_terminal, [onlooker] if funnel else [])
     if not is_main():
         return scored.scores
@@ -67,6 +72,8 @@ def evaluate(
     numbers = {"checkpoint": checkpoint, **scored.scores, "per_class": per_class}
     for name in metrics:
         numbers[name] = SECTIONS[name](scored, console)
+    if slices:
+        numbers["slices"] = parts.score(scored.evaluator, console)
     directory = Path(checkpoint).resolve().parent.parent / "evaluation" if output is None else Path(output)
     directory.mkdir(parents=True, exist_ok=True)
     curves = make_curves(scored.evaluator, score_threshold)

@@ -12,7 +12,7 @@ IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 ALL, SMALL, MEDIUM, LARGE = range(4)  # the order of areas in `Tables`
 
 
-def _mean(values: np.ndarray) -> float:
+def mean(values: np.ndarray) -> float:
     """Mean of the entries that are defined: pycocotools writes -1 where there is no ground truth. NaN if none is."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else float("nan")
@@ -88,7 +88,7 @@ class CocoEvaluator:
                 "ARm": recall[:, :, MEDIUM, cap],
                 "ARl": recall[:, :, LARGE, cap],
             }
-            scores.update({f"{iou_type}/{name}": _mean(values) for name, values in numbers.items()})
+            scores.update({f"{iou_type}/{name}": mean(values) for name, values in numbers.items()})
         return scores
 
     def per_class(self) -> dict[str, dict[str, float]]:
@@ -97,8 +97,8 @@ class CocoEvaluator:
         for iou_type in IOU_TYPES:
             precision = self.tables(iou_type).precision[:, :, :, ALL, self.caps.index(self.max_detections)]
             for label, name in enumerate(self.classes):
-                scores[name][f"{iou_type}/AP"] = _mean(precision[:, :, label])
-                scores[name][f"{iou_type}/AP50"] = _mean(precision[0, :, label])
+                scores[name][f"{iou_type}/AP"] = mean(precision[:, :, label])
+                scores[name][f"{iou_type}/AP50"] = mean(precision[0, :, label])
         return scores
 
     def tables(self, iou_type: IouType) -> Tables:

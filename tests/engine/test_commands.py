@@ -56,10 +56,19 @@ def test_the_same_command_gives_the_same_bits(run: Path, command: Command, tmp_p
 
 def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command, tmp_path: Path) -> None:
     path = run / "checkpoints" / "last.ckpt"
-    done = command("evaluate.py", f"checkpoint={path}", f"output={tmp_path}/out", cwd=tmp_path, tiny=False)
+    more = ["metrics=[fixed_iou]", "slices={small: 'area <= 1024', all: 'height == 192', busy: 'n_objects > 99'}"]
+    done = command("evaluate.py", f"checkpoint={path}", f"output={tmp_path}/out", *more, cwd=tmp_path, tiny=False)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     logged = last_scores(run)
+    slices, counted = metrics["slices"], metrics["fixed_iou"]["all"]
+    assert (slices["small"]["segm/AP"], slices["all"]["bbox/AP"]) == (metrics["segm/APs"], metrics["bbox/AP"])
+    assert (slices["all"]["pictures"], slices["busy"]["pictures"]) == (6, 0)
+    assert counted["TP"]["0.50"] + counted["FN"]["0.50"] == slices["all"]["objects"] > 0
+    curves = json.loads((tmp_path / "out" / "curves.json").read_text())
+    best = {name: found and found["score"] for name, found in curves["segm"]["best"].items()}
+    kept = json.loads(path.with_name("last.thresholds.json").read_text())
+    assert kept["thresholds"] == best and kept["pictures"] == 6
     assert {key: metrics[key] for key in logged} == pytest.approx(logged, rel=1e-6, abs=0, nan_ok=True)
     detections = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert set(detections[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
