@@ -22,8 +22,8 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
 }
 ALLOWED = (
-    "names, attributes of mappings (attributes.occluded), numbers, texts in quotes, lists, comparisons, in, and, or, not, "
-    "+ - * /"
+    "names, attributes of mappings (attributes.occluded), numbers, texts in quotes, lists, comparisons, in, and, or, "
+    "not, + - * /"
 )
 
 

@@ -9,8 +9,6 @@ or where it asks for what only annotations have.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from maskrcnn.evaluation.coco import ALL, IOU_TYPES, CocoEvaluator, mean
 from maskrcnn.evaluation.expression import Expression
 from maskrcnn.evaluation.tables import make_tables
@@ -21,7 +19,7 @@ OUTSIDE = -1.0  # an area that lies in none of COCO's ranges, not even in that o
 
 
 class Attributes(NamedTuple):
-    """What annotation files say of pictures and objects beyond what evaluation needs, such as a site or a difficulty."""
+    """What annotation files say of pictures and objects beyond what evaluation needs, such as a site."""
 
     pictures: Mapping[int, Mapping[str, Any]]  # by image id
     objects: Mapping[int, Mapping[str, Any]]  # by annotation id
@@ -70,11 +68,13 @@ def slice_scores(evaluator: CocoEvaluator, condition: Expression, attributes: At
         images, annotations = seen, []
         everywhere = any(name in files and name not in OF_OBJECTS for name in of_objects)
         for known in truth["annotations"]:
-            values = attributes.objects.get(known["id"], {}) | _values(known, pictures[known["image_id"]], evaluator)
+            values = dict(attributes.objects.get(known["id"], {})) | _values(
+                known, pictures[known["image_id"]], evaluator
+            )
             annotations.append(known if condition(values) else {**known, "area": OUTSIDE})
     inside = [known for known in annotations if known["area"] != OUTSIDE and not known["iscrowd"]]
     inside = [known for known in inside if known["image_id"] in set(images)]
-    scores = {}
+    scores: dict[str, float] = {}
     for iou_type in IOU_TYPES:
         detections = evaluator.detections(iou_type)
         if not everywhere:
