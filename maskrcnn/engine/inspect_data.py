@@ -9,6 +9,7 @@ from rich.table import Table
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.source import Splits
+from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
 from maskrcnn.inspection.file import Depth, mended_paths, write_mended
@@ -39,7 +40,8 @@ def inspect_data(
         output: folder for report.html, report.json and drawn samples.
         fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json. The original
             is never touched.
-        draw: this many training samples, as the network gets them, into samples_1.png, ...
+        draw: this many training samples, as the network gets them, into samples_1.png, ..., and what it learns from
+            each of them, into lessons_1.png, ...
         plugins: packages besides ours that the configuration may name.
 
     Returns:
@@ -57,7 +59,8 @@ def inspect_data(
     data.prepare_data()
     sources = data.selection.used(data.source.splits(data.root))
     outs = [] if out is None else _outs(sources, Path(out))
-    found = inspect(sources, data.selection, depth, limits(data, model(1, data.read.channels)))
+    detector = model(1, data.read.channels)
+    found = inspect(sources, data.selection, depth, limits(data, detector))
     _print(console, found)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,7 @@ def inspect_data(
         data.setup("fit")  # finds mistakes of the selection
         for note in data.selection_notes:
             console.print(f"selected: {note}", soft_wrap=True)
-        written += draw_samples(data, draw, folder) if draw else []
+        written += draw_samples(data, draw, folder) + draw_lessons(data, detector, draw, folder) if draw else []
     elif draw:
         console.print("no samples are drawn: training would stop at the errors above")
     for path in written:

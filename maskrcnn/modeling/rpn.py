@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from maskrcnn.modeling.layers import conv_block, normal_init
 from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
 from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
-from maskrcnn.ops.matching import match_boxes
+from maskrcnn.ops.matching import Matches, match_boxes
 from maskrcnn.ops.nms import nms
-from maskrcnn.ops.sampling import gather_slots, hash_noise, subsample
+from maskrcnn.ops.sampling import Subsample, gather_slots, hash_noise, subsample
 from maskrcnn.structures import Loss, Proposals, Targets
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
@@ -101,6 +101,19 @@ class RPN(nn.Module):
             deltas.append(self.deltas(hidden).permute(0, 2, 3, 1).reshape(level.shape[0], -1, 4))
         return RPNOutput(tuple(objectness), tuple(deltas), anchors)
 
+    @torch.no_grad()
+    def match(self, anchors: Tensor, targets: Targets) -> Matches:
+        """Which anchors [A, 4] of all levels are to find which object, or none: fields [B, A]."""
+        return match_boxes(
+            anchors, targets.boxes, targets.valid, low=self.negative_iou, high=self.positive_iou, low_quality=True
+        )
+
+    @torch.no_grad()
+    def sample(self, matches: Matches, keys: Tensor) -> Subsample:
+        """Draws the anchors that an image is learnt from; keys: [B], the noise's source."""
+        noise = hash_noise(keys, matches.index.shape[1], NOISE_STREAM)
+        return subsample(matches.positive, matches.negative, noise, self.batch_per_image, self.positive_fraction)
+
     def loss(self, output: RPNOutput, targets: Targets, keys: Tensor) -> tuple[Loss, Loss]:
         """Objectness and box loss over a random sample of anchors; both count the sampled anchors.
 
@@ -111,11 +124,8 @@ class RPN(nn.Module):
         objectness = torch.cat(output.objectness, dim=1).float()
         deltas = torch.cat(output.deltas, dim=1).float()
         with torch.no_grad():
-            matches = match_boxes(
-                anchors, targets.boxes, targets.valid, low=self.negative_iou, high=self.positive_iou, low_quality=True
-            )
-            noise = hash_noise(keys, anchors.shape[0], NOISE_STREAM)
-            sample = subsample(matches.positive, matches.negative, noise, self.batch_per_image, self.positive_fraction)
+            matches = self.match(anchors, targets)
+            sample = self.sample(matches, keys)
             objects = gather_slots(targets.boxes, matches.index.gather(1, sample.index))
             references = anchors[sample.index]
             # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.
