@@ -27,7 +27,14 @@ def colour(place: int) -> str:
     return COLOURS[place] if place < len(COLOURS) else GREY
 
 
-def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None = None, below: str = "") -> str:
+def lines(
+    title: str,
+    along: str,
+    drawn: Sequence[Line],
+    highest: float | None = None,
+    below: str = "",
+    span: tuple[float, float] | None = None,
+) -> str:
     """Curves over a common axis, the first ones on top.
 
     Args:
@@ -35,13 +42,14 @@ def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None =
         drawn: the curves; points that are not finite are left out.
         highest: end of the upright axis, which begins at 0; None for the highest value.
         below: HTML under the chart, such as a legend.
+        span: ends of the level axis; None for those of the points.
     """
     points = [point for line in drawn for point in line.points if math.isfinite(point[1])]
     if not points:
         return figure(title, "<p>nothing was logged</p>")
-    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    x_low, x_high = span or (min(x for x, _ in points), max(x for x, _ in points))
     y_high = highest or max(y for _, y in points) or 1.0
-    whole = all(float(x).is_integer() for x, _ in points)  # steps, epochs
+    whole = span is None and all(float(x).is_integer() for x, _ in points)  # steps, epochs
     x_ticks, y_ticks = ticks(x_low, x_high, whole=whole), ticks(0.0, y_high)
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -70,14 +78,14 @@ def lines(title: str, along: str, drawn: Sequence[Line], highest: float | None =
 
 def legend(drawn: Sequence[Line]) -> str:
     """The names of curves beside their colours."""
-    return (
-        f'<p class="legend">{" ".join(f"<span>{swatch(line.colour)} {escape(line.name)}</span>" for line in drawn)}</p>'
-    )
+    shown = "".join(f"<span>{swatch(line.colour, bool(line.dashes))} {escape(line.name)}</span> " for line in drawn)
+    return f'<p class="legend">{shown}</p>'
 
 
-def swatch(shade: str) -> str:
-    """A patch of a colour."""
-    return f'<span class="swatch" style="background:{shade}"></span>'
+def swatch(shade: str, dashed: bool = False) -> str:
+    """A patch of a colour, or stripes of it."""
+    fill = f"repeating-linear-gradient(90deg, {shade} 0 4px, transparent 4px 6px)" if dashed else shade
+    return f'<span class="swatch" style="background:{fill}"></span>'
 
 
 def path(points: Sequence[tuple[float, float]], line: Line) -> str:

@@ -147,15 +147,14 @@ def _detections(judged: Judged, classes: list[str]) -> list[str]:
     for place, (result, of) in enumerate(zip(pairing.detections, pairing.match.tolist())):
         if result["score"] >= LOWEST:
             kind = "wrong" if of < 0 else "ignored" if pairing.crowd[of] else "right"
-            name = f"{classes[result['category_id']]} {result['score']:.2f}"
-            why = f" ({errors[place]})" if place in errors else ""
+            name = f"{classes[result['category_id']]} {result['score']:.2f} {errors.get(place, '')}".rstrip()
             data = f'class="{kind}" data-score="{result["score"]:.4f}"'
-            drawn.append(_outline(result["segmentation"], name, data, why))
+            drawn.append(_outline(result["segmentation"], name, data))
     return drawn[::-1]
 
 
-def _outline(rle: Rle, name: str, attributes: str, more: str = "") -> str:
-    """A mask with its name at its upper left corner, and more where the pointer is on it."""
+def _outline(rle: Rle, name: str, attributes: str) -> str:
+    """A mask with its name at its upper left corner."""
     mask = decode(rle)
     if not mask.any():
         return ""
@@ -166,4 +165,4 @@ def _outline(rle: Rle, name: str, attributes: str, more: str = "") -> str:
     top = max(int(rows[0]) - size / 4, 1.6 * size)  # inside the picture, on a phone too
     text = f'<text x="{columns[0]}" y="{top:g}" style="--height: {size:g}px">{escape(name)}</text>'
     drawn = f'<path d="{path}"/><path class="line" d="{path}"/>{text}'
-    return f"<g {attributes}><title>{escape(name + more)}</title>{drawn}</g>"
+    return f"<g {attributes}><title>{escape(name)}</title>{drawn}</g>"

@@ -9,6 +9,8 @@ from maskrcnn.report import gallery
 STYLE = """
 nav { margin-bottom: 1em } nav a { margin-right: 1em }
 .facts th { white-space: nowrap; vertical-align: top } .beside { display: flex; flex-wrap: wrap; gap: 0 2em }
+.beside > * { min-width: 0; max-width: 100% }
+.matrix th { font-weight: 400 } .matrix td { text-align: right; min-width: 2.2em }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px } summary { cursor: pointer }
 """
 

@@ -49,3 +49,33 @@ def _recall(end: str) -> str:
 
 def _finite(value: float) -> float:
     return value if value == value else -1.0
+
+
+def slices_section(slices: dict[str, dict[str, Any]]) -> str:
+    """Scores of parts of the data.
+
+    Args:
+        slices: "slices" of metrics.json.
+    """
+    keys = {"segm/AP": "mask AP", "segm/AP50": "mask AP50", "segm/AR": "mask AR", "bbox/AP": "box AP"}
+    rows = [
+        ("", (name, one["condition"], one["pictures"], one["objects"], *(number(one[key]) for key in keys)))
+        for name, one in slices.items()
+    ]
+    return section("Slices", table(["", "condition", "pictures", "objects", *keys.values()], rows)) if rows else ""
+
+
+def fixed_iou_section(found: dict[str, Any]) -> str:
+    """TP / (TP + FP + FN) by IoU.
+
+    Args:
+        found: "fixed_iou" of metrics.json.
+    """
+    chosen, best = found["all"], found["best"]
+    rows = [
+        ("", (iou, number(value), *(chosen[name][iou] for name in ("TP", "FP", "FN")), number(best["AP"][iou])))
+        for iou, value in chosen["AP"].items()
+    ]
+    rows.append(("", ("mean", number(chosen["mean"]), "", "", "", number(best["mean"]))))
+    head = ["IoU", f"from score {chosen['score_threshold']:g}", "TP", "FP", "FN"]
+    return section("TP / (TP + FP + FN)", table([*head, f"best: from {best['score_threshold']:.3f}"], rows))

@@ -41,7 +41,9 @@ def test_a_run_leaves_checkpoints_metrics_pictures_and_a_receipt(run: Path) -> N
     assert receipt["end"]["scores"]["segm/AP"] == pytest.approx(last_scores(run)["segm/AP"], rel=1e-6)
     assert "nms_threshold: 0.7" in (run / "config.yaml").read_text()
     report = (run / "report.html").read_text()
-    assert re.findall("<h2>(.*?)</h2>", report) == ["Receipt", "Training", "Scores", "Pictures"]
+    assert re.findall("<h2>(.*?)</h2>", report) == [
+        "Receipt", "Training", "Scores", "Precision and recall", "Confusion", "Calibration", "Errors", "Pictures",
+    ]  # fmt: skip
     assert f"<b>{receipt['end']['scores']['segm/AP']:.3f}</b>" in report and receipt["end"]["weights"][:12] in report
     assert f"wrote {run}/report.html" in output and len(report) < 5e6
 

@@ -10,13 +10,18 @@ import pytest
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Instances, Record
 from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.curves import make_curves
+from maskrcnn.evaluation.errors import count_errors
+from maskrcnn.evaluation.oracles import ask_oracles
 from maskrcnn.evaluation.results import Result
-from maskrcnn.report.curves import curves_section
+from maskrcnn.report.analysis import curves_sections
+from maskrcnn.report.errors import errors_section, funnel_section
 from maskrcnn.report.gallery import gallery_section
 from maskrcnn.report.page import write_report
 from maskrcnn.report.ranking import rank
 from maskrcnn.report.receipt import receipt_section
-from maskrcnn.report.scores import scores_section
+from maskrcnn.report.scores import scores_section, slices_section
+from maskrcnn.report.training import training_section
 from tests.evaluation.test_coco import annotation, as_result
 from tests.report.browser import Page
 
@@ -32,6 +37,17 @@ START = {
 RECEIPT: dict[str, Any] = {
     "identity": "0123456789ab", "config": {"seed": 5}, "starts": [START],
     "end": {"finished": True, "steps": 40, "seconds": 90.0, "weights": "d" * 64},
+}  # fmt: skip
+
+
+SLICED = ("segm/AP", "segm/AP50", "segm/AR", "bbox/AP")
+FUNNEL = {
+    "iou": 0.5, "chart": "chart.svg", "counts": {"all": {"objects": 2, "found": 1}},
+    "buckets": [
+        {"name": "no_proposal", "title": "no proposal reached it", "lost": 1, "remedy": "give more of them",
+         "keys": {"a.key": 100, "another": None}, "gallery": "no_proposal.png"},
+        {"name": "cut", "title": "cut by the cap", "lost": 0, "remedy": "raise it", "keys": {}, "gallery": None},
+    ],
 }  # fmt: skip
 
 
@@ -78,10 +94,19 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     worst, best = rank(evaluator, 0.5)
     assert [judged.picture for judged in (*worst, *best)] == [1, 0]
     curves = {"train/loss": [(float(step), 3 / (1 + step)) for step in range(40)], "segm/AP": [(39.0, 0.3)]}
+    chart = folder / "chart.svg"
+    chart.write_text('<svg width="720" height="20"><text x="10" y="15">a chart</text></svg>')
+    cv2.imwrite(str(folder / "no_proposal.png"), np.full((40, 2000, 3), 99, np.uint8))
     sections = [
         receipt_section(RECEIPT),
-        curves_section(curves),
+        training_section(curves),
         scores_section({**evaluator.compute(), "per_class": evaluator.per_class()}),
+        slices_section(
+            {"small": {"condition": "area < 1024", "pictures": 3, "objects": 8, **dict.fromkeys(SLICED, 0.25)}}
+        ),
+        *curves_sections(make_curves(evaluator, 0.5)["segm"]),
+        funnel_section(FUNNEL, folder),
+        errors_section(count_errors(evaluator, "segm", 0.5), ask_oracles(evaluator, 0.5)),
         gallery_section(worst, best, records, PictureReader(3, 255), CLASSES, 0.5),
     ]
     write_report("Run demo", "mask AP <b>0.5</b>", sections, folder / "report.html")
@@ -91,17 +116,26 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_shows_everything_without_an_error_or_a_network(html: Path, page: Page) -> None:
     page.open(html, 1200, 800)
     assert page.run("[...document.querySelectorAll('h2')].map(h => h.textContent)") == [
-        "Receipt", "Training", "Scores", "Pictures",
+        "Receipt", "Training", "Scores", "Slices", "Precision and recall", "Confusion", "Calibration", "Lost objects",
+        "Errors", "Pictures",
     ]  # fmt: skip
-    assert page.run("document.querySelectorAll('nav a').length") == 4
+    assert page.run("document.querySelectorAll('nav a').length") == 10
     assert page.run(
         "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.getAttribute('href')))"
     )
     facts = page.run("document.querySelector('.facts').innerText")
     assert "python train.py optimizer.lr=0.01 'data.root=a folder'" in facts and "2026-01-02 03:04 UTC" in facts
     assert "finished, 40 steps in 1.5 min" in facts and "commit cccccccccccc with the changes in start_1.diff" in facts
+    text = page.run("document.body.innerText")
+    assert "area < 1024" in text and "1 of 2 objects were found at IoU 0.5" in text
+    assert "no proposal reached it" in text and "a.key=100, another=null" in text
+    matrix = page.run("[...document.querySelectorAll('.matrix tr')].map(row => row.innerText.trim().split('\\t'))")
+    assert matrix[1][:2] == ["disc", "2"] and matrix[2][-1] == "1" and matrix[3][:2] == ["nothing", "1"]
+    assert page.run("[...document.querySelectorAll('details img')].map(i => i.naturalWidth)") == [1000]
     assert page.run("[...document.querySelectorAll('.sides image')].every(i => i.getBBox().width == 240)")
-    assert page.run("document.querySelectorAll('b').length") == 5, "a class's name is no HTML"
+    assert page.run("[...document.querySelectorAll('b')].every(b => b.textContent != 'bold')"), (
+        "a class's name is no HTML"
+    )
     assert page.run("performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length") == 0
     assert page.errors == []
 
@@ -121,12 +155,12 @@ def test_the_slider_shows_and_counts_what_scores_enough(html: Path, page: Page) 
     assert page.run("score.value") == "0.5"
     assert at(0.5) == (
         "2 right, 1 wrong, 1 missed in these pictures",
-        ["disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
+        ["disc 0.60 background", "disc 0.70", "disc 0.80", "disc 0.90"],
         1,
     )
     assert at(0.25) == (
         "3 right, 1 wrong, 0 missed in these pictures",
-        [f"{CLASSES[1]} 0.30", "disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
+        [f"{CLASSES[1]} 0.30", "disc 0.60 background", "disc 0.70", "disc 0.80", "disc 0.90"],
         0,
     )
     assert at(0.85) == ("1 right, 0 wrong, 2 missed in these pictures", ["disc 0.90"], 2)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.pairing import Pairing
-from maskrcnn.report.curves import MOST, thin
 from maskrcnn.report.outline import outline_path
 from maskrcnn.report.ranking import quality
 from maskrcnn.report.receipt import duration
 from maskrcnn.report.section import number, section
+from maskrcnn.report.training import MOST, thin
 
 
 def test_an_outline_runs_along_the_edges_of_pixels() -> None:

@@ -10,7 +10,7 @@ LOSSES = ("rpn_objectness", "rpn_box", "classification", "box", "mask")
 MOST = 250  # points of a line; a longer one is averaged down to as many
 
 
-def curves_section(curves: dict[str, Points]) -> str:
+def training_section(curves: dict[str, Points]) -> str:
     """Precision, losses and learning rate along a run.
 
     Args:
