@@ -144,7 +144,7 @@ def _backward(  # type: ignore[no-untyped-def]
             one_x = tl.load(geometry + count + one)
             bin_y = tl.load(geometry + 2 * count + one)
             bin_x = tl.load(geometry + 3 * count + one)
-            for chunk in tl.static_range(0, height * width, BINS):
+            for chunk in range(0, height * width, BINS):
                 index = chunk + tl.arange(0, BINS)
                 real = index < height * width
                 weight = _weights(one_y, bin_y, (index // width).to(tl.float32), y.to(tl.float32), limit_y, SAMPLING)
@@ -155,8 +155,8 @@ def _backward(  # type: ignore[no-untyped-def]
                     high = weight.to(values.dtype)
                     total = tl.dot(high, values, total)
                     total = tl.dot((weight - high.to(tl.float32)).to(values.dtype), values, total)
-                else:
-                    total = tl.dot(weight, values, total, input_precision="ieee")
+                else:  # three products of tensor cores, as near to float32 as its own rounding
+                    total = tl.dot(weight, values, total, input_precision="tf32x3")
             following = tl.where(following > one, following, end)
             one = tl.min(following, axis=0)
         at += 128
@@ -248,7 +248,9 @@ def roi_align_backward(
     segment, order = segment.sort(stable=True)
     bounds = torch.searchsorted(segment, torch.arange(images * len(shapes) + 1, device=segment.device))
     geometry = geometry[order].T.contiguous()
-    block = min(max(triton.next_power_of_2(channels), 16), CHANNELS)
+    split = gradient.dtype != torch.float32
+    # float32 takes twice the registers; more than there are would be kept in memory.
+    block = min(max(triton.next_power_of_2(channels), 16), CHANNELS if split else CHANNELS // 2)
     first = 0
     for level, (h, w) in enumerate(shapes):
         with torch.cuda.device_of(gradient):
@@ -268,7 +270,7 @@ def roi_align_backward(
                 height,
                 width,
                 SAMPLING=sampling,
-                SPLIT=gradient.dtype != torch.float32,
+                SPLIT=split,
                 TILE=TILE,
                 BINS=BINS,
                 BLOCK=block,

@@ -85,15 +85,17 @@ def test_bfloat16_is_near_float32(build_model: BuildModel, make_batch: MakeBatch
     torch.testing.assert_close(rounded, plain, rtol=0.1, atol=0.02)
 
 
-def test_two_steps_give_the_same_bits(build_model: BuildModel, make_batch: MakeBatch) -> None:
+def test_two_steps_give_the_same_bits_with_deterministic_algorithms(
+    build_model: BuildModel, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     model, batch = build_model().cuda(), to_cuda(make_batch([3, 1]))
-    before = torch.backends.cudnn.deterministic
-    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True)
     try:
         with torch.autocast("cuda", torch.bfloat16):
             first, second = step(model, batch), step(model, batch)
     finally:
-        torch.backends.cudnn.deterministic = before
+        torch.use_deterministic_algorithms(False)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
