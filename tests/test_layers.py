@@ -1,4 +1,4 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page, inspection,
+"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page above them, inspection,
 prediction and report, engine, sweep, the commands."""
 
 import ast

@@ -22,6 +22,7 @@ class Stages(NamedTuple):
     pyramid: tuple[Tensor, ...]  # P2, P3, ...: [B, C, H_l, W_l]
     rpn: RPNOutput  # objectness and deltas of all anchors
     refined_anchors: RefinedAnchors  # the best of each level
+    anchors_kept: Tensor  # [B, L, N] bool, which of them outlive NMS
     proposal_slots: Tensor  # [B, P] int64, the slot of `refined_anchors`, over all levels, that each proposal is
     proposals: Proposals
     region_levels: Tensor  # [B, P] int64, index in `pyramid` of the level that each proposal is pooled from
@@ -29,6 +30,7 @@ class Stages(NamedTuple):
     region_features: Tensor  # [B, P, C, S, S]
     prediction: BoxPrediction  # class logits and deltas of B * P regions
     refined_regions: RefinedRegions  # the best pairs of a proposal and a class
+    regions_kept: Tensor  # [B, N] bool, which of them outlive NMS
     detection_slots: Tensor  # [B, D] int64, the slot of `refined_regions` that each detection is
     detections: Detections  # the same bits as those of `MaskRCNN.detect`
 
@@ -62,6 +64,7 @@ def stages(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Stages:
         pyramid=pyramid,
         rpn=output,
         refined_anchors=anchors,
+        anchors_kept=model.rpn.suppress(anchors),
         proposal_slots=proposal_slots,
         proposals=proposals,
         region_levels=model.pooler.levels(proposals.boxes),
@@ -69,6 +72,7 @@ def stages(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Stages:
         region_features=pooled.unflatten(0, proposals.valid.shape),
         prediction=prediction,
         refined_regions=regions,
+        regions_kept=model.box_head.suppress(regions),
         detection_slots=detection_slots,
         detections=model.segment(table, boxes),
     )

@@ -34,8 +34,8 @@ def _detections(scene: Scene) -> Panel:
     return Panel(
         "Detections",
         drawing,
-        f"Of {int(refined.valid.sum())} refined boxes (grey), suppression within each class keeps "
-        f"{int(detections.valid.sum())}; {len(found)} score {enough} (green).",
+        f"Of {int(refined.valid.sum())} refined boxes (grey), {int(stages.regions_kept.sum())} outlive the "
+        f"suppression within their class. {len(found)} of these score {enough} (green).",
     )
 
 

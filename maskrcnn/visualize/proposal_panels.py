@@ -15,7 +15,6 @@ SHOWN = 25  # boxes on a panel: what a reader can still tell apart
 def proposals_row(scene: Scene) -> Row:
     """Objectness, the best anchors before and after their deltas, and what NMS leaves."""
     refined = scene.stages.refined_anchors
-    levels = len(scene.stages.pyramid)
     scores = torch.where(refined.valid, refined.scores, -torch.inf)[0].flatten()
     best = scores.topk(min(SHOWN, int(refined.valid[0].sum()))).indices.tolist()
     slots = refined.index.shape[2]
@@ -23,7 +22,7 @@ def proposals_row(scene: Scene) -> Row:
     anchors = [scene.stages.rpn.anchors[s // slots][index[s]].cpu().numpy() for s in best]
     boxes = array(refined.boxes).reshape(-1, 4)
     proposals = scene.stages.proposals
-    count, total = int(proposals.valid.sum()), int(refined.valid.sum())
+    count, total, kept = (int(part.sum()) for part in (proposals.valid, refined.valid, scene.stages.anchors_kept))
     chosen = scene.stages.proposal_slots[0, : min(SHOWN, count)].tolist()
     example = scene.example
     followed = None if example is None else example.anchor_box
@@ -44,8 +43,8 @@ def proposals_row(scene: Scene) -> Row:
         Panel(
             "Proposals",
             _boxes(scene, [boxes[s] for s in chosen], [s // slots for s in chosen], moved),
-            f"On each level, non-maximum suppression keeps the best of boxes that overlap: {count} of {total} boxes "
-            f"of all {levels} levels stay; the first {len(chosen)} are drawn.",
+            f"On each level, non-maximum suppression drops boxes that overlap a better one: {kept} of {total} stay. "
+            f"The best {count} of all levels go on; {len(chosen)} are drawn.",
         ),
     ]
     return Row("First stage: where could something be?", "MaskRCNN.score_anchors, RPN.propose", panels)

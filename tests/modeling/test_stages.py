@@ -29,6 +29,15 @@ def test_detections_and_proposals_have_the_bits_of_detection(traced: tuple[MaskR
     assert all(torch.equal(a, b) for a, b in zip(found.proposals, proposals, strict=True))
 
 
+def test_what_is_chosen_outlived_suppression(traced: tuple[MaskRCNN, Stages]) -> None:
+    _, found = traced
+    outlived = found.anchors_kept.flatten(1)
+    chosen = outlived.gather(1, found.proposal_slots)
+    assert torch.equal(chosen, found.proposals.valid) and outlived.sum() < outlived.numel()
+    assert torch.equal(found.regions_kept.gather(1, found.detection_slots), found.detections.valid)
+    assert found.regions_kept.sum() < found.refined_regions.valid.sum()
+
+
 def test_each_proposal_is_the_anchor_it_points_to_moved_by_its_deltas(traced: tuple[MaskRCNN, Stages]) -> None:
     _, found = traced
     slots = found.refined_anchors.index.shape[2]

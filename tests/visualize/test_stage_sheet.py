@@ -53,6 +53,7 @@ def make_stages(detected: bool = True) -> Stages:
         refined_anchors=RefinedAnchors(
             index, boxes[:, [1, 1, 0, 1]].view(1, 2, 2, 4), torch.tensor([[[1.0, 0], [2, 0]]]), ones.view(1, 1, 2)
             .expand(1, 2, 2)),
+        anchors_kept=torch.tensor([[[True, False], [True, False]]]),
         proposal_slots=torch.tensor([[2, 0]]),
         proposals=Proposals(boxes, torch.tensor([[2.0, 1]]), ones),
         region_levels=torch.tensor([[1, 0]]),
@@ -60,6 +61,7 @@ def make_stages(detected: bool = True) -> Stages:
         region_features=torch.randn(1, 2, 5, 3, 3, generator=rng),
         prediction=BoxPrediction(torch.tensor([[0.0, 3, 0], [0, 0, 5]]), torch.zeros(2, 1, 4)),
         refined_regions=RefinedRegions(torch.tensor([[0, 1]]), torch.tensor([[1, 0]]), found, ones.float(), valid),
+        regions_kept=valid,
         detection_slots=torch.tensor([[0, 1]]),
         detections=Detections(
             found, torch.tensor([[0.9, 0]]), torch.tensor([[1, 0]]), torch.rand(1, 2, 6, 6, generator=rng), valid
@@ -130,6 +132,18 @@ def test_sample_points_lie_evenly_in_the_proposal(scene: Scene) -> None:
     y = 12 + 28 * (np.arange(6) + 0.5) / 6
     want = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     np.testing.assert_allclose(sample_points(scene, 0), want, atol=1e-4)
+
+
+def test_counts_are_those_of_the_tensors(scene: Scene) -> None:
+    proposals = proposals_row(scene).panels[3].text
+    assert proposals.endswith("overlap a better one: 2 of 4 stay. The best 2 of all levels go on; 2 are drawn.")
+    detections = masks_row(scene).panels[0].text
+    assert detections == (
+        "Of 1 refined boxes (grey), 1 outlive the suppression within their class. 1 of these score 0.5 or more (green)."
+    )
+    assert (
+        features_row(scene).panels[3].text.startswith("Boxes of fixed sizes at every cell of every level, 480 in all")
+    )
 
 
 def test_the_align_panel_has_a_dot_at_each_sample(scene: Scene) -> None:
