@@ -49,11 +49,10 @@ def _picture(scene: Scene) -> Panel:
 
 def _maps(scene: Scene, maps: list[np.ndarray], names: list[str]) -> np.ndarray:
     tiles = []
-    for level, name in zip(maps, names):
+    for i, (level, name) in enumerate(zip(maps, names)):
         values = np.tensordot(principal(level), level, 1)
-        stride = scene.stages.pixels.shape[-1] / level.shape[-1]
         picture = tinted(spread(values, values), cv2.COLORMAP_VIRIDIS)
-        tiles.append(Tile(f"{name}: {level.shape[1]} x {level.shape[2]}", picture, stride, 0))
+        tiles.append(Tile(f"{name}: {level.shape[1]} x {level.shape[2]}", picture, scene.stride(i), 0))
     return level_tiles(scene, tiles)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from maskrcnn.ops.boxes import encode_boxes
 from maskrcnn.visualize.maps import principal, spread, tinted
-from maskrcnn.visualize.panel import Panel, Row, write
+from maskrcnn.visualize.panel import WIDTH, Panel, Row, write
 from maskrcnn.visualize.scene import FOLLOWED, NEGATIVE, POSITIVE, Example, Scene, array, framed, zoom_size, zoomed
 from maskrcnn.visualize.text import BLACK, WHITE
 from maskrcnn.visualize.view import View, around
@@ -19,6 +19,9 @@ _BARS = 8  # bars of the classes of the highest scores
 def regions_row(scene: Scene) -> Row:
     """Positive and negative regions, RoIAlign on one of them, its scores, and its refined box."""
     panels = [_signs(scene)]
+    if scene.example is None:
+        blank = np.full((1, WIDTH, 3), WHITE, np.uint8)
+        panels.append(Panel("Nothing to follow", blank, "No region scored enough for a class to be a detection."))
     if scene.example is not None:
         region = _region(scene, scene.example)
         panels += [_align(scene, scene.example, region), _scores(scene, scene.example, region)]

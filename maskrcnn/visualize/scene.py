@@ -51,7 +51,8 @@ class Scene(NamedTuple):
 
     def stride(self, level: int) -> int:
         """Pixels of the canvas along a side of a cell of the pyramid."""
-        return self.stages.pixels.shape[-1] // self.stages.pyramid[level].shape[-1]
+        # Each is twice the one before; P6 covers more than the canvas where that is no multiple of 64.
+        return self.stages.pixels.shape[-1] // self.stages.pyramid[0].shape[-1] * 2**level
 
     def found(self) -> np.ndarray:
         """Slots of the final detections, best first."""

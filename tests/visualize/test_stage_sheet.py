@@ -92,6 +92,13 @@ def test_thresholds_are_those_of_the_class(scene: Scene) -> None:
     assert scene._replace(thresholds=np.array([0.95, 0.89])).found().tolist() == [0]
 
 
+def test_a_level_that_covers_more_than_the_canvas_has_its_stride(scene: Scene) -> None:
+    pyramid = tuple(torch.zeros(1, 5, -(-64 // stride), -(-96 // stride)) for stride in (4, 8, 16, 32, 64))
+    wider = scene._replace(stages=scene.stages._replace(pyramid=pyramid))
+    assert [wider.stride(level) for level in range(5)] == [4, 8, 16, 32, 64]  # 96 // 2 cells would be 48
+    assert wider.level_name(4) == "P6"
+
+
 def test_the_picture_is_the_content_framed_around_the_object(scene: Scene) -> None:
     drawing = features_row(scene).panels[0].drawing
     plain = scene.view.show(scene.stages.images[0, :, :HEIGHT, :WIDTH_].permute(1, 2, 0).numpy(), 1)
@@ -186,6 +193,7 @@ def test_a_picture_in_which_nothing_is_found_is_drawn_too() -> None:
     scene = make_scene(stages, CLASSES, np.array([0.5, 0.5]), "continuous")
     assert scene.example is None
     assert masks_row(scene).panels[-1].text == "Nothing was found."
+    assert regions_row(scene).panels[1].title == "Nothing to follow"
     assert draw_stages("a", stages, CLASSES, np.array([0.5, 0.5]), "continuous").shape[1] == SHEET_WIDTH
 
 
