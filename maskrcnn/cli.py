@@ -205,6 +205,15 @@ def _drop(config: DictConfig) -> None:
     drop(**build(plain, plain["plugins"]))
 
 
+def _export(config: DictConfig) -> None:
+    from maskrcnn.engine.export import export
+
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, export)
+    export(**build(plain, plain["plugins"]))
+
+
 def _convert(config: DictConfig) -> None:
     from maskrcnn.engine.convert import convert
 
@@ -285,6 +294,11 @@ def predict() -> None:
 def drop() -> None:
     """`python drop.py checkpoint=...`: a page to try a checkpoint by dropping pictures on it."""
     _run("drop", _drop)
+
+
+def export() -> None:
+    """`python export.py checkpoint=...`: writes a model as one file that runs without this package."""
+    _run("export", _export)
 
 
 def convert() -> None:
