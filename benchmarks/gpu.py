@@ -5,7 +5,7 @@
 ResNet-50-FPN with frozen norms, stem and C2 frozen, bfloat16, pictures of 800 x 1333 on a canvas of 800 x 1344, already
 on the device; SGD with momentum. No weights: but objects of the sizes of COCO's, 20 a picture, so that there are
 regions to learn from, and as many proposals and mask regions in both. Parts: operators, torchvision, train, inference,
-compiled, graphs; all, if none is named. `quick` measures fewer steps. Each part's results are written when it is done.
+compiled, heuristics, graphs; all, if none is named. `quick` measures fewer steps. Each part's results are written when it is done.
 """
 
 import contextlib
@@ -158,7 +158,11 @@ def parts_of(model: MaskRCNN, step: Callable[[], None], times: int) -> dict[str,
     return {name: [round(ms / times, 2) for ms in spent[name]] for name in PARTS}
 
 
-def train(images: int, times: int, folder: Path, compiled: str | None, slots: int) -> dict[str, Any]:
+def train(
+    images: int, times: int, folder: Path, compiled: str | None, slots: int, search: bool = True
+) -> dict[str, Any]:
+    """search: let cuDNN time its algorithms; else it guesses the best."""
+    torch.backends.cudnn.benchmark = search
     batch = make_batch(images)
     model = make_model(f"model.sampler.mask_slots={slots}")
     calibrate(model, lambda: model.extract(model.normalise(batch.images[:2], batch.image_sizes[:2])))
@@ -171,7 +175,7 @@ def train(images: int, times: int, folder: Path, compiled: str | None, slots: in
     found["loss"] = round(total(forward(batch)).item(), 3)
     found["mask slots"] = slots
     kernels_of(step, folder / f"kernels_{compiled or 'eager'}.txt")
-    if compiled is None:
+    if compiled is None and search:
         found["parts, forward and backward ms"] = parts_of(model, step, 2)
     return found
 
@@ -364,10 +368,9 @@ def inference(times: int) -> dict[str, Any]:
 def main() -> None:
     path, *words = sys.argv[1:]
     quick = "quick" in words
-    everything = ["operators", "torchvision", "train", "inference", "compiled", "graphs"]
+    everything = ["operators", "torchvision", "train", "inference", "compiled", "heuristics", "graphs"]
     wanted = [word for word in words if word != "quick"] or everything
     images, times = (16, 3) if quick else (16, 20)
-    torch.backends.cudnn.benchmark = True
     out = Path(path)
     folder = out.parent
     results: dict[str, Any] = {
@@ -390,6 +393,7 @@ def main() -> None:
         "torchvision": lambda: with_torchvision(images, times, folder),
         "inference": lambda: inference(times),
         "compiled": lambda: train(images, times, folder, "default", slots()),
+        "heuristics": lambda: train(images, times, folder, None, slots(), search=False),
         "graphs": lambda: train(images, times, folder, "reduce-overhead", slots()),
     }
     for name in wanted:

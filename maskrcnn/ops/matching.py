@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.ops.boxes import iou
+from maskrcnn.ops.kernels import triton_serves
 
 # Candidates compared at a time: 65,536 anchors x 100 objects take 26 MB an image; all 268k anchors of 800 x 1344 would
 # take 107 MB.
@@ -51,6 +52,8 @@ def match_boxes(
 ) -> Matches:
     """Matches candidate boxes to the objects of each image, in chunks that bound the memory.
 
+    On a GPU a Triton kernel does it, which writes no IoU to memory (maskrcnn/ops/matching_triton.py).
+
     Args:
         candidates: [N, 4], or [B, N, 4] where each image has its own.
         boxes: [B, G, 4] objects; valid: [B, G] bool.
@@ -59,6 +62,10 @@ def match_boxes(
     Returns:
         `Matches` with fields [B, N].
     """
+    if triton_serves(boxes):
+        from maskrcnn.ops import matching_triton
+
+        return Matches(*matching_triton.match_boxes(candidates, boxes, valid, low, high, low_quality))
     chunks = candidates.split(_chunk(boxes), dim=-2)
 
     def overlap(chunk: Tensor) -> Tensor:

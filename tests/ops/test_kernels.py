@@ -9,6 +9,7 @@ from torch import Tensor
 
 from maskrcnn.ops import roi_align as torch_roi_align
 from maskrcnn.ops.kernels import HAS_TRITON
+from maskrcnn.ops.matching import match_boxes
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.roi_align import feature_table, roi_align
 
@@ -18,7 +19,7 @@ if not HAS_TRITON:
     pytest.skip("triton, which comes with torch's CUDA builds, is not here", allow_module_level=True)
 if not CUDA and os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("needs a CUDA GPU; TRITON_INTERPRET=1 runs the kernels without one", allow_module_level=True)
-for name in ("nms", "roi_align"):
+for name in ("matching", "nms", "roi_align"):
     importlib.import_module(f"maskrcnn.ops.{name}_triton")
 needs_cuda = pytest.mark.skipif(not CUDA, reason="needs a CUDA GPU")
 
@@ -68,6 +69,32 @@ def test_nms_is_a_node_of_one_compiled_graph() -> None:
     boxes, valid = random_boxes(300, 1).cuda(), torch.ones(300, dtype=torch.bool, device="cuda")
     compiled = torch.compile(nms, fullgraph=True)
     assert torch.equal(compiled(boxes, valid, 0.5).cpu(), nms(boxes.cpu(), valid.cpu(), 0.5))
+
+
+@pytest.mark.parametrize("of_each_image", [False, True])
+@pytest.mark.parametrize("low, high, low_quality", [(0.3, 0.7, True), (0.5, 0.5, False)])
+def test_matching(low: float, high: float, low_quality: bool, of_each_image: bool) -> None:
+    n = 5000 if CUDA else 60
+    candidates = torch.stack([random_boxes(n, 4), random_boxes(n, 5)])
+    boxes = torch.stack([random_boxes(7, 6), random_boxes(7, 7)])
+    boxes[1, 3] = candidates[1, 10]  # IoU 1, and twice the same object: the first is the match
+    boxes[1, 4] = candidates[1, 10]
+    valid = torch.tensor([[True] * 7, [False, True, True, True, True, False, False]])
+    candidates = candidates if of_each_image else candidates[1]
+    wanted = match_boxes(candidates, boxes, valid, low=low, high=high, low_quality=low_quality)
+    there = [x.to(DEVICE) for x in (candidates, boxes, valid)]
+    found = torch.ops.maskrcnn.match_boxes(*there, low, high, low_quality)
+    assert wanted.positive.any() and wanted.negative.any()
+    assert wanted.index[1, 10] == 3
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert torch.equal(mine.cpu(), theirs)
+
+
+def test_matching_without_objects_makes_all_negative() -> None:
+    candidates, boxes = random_boxes(20, 8).to(DEVICE), torch.zeros(1, 3, 4).to(DEVICE)
+    none = torch.zeros(1, 3, dtype=torch.bool).to(DEVICE)
+    index, positive, negative = torch.ops.maskrcnn.match_boxes(candidates, boxes, none, 0.3, 0.7, True)
+    assert negative.all() and not positive.any() and not index.any()
 
 
 def pool_and_back(
