@@ -5,7 +5,8 @@
 ResNet-50-FPN with frozen norms, stem and C2 frozen, bfloat16, pictures of 800 x 1333 on a canvas of 800 x 1344, already
 on the device; SGD with momentum. No weights: but objects of the sizes of COCO's, 20 a picture, so that there are
 regions to learn from, and as many proposals and mask regions in both. Parts: operators, torchvision, train, inference,
-compiled, heuristics, graphs; all, if none is named. `quick` measures fewer steps. Each part's results are written when it is done.
+compiled, heuristics (cuDNN guesses its algorithms), graphs; all, if none is named. `quick` measures fewer steps. Each
+part's results are written when it is done.
 """
 
 import contextlib
@@ -161,7 +162,7 @@ def parts_of(model: MaskRCNN, step: Callable[[], None], times: int) -> dict[str,
 def train(
     images: int, times: int, folder: Path, compiled: str | None, slots: int, search: bool = True
 ) -> dict[str, Any]:
-    """search: let cuDNN time its algorithms; else it guesses the best."""
+    """With `search`, cuDNN times its algorithms; else it guesses the best."""
     torch.backends.cudnn.benchmark = search
     batch = make_batch(images)
     model = make_model(f"model.sampler.mask_slots={slots}")
@@ -398,6 +399,7 @@ def main() -> None:
     }
     for name in wanted:
         started = time.perf_counter()
+        torch.backends.cudnn.benchmark = True
         try:
             results[name] = parts[name]()
         except Exception as error:  # what is measured stays
