@@ -168,7 +168,7 @@ def _backward(  # type: ignore[no-untyped-def]
 @torch.library.custom_op(
     "maskrcnn::roi_align",
     mutates_args=(),
-    schema="(Tensor rows, Tensor place, Tensor geometry, Tensor segment, int[] sizes, int images, int height, "
+    schema="(Tensor rows, Tensor place, Tensor geometry, Tensor segment, SymInt[] sizes, SymInt images, int height, "
     "int width, int sampling) -> Tensor",
 )
 def roi_align(
@@ -235,7 +235,7 @@ def _(
 @torch.library.custom_op(
     "maskrcnn::roi_align_backward",
     mutates_args=(),
-    schema="(Tensor gradient, Tensor geometry, Tensor segment, int[] sizes, int images, int sampling) -> Tensor",
+    schema="(Tensor gradient, Tensor geometry, Tensor segment, SymInt[] sizes, SymInt images, int sampling) -> Tensor",
 )
 def roi_align_backward(
     gradient: Tensor, geometry: Tensor, segment: Tensor, sizes: list[int], images: int, sampling: int
