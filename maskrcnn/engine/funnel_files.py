@@ -17,12 +17,14 @@ errors.json, at the same IoU:
      "errors": {"bbox" | "segm": {"AP": as it is, "kinds": {kind: {"count", "AP": if mended, "gain"}},
                                   "classes": {class: {kind: count}}}},
      "oracles": {"bbox": {"as it is" | "classes" | "scores" | "boxes": {"AP", "AP50", "AP75"}},
-                 "segm": {"as it is" | "classes" | "scores" | "masks" | "boxes and masks": the same}}}
+                 "segm": {"as it is" | "classes" | "scores" | "masks" | "boxes and masks": the same}},
+     "galleries": {kind, but missed: "errors/<kind>.png", or null where there is none}}, of masks
 
 Boxes are x, y, width, height in pixels of the picture; null stands where a number is not defined. What buckets and
 kinds mean is said in `maskrcnn.inspection.buckets`, `maskrcnn.evaluation.errors` and `maskrcnn.evaluation.oracles`.
 """
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -34,13 +36,14 @@ from rich.table import Table
 from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.coco import IOU_TYPES
-from maskrcnn.evaluation.errors import BACKGROUND_IOU, count_errors
+from maskrcnn.evaluation.errors import BACKGROUND_IOU, KINDS, count_errors, find_errors
 from maskrcnn.evaluation.oracles import ask_oracles
+from maskrcnn.evaluation.pairing import pairings
 from maskrcnn.inspection.buckets import BUCKETS
 from maskrcnn.inspection.counts import count_lost, describe
 from maskrcnn.inspection.funnel import Missed
 from maskrcnn.inspection.funnel_chart import draw_funnel
-from maskrcnn.inspection.gallery import draw_gallery
+from maskrcnn.inspection.gallery import Wrong, draw_errors, draw_gallery
 
 
 def write_funnel(
@@ -53,8 +56,8 @@ def write_funnel(
         scored: all detections; missed: objects by picture.
         iou: of masks, at which they were missed.
     """
-    data, truth, classes = scored.data, scored.evaluator.ground_truth, list(scored.data.classes)
-    records = data.val_annotations.records
+    truth, classes = scored.evaluator.ground_truth, list(scored.data.classes)
+    records = scored.data.val_annotations.records
     lost = [(index, one) for index, found in sorted(missed.items()) for one in found]
     objects = [
         (entry["category_id"], entry["area"])
@@ -62,10 +65,6 @@ def write_funnel(
         if not entry["iscrowd"] and entry["image_id"] in missed
     ]
     counts = count_lost(objects, [one for _, one in lost], classes)
-
-    def read(index: int) -> np.ndarray:
-        record = records[index]
-        return data.read(record.path, (record.height, record.width))
 
     (directory / "funnel").mkdir(exist_ok=True)
     (directory / "funnel" / "chart.svg").write_text(draw_funnel(counts) + "\n")
@@ -75,7 +74,7 @@ def write_funnel(
         path = directory / "funnel" / f"{bucket.name}.png"
         path.unlink(missing_ok=True)  # of an evaluation before
         if own:
-            draw_gallery(bucket, own, read, classes, path)
+            draw_gallery(bucket, own, functools.partial(_read, scored), classes, path)
         buckets.append(
             {
                 "name": bucket.name,
@@ -100,10 +99,30 @@ def write_funnel(
 
 
 def write_errors(directory: Path, scored: Scored, iou: float, console: Console) -> None:
-    """Writes errors.json, and says what each kind of error costs, and what each part would give if it were perfect."""
+    """Writes errors.json with its galleries, and says what each kind of error costs, and what each part would give if
+    it were perfect."""
     errors = {iou_type: count_errors(scored.evaluator, iou_type, iou) for iou_type in IOU_TYPES}
     oracles = ask_oracles(scored.evaluator, iou)
-    content = {"iou": iou, "background_iou": BACKGROUND_IOU, "errors": errors, "oracles": oracles}
+    wrong: dict[str, list[Wrong]] = {kind: [] for kind in KINDS}
+    for _, pairing in pairings(scored.evaluator, "segm", iou):
+        for error in find_errors(pairing, iou):
+            target = None if error.target < 0 else pairing.objects[error.target]
+            wrong[error.kind].append(Wrong(pairing.detections[error.detection], target))
+    (directory / "errors").mkdir(exist_ok=True)
+    galleries = {}
+    for kind, found in wrong.items():
+        path = directory / "errors" / f"{kind}.png"
+        path.unlink(missing_ok=True)  # of an evaluation before
+        if found:
+            draw_errors(kind, found, functools.partial(_read, scored), list(scored.data.classes), path)
+        galleries[kind] = f"errors/{kind}.png" if found else None
+    content = {
+        "iou": iou,
+        "background_iou": BACKGROUND_IOU,
+        "errors": errors,
+        "oracles": oracles,
+        "galleries": galleries,
+    }
     _write(directory / "errors.json", content, console)
     segm = errors["segm"]
     table = Table("", "number", "AP without", title=f"errors of masks at IoU {iou:g}, of AP {number(segm['AP'])}")
@@ -115,6 +134,11 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
         scores = [oracles[iou_type][name]["AP"] if name in oracles[iou_type] else None for iou_type in IOU_TYPES]
         table.add_row(name, *("" if score is None else number(score) for score in scores))
     console.print(table)
+
+
+def _read(scored: Scored, index: int) -> np.ndarray:
+    record = scored.data.val_annotations.records[index]
+    return scored.data.read(record.path, (record.height, record.width))
 
 
 def _value(config: Any, key: str) -> Any:

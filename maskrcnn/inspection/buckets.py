@@ -80,7 +80,7 @@ BUCKETS = (
     Bucket(
         "box_nms",
         "suppressed by a better detection",
-        ("model.box_head.nms_threshold", "model.box_head.min_size"),
+        ("model.box_head.nms_threshold", "model.box_head.nms", "model.box_head.min_size"),
         "a better detection of its class overlaps its own: raise the threshold where objects stand close",
         "#de2d26",
     ),

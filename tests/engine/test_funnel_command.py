@@ -52,6 +52,10 @@ def test_the_funnel_adds_up_to_recall(
     assert errors["iou"] == 0.3
     assert errors["oracles"]["segm"]["as it is"]["AP"] == pytest.approx(metrics["segm/AP"], abs=1e-12)
     assert errors["oracles"]["segm"]["boxes and masks"]["AP"] >= metrics["segm/AP"]
+    for kind, gallery in errors["galleries"].items():
+        assert (gallery is None) == (errors["errors"]["segm"]["kinds"][kind]["count"] == 0)
+        assert gallery is None or (tmp_path / gallery).is_file()
+    assert errors["galleries"]["background"] is not None
 
 
 def test_an_iou_that_is_none_is_refused() -> None:
