@@ -74,7 +74,7 @@ def unlike(side: list[Compared]) -> list[str]:
     """Of the runs of a side, which differ from the first in more than seed, fold and folder."""
     notes = []
     for run in side[1:]:
-        pairs = differing(*(essence(one.config) for one in (side[0], run)))
+        pairs = differing(essence(side[0].config), essence(run.config))
         keys = [key for key, _, _ in pairs if key not in REPEATED]
         if keys:
             notes.append(f"NOTE: {run.folder} is of one side with {side[0].folder}, but differs in {', '.join(keys)}")
