@@ -13,6 +13,7 @@ from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
+from maskrcnn.engine.report_page import write_evaluation_report
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data
 from maskrcnn.engine.sections import SECTIONS
@@ -34,8 +35,8 @@ def evaluate(
     plugins: list[str],
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
-    `maskrcnn.evaluation.curves`), detections.json, and thresholds.json with each class's best score; that also beside
-    the checkpoint, unless an override changes what is evaluated.
+    `maskrcnn.evaluation.curves`), detections.json, report.html of all that, and thresholds.json with each class's best
+    score; that also beside the checkpoint, unless an override changes what is evaluated.
 
     Args:
         checkpoint: the file.
@@ -89,6 +90,8 @@ def evaluate(
     if funnel:
         write_funnel(directory, scored, onlooker.missed, funnel_iou, console)
         write_errors(directory, scored, funnel_iou, console)
+    path = write_evaluation_report(directory, Path(checkpoint), override, numbers, curves, scored, funnel)
+    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     return scored.scores
 
 

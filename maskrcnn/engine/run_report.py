@@ -1,27 +1,13 @@
 """Writes a run's report.html once it is trained."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 
-from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import receipt_file
-from maskrcnn.engine.curve import curves
 from maskrcnn.engine.mean_ap import MeanAP
-from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.engine.report_page import evaluation_sections, headline, run_sections
 from maskrcnn.evaluation.curves import make_curves
-from maskrcnn.evaluation.errors import count_errors
-from maskrcnn.report.analysis import curves_sections
-from maskrcnn.report.errors import errors_section, funnel_section
-from maskrcnn.report.gallery import gallery_section
 from maskrcnn.report.page import write_report
-from maskrcnn.report.ranking import IOU, rank
-from maskrcnn.report.receipt import receipt_section
-from maskrcnn.report.scores import fixed_iou_section, scores_section, slices_section
-from maskrcnn.report.section import number
-from maskrcnn.report.training import training_section
 
 
 class RunReport(pl.Callback):
@@ -48,47 +34,3 @@ class RunReport(pl.Callback):
             said = f"{headline(numbers)} in the last validation, {said}"
             sections += evaluation_sections(numbers, curves, evaluator, data, self.score_threshold, None)
         write_report(f"Run {self.directory.resolve().name}", said, sections, self.directory / "report.html")
-
-
-def run_sections(run: Path) -> list[str]:
-    """What the files of a run say of its training; empty where it has none."""
-    receipt = receipt_file.read(run) if (run / receipt_file.NAME).is_file() else None
-    return [receipt_section(receipt), training_section(curves(run, "step"))]
-
-
-def evaluation_sections(
-    numbers: dict[str, Any],
-    curves: dict[str, Any],
-    evaluator: CocoEvaluator,
-    data: CocoDataModule,
-    score_threshold: float,
-    funnel: Path | None,
-) -> list[str]:
-    """What was found in the validation pictures.
-
-    Args:
-        numbers: content of metrics.json; curves: of curves.json.
-        evaluator: with the predictions; data: whose validation pictures they are.
-        score_threshold: see `gallery_section`.
-        funnel: folder with funnel.json and errors.json; None where they were not asked for.
-    """
-    records, classes = data.val_annotations.records, list(data.classes)
-    lost, oracles = "", None
-    if funnel is not None:
-        lost = funnel_section(json.loads((funnel / "funnel.json").read_text()), funnel)
-        oracles = json.loads((funnel / "errors.json").read_text())["oracles"]
-    worst, best = rank(evaluator, score_threshold)
-    return [
-        scores_section(numbers),
-        slices_section(numbers.get("slices", {})),
-        fixed_iou_section(numbers["fixed_iou"]) if "fixed_iou" in numbers else "",
-        *curves_sections(curves["segm"]),
-        lost,
-        errors_section(count_errors(evaluator, "segm", IOU), oracles),
-        gallery_section(worst, best, records, data.read, classes, score_threshold),
-    ]
-
-
-def headline(numbers: dict[str, Any]) -> str:
-    """The two numbers of all."""
-    return f"mask AP <b>{number(numbers['segm/AP'])}</b>, box AP <b>{number(numbers['bbox/AP'])}</b>"

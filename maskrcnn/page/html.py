@@ -22,6 +22,7 @@ svg text { font-size: 12px }
 figure > svg, img { max-width: 100%; height: auto }
 @media (max-width: 600px) { body { margin: 1em auto } .scroll td { overflow-wrap: normal } }
 @media (max-width: 600px) { figure > svg text { font-size: 14px } }
+@media (max-width: 600px) { table { font-size: 13px } th, td { padding: .2em .4em } }
 """
 
 

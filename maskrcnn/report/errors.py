@@ -23,38 +23,42 @@ CLASSES = 30  # with the most errors, that are listed
 SIDE = 1000  # pixels of a gallery's longer side
 
 
-def errors_section(errors: dict[str, Any], oracles: dict[str, Any] | None) -> str:
+def errors_section(found: dict[str, Any], folder: Path) -> str:
     """What is wrong with detections, and what it costs.
 
     Args:
-        errors: of `maskrcnn.evaluation.errors.count_errors` for masks.
-        oracles: of `maskrcnn.evaluation.oracles.ask_oracles`; None where they were not asked.
+        found: as in errors.json: "iou" and "errors" of masks; "oracles" and "galleries" where there are any.
+        folder: that galleries are named from.
     """
+    errors, iou = found["errors"]["segm"], found["iou"]
     said = (
-        f"<p>Of all detections, whatever they score. AP50 of masks is <b>{number(errors['AP'])}</b>; the table says "
-        "what it would be without the errors of a kind.</p>"
+        f"<p>Of all detections, whatever they score. AP of masks at IoU {iou:g} is <b>{number(errors['AP'])}</b>; the "
+        "table says what it would be without the errors of a kind.</p>"
     )
     rows = [("", (kind, row["count"], number(row["AP"]), MEANINGS[kind])) for kind, row in errors["kinds"].items()]
     ordered = sorted(errors["classes"].items(), key=lambda item: -sum(item[1].values()))[:CLASSES]
     classes = [("", (name, *counts.values())) for name, counts in ordered]
     parts = [
-        table(["error", "number", "AP50 without", ""], rows),
+        table(["error", "number", "AP without", ""], rows),
         table(["of class", *errors["kinds"]], classes),
+        _oracles(found["oracles"]) if "oracles" in found else "",
     ]
-    if oracles is not None:
-        names = list(dict.fromkeys(name for kind in ("segm", "bbox") for name in oracles[kind]))
-        answers = [
-            (
-                "",
-                (
-                    name,
-                    *(number(oracles[kind][name]["AP"]) if name in oracles[kind] else "" for kind in ("segm", "bbox")),
-                ),
-            )
-            for name in names
-        ]
-        parts.append(table(["if perfect were", "mask AP", "box AP"], answers))
-    return section("Errors", said, f'<div class="beside">{"".join(parts)}</div>')
+    sheets = (
+        _unfolded(folder / sheet, f"{kind} errors, the highest scores first")
+        for kind, sheet in found.get("galleries", {}).items()
+        if sheet is not None
+    )
+    return section("Errors", said, f'<div class="beside">{"".join(parts)}</div>', *sheets)
+
+
+def _oracles(oracles: dict[str, Any]) -> str:
+    kinds = ("segm", "bbox")
+    names = dict.fromkeys(name for kind in kinds for name in oracles[kind])
+    rows = [
+        ("", (name, *(number(oracles[kind][name]["AP"]) if name in oracles[kind] else "" for kind in kinds)))
+        for name in names
+    ]
+    return table(["if perfect were", "mask AP", "box AP"], rows)
 
 
 def funnel_section(funnel: dict[str, Any], folder: Path) -> str:
@@ -65,28 +69,22 @@ def funnel_section(funnel: dict[str, Any], folder: Path) -> str:
     """
     counts = funnel["counts"]["all"]
     said = f"<p>{counts['found']} of {counts['objects']} objects were found at IoU {funnel['iou']:g} of masks.</p>"
-    rows = [
-        (
-            "",
-            (
-                bucket["lost"],
-                bucket["title"],
-                bucket["remedy"],
-                ", ".join(f"{key}={json.dumps(value)}" for key, value in bucket["keys"].items()),
-            ),
-        )
-        for bucket in funnel["buckets"]
-        if bucket["lost"]
-    ]
-    shown = [
-        said,
-        scrolling((folder / funnel["chart"]).read_text()),
-        table(["lost", "where", "what may help", "keys"], rows),
-    ]
-    for bucket in funnel["buckets"]:
-        sheet = None if bucket["gallery"] is None else cv2.imread(str(folder / bucket["gallery"]))
-        if sheet is not None:
-            title = f"{bucket['title']}: {bucket['lost']}"
-            image = f'<img alt="{escape(title)}" src="{data_url(shrink(sheet[..., ::-1], SIDE))}">'
-            shown.append(f"<details><summary>{escape(title)}</summary>{image}</details>")
-    return section("Lost objects", *shown)
+    buckets = (_bucket(bucket, folder) for bucket in funnel["buckets"] if bucket["lost"])
+    return section("Lost objects", said, scrolling((folder / funnel["chart"]).read_text()), *buckets)
+
+
+def _bucket(bucket: dict[str, Any], folder: Path) -> str:
+    """One step that lost objects, what may help, and pictures to be unfolded."""
+    keys = ", ".join(f"{key}={json.dumps(value)}" for key, value in bucket["keys"].items())
+    title = escape(f"{bucket['lost']} {bucket['title']}")
+    shown = f"<p><b>{title}</b>: {escape(bucket['remedy'])}<br><code>{escape(keys)}</code></p>"
+    return shown + _unfolded(folder / bucket["gallery"], "pictures")
+
+
+def _unfolded(sheet: Path, title: str) -> str:
+    """A sheet of pictures that is shown when its title is clicked; nothing where the file is gone."""
+    picture = cv2.imread(str(sheet))
+    if picture is None:
+        return ""
+    image = f'<img alt="{escape(title)}" src="{data_url(shrink(picture[..., ::-1], SIDE))}">'
+    return f"<details><summary>{escape(title)}</summary>{image}</details>"

@@ -96,8 +96,8 @@ def gallery_section(
         f"<p>A picture's quality (panoptic quality at score {score_threshold:g}) is 1 where all objects are found with "
         "exact masks, and nothing else. Left the annotated objects, right the detections. "
         f'<b style="color:{RIGHT}">Right</b>: class and IoU of at least 0.5 agree. '
-        f'<b style="color:{WRONG_OR_MISSED}">Wrong</b>: a detection without its object, or, dashed, an object that no '
-        "detection found. Grey: crowd regions, and what lies on them.</p>"
+        f'<b style="color:{WRONG_OR_MISSED}">Wrong</b>: a detection without its object, with its kind of error, or, '
+        "dashed, an object that no detection found. Grey: crowd regions, and what lies on them.</p>"
     )
     shown = [control, meaning]
     for title, side in (("Worst pictures", worst), ("Best pictures", best)):
@@ -147,7 +147,9 @@ def _detections(judged: Judged, classes: list[str]) -> list[str]:
     for place, (result, of) in enumerate(zip(pairing.detections, pairing.match.tolist())):
         if result["score"] >= LOWEST:
             kind = "wrong" if of < 0 else "ignored" if pairing.crowd[of] else "right"
-            name = f"{classes[result['category_id']]} {result['score']:.2f} {errors.get(place, '')}".rstrip()
+            name = f"{classes[result['category_id']]} {result['score']:.2f}"
+            if place in errors:
+                name += f" ({errors[place]})"
             data = f'class="{kind}" data-score="{result["score"]:.4f}"'
             drawn.append(_outline(result["segmentation"], name, data))
     return drawn[::-1]
@@ -163,6 +165,8 @@ def _outline(rle: Rle, name: str, attributes: str) -> str:
     size = round(side * TEXT, 1)
     path = outline_path(mask, max(side / SIDE, 0.5))
     top = max(int(rows[0]) - size / 4, 1.6 * size)  # inside the picture, on a phone too
-    text = f'<text x="{columns[0]}" y="{top:g}" style="--height: {size:g}px">{escape(name)}</text>'
+    left = columns[0] < 0.6 * mask.shape[1]  # or it is cut at the picture's right border
+    place = f'x="{columns[0]}"' if left else f'x="{columns[-1] + 1}" text-anchor="end"'
+    text = f'<text {place} y="{top:g}" style="--height: {size:g}px">{escape(name)}</text>'
     drawn = f'<path d="{path}"/><path class="line" d="{path}"/>{text}'
     return f"<g {attributes}><title>{escape(name)}</title>{drawn}</g>"

@@ -36,7 +36,8 @@ def quality(pairing: Pairing, score_threshold: float) -> float:
 
 
 def rank(evaluator: CocoEvaluator, score_threshold: float) -> tuple[list[Judged], list[Judged]]:
-    """The worst and the best pictures, the very worst and the very best first; none is on both sides.
+    """The worst and the best pictures, the very worst and the very best first, of equals those with more objects; none
+    is on both sides.
 
     Args:
         evaluator: with ground truth and predictions; score_threshold: of the quality.
@@ -45,5 +46,9 @@ def rank(evaluator: CocoEvaluator, score_threshold: float) -> tuple[list[Judged]
         Judged(picture, pairing, quality(pairing, score_threshold))
         for picture, pairing in pairings(evaluator, "segm", IOU)
     ]
-    ordered = sorted((one for one in judged if not np.isnan(one.quality)), key=lambda one: one.quality)
-    return ordered[: min(EACH, (len(ordered) + 1) // 2)], ordered[::-1][: min(EACH, len(ordered) // 2)]
+    judged = [one for one in judged if not np.isnan(one.quality)]
+    worst = sorted(judged, key=lambda one: (one.quality, -len(one.pairing.objects)))[
+        : min(EACH, (len(judged) + 1) // 2)
+    ]
+    rest = [one for one in judged if all(one is not other for other in worst)]
+    return worst, sorted(rest, key=lambda one: (-one.quality, -len(one.pairing.objects)))[:EACH]

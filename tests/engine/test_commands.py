@@ -76,6 +76,9 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     detections = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert set(detections[0]) == {"image_id", "category_id", "bbox", "score", "segmentation"}
     assert "average precision" in done.stdout and "triangle" in done.stdout
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert f"<h1>Evaluation of last.ckpt</h1><p>mask AP <b>{logged['segm/AP']:.3f}</b>" in report
+    assert f"checkpoint {path}<br>6 pictures of " in report and "<h2>Receipt</h2>" in report
 
 
 def test_a_model_that_finds_nothing_scores_0_and_predicts_nothing(run: Path, command: Command, tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chart = folder / "chart.svg"
     chart.write_text('<svg width="720" height="20"><text x="10" y="15">a chart</text></svg>')
     cv2.imwrite(str(folder / "no_proposal.png"), np.full((40, 2000, 3), 99, np.uint8))
+    errors = {
+        "iou": 0.5,
+        "errors": {"segm": count_errors(evaluator, "segm", 0.5)},
+        "oracles": ask_oracles(evaluator, 0.5),
+        "galleries": {"background": "no_proposal.png", "class": None},
+    }
     sections = [
         receipt_section(RECEIPT),
         training_section(curves),
@@ -106,7 +112,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         *curves_sections(make_curves(evaluator, 0.5)["segm"]),
         funnel_section(FUNNEL, folder),
-        errors_section(count_errors(evaluator, "segm", 0.5), ask_oracles(evaluator, 0.5)),
+        errors_section(errors, folder),
         gallery_section(worst, best, records, PictureReader(3, 255), CLASSES, 0.5),
     ]
     write_report("Run demo", "mask AP <b>0.5</b>", sections, folder / "report.html")
@@ -131,7 +137,7 @@ def test_it_shows_everything_without_an_error_or_a_network(html: Path, page: Pag
     assert "no proposal reached it" in text and "a.key=100, another=null" in text
     matrix = page.run("[...document.querySelectorAll('.matrix tr')].map(row => row.innerText.trim().split('\\t'))")
     assert matrix[1][:2] == ["disc", "2"] and matrix[2][-1] == "1" and matrix[3][:2] == ["nothing", "1"]
-    assert page.run("[...document.querySelectorAll('details img')].map(i => i.naturalWidth)") == [1000]
+    assert page.run("[...document.querySelectorAll('details img')].map(i => i.naturalWidth)") == [1000, 1000]
     assert page.run("[...document.querySelectorAll('.sides image')].every(i => i.getBBox().width == 240)")
     assert page.run("[...document.querySelectorAll('b')].every(b => b.textContent != 'bold')"), (
         "a class's name is no HTML"
@@ -155,12 +161,12 @@ def test_the_slider_shows_and_counts_what_scores_enough(html: Path, page: Page) 
     assert page.run("score.value") == "0.5"
     assert at(0.5) == (
         "2 right, 1 wrong, 1 missed in these pictures",
-        ["disc 0.60 background", "disc 0.70", "disc 0.80", "disc 0.90"],
+        ["disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
         1,
     )
     assert at(0.25) == (
         "3 right, 1 wrong, 0 missed in these pictures",
-        [f"{CLASSES[1]} 0.30", "disc 0.60 background", "disc 0.70", "disc 0.80", "disc 0.90"],
+        [f"{CLASSES[1]} 0.30", "disc 0.60 (background)", "disc 0.70", "disc 0.80", "disc 0.90"],
         0,
     )
     assert at(0.85) == ("1 right, 0 wrong, 2 missed in these pictures", ["disc 0.90"], 2)
