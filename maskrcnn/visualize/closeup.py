@@ -10,6 +10,7 @@ from maskrcnn.visualize.text import Colour
 _MARGIN = 0.35  # of the longer side of what is shown, around it
 _LEAST = 12  # pixels of the picture around it
 _SIDE = 300  # pixels of the result's longer side, about
+_DARK = 128  # a piece without a brighter pixel is brightened, as pictures from a microscope need it
 
 
 class Outline(NamedTuple):
@@ -27,7 +28,8 @@ class Shade(NamedTuple):
 
 
 def closeup(picture: np.ndarray, outlines: list[Outline], shades: list[Shade]) -> np.ndarray:
-    """The piece of a picture that holds all boxes, the first ones on top, with the rims of masks.
+    """The piece of a picture that holds all boxes, the first ones on top, with the rims of masks; brightened if it is
+    dark.
 
     Args:
         picture: [h, w, C] u8, RGB if C is 3; outlines: at least one.
@@ -46,7 +48,11 @@ def closeup(picture: np.ndarray, outlines: list[Outline], shades: list[Shade]) -
     step = max(1, round(max(right - left, bottom - top) / _SIDE))  # of a large piece, every so many pixels
     zoom = max(1, round(_SIDE / max(right - left, bottom - top)))
     window = (slice(top, bottom, step), slice(left, right, step))
-    canvas = np.ascontiguousarray(enlarge(to_rgb(picture)[window], zoom))
+    piece = to_rgb(picture)[window]
+    brightest = max(int(piece.max()), 1)
+    if brightest < _DARK:
+        piece = (piece * (255 / brightest)).astype(np.uint8)
+    canvas = np.ascontiguousarray(enlarge(piece, zoom))
     scale = zoom / step
     for shade in shades:
         mask = enlarge(shade.mask[window], zoom)
