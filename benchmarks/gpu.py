@@ -4,9 +4,9 @@
 
 ResNet-50-FPN with frozen norms, stem and C2 frozen, bfloat16, pictures of 800 x 1333 on a canvas of 800 x 1344, already
 on the device; SGD with momentum. No weights: but objects of the sizes of COCO's, 20 a picture, so that there are
-regions to learn from, and as many proposals and mask regions in both. Parts: operators, torchvision, train, inference,
-compiled, heuristics (cuDNN guesses its algorithms), graphs; all, if none is named. `quick` measures fewer steps. Each
-part's results are written when it is done.
+regions to learn from, and as many proposals and mask regions in both. Parts: torchvision, train, inference, operators,
+norms (without the fused ones), heuristics (cuDNN guesses its algorithms), compiled, graphs, and "compiled inference";
+all but that, if none is named. `quick` measures fewer steps. Each result is written at once.
 """
 
 import contextlib
@@ -33,6 +33,9 @@ from maskrcnn.structures import MASK_CROP, Batch, Targets
 PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null", "model.rpn.test_post_nms=1000"]
 HEIGHT, WIDTH, CANVAS = 800, 1333, (800, 1344)
 OBJECTS, SLOTS, CLASSES = 20, 32, 80
+
+
+Note = Callable[[str, Any], None]
 
 
 def make_model(*overrides: str) -> MaskRCNN:
@@ -132,6 +135,16 @@ def measure_step(step: Callable[[], None], images: int, times: int) -> dict[str,
     return found
 
 
+def without_fused_norms(images: int, times: int, folder: Path, slots: int, note: Note) -> None:
+    from maskrcnn.modeling import layers
+
+    large, layers.LARGE = layers.LARGE, 2**62
+    try:
+        train(images, times, folder, None, slots, "norms in torch", note)
+    finally:
+        layers.LARGE = large
+
+
 def total(losses: Any) -> Tensor:
     return torch.stack(list(mean_losses(losses).values())).sum()
 
@@ -159,11 +172,7 @@ def parts_of(model: MaskRCNN, step: Callable[[], None], times: int) -> dict[str,
     return {name: [round(ms / times, 2) for ms in spent[name]] for name in PARTS}
 
 
-def train(
-    images: int, times: int, folder: Path, compiled: str | None, slots: int, search: bool = True
-) -> dict[str, Any]:
-    """With `search`, cuDNN times its algorithms; else it guesses the best."""
-    torch.backends.cudnn.benchmark = search
+def train(images: int, times: int, folder: Path, compiled: str | None, slots: int, name: str, note: Note) -> None:
     batch = make_batch(images)
     model = make_model(f"model.sampler.mask_slots={slots}")
     calibrate(model, lambda: model.extract(model.normalise(batch.images[:2], batch.image_sizes[:2])))
@@ -173,12 +182,13 @@ def train(
         forward = torch.compile(model, fullgraph=True, mode=compiled)
     step = make_step(model, lambda: total(forward(batch)))
     found = measure_step(step, images, times)
+    note(name, found)
     found["loss"] = round(total(forward(batch)).item(), 3)
     found["mask slots"] = slots
-    kernels_of(step, folder / f"kernels_{compiled or 'eager'}.txt")
-    if compiled is None and search:
-        found["parts, forward and backward ms"] = parts_of(model, step, 2)
-    return found
+    kernels_of(step, folder / f"kernels_{name.replace(' ', '_')}.txt")
+    note(name, found)
+    if name == "eager":
+        note("parts, forward and backward ms", parts_of(model, step, 2))
 
 
 def torchvision_model() -> Any:
@@ -220,20 +230,17 @@ def torchvision_train(batch: Batch, times: int, folder: Path, channels_last: boo
     return found
 
 
-def with_torchvision(images: int, times: int, folder: Path) -> dict[str, Any]:
+def with_torchvision(images: int, times: int, folder: Path, note: Note) -> None:
     batch = make_batch(images)
-    found: dict[str, Any] = {}
     for name, channels_last in (("float16 as shipped", False), ("bfloat16, channels_last", True)):
-        found[name] = torchvision_train(batch, times, folder, channels_last)
+        note(name, torchvision_train(batch, times, folder, channels_last))
         gc.collect()
         torch.cuda.empty_cache()
-    return found
 
 
-def operators(times: int) -> dict[str, Any]:
+def operators(times: int, note: Note) -> None:
     """NMS of 16 x 5 lists of 2,000 proposals, and RoIAlign of 16 x 512 regions forward and backward."""
     generator = torch.Generator().manual_seed(2)
-    found: dict[str, Any] = {}
     with contextlib.suppress(ImportError):
         import torchvision
     known = "torchvision" in sys.modules
@@ -244,7 +251,7 @@ def operators(times: int) -> dict[str, Any]:
     valid = torch.ones(80, 2000, dtype=torch.bool, device="cuda")
     from maskrcnn.ops import nms as ours
 
-    found["nms"] = milliseconds(lambda: ours.nms(boxes, valid, 0.7), times)
+    note("nms", milliseconds(lambda: ours.nms(boxes, valid, 0.7), times))
     kept = ours.nms(boxes, valid, 0.7)
     if known:
         scores = torch.arange(2000, 0, -1, device="cuda").float()
@@ -256,28 +263,26 @@ def operators(times: int) -> dict[str, Any]:
                 for i in range(0, 160000, 10000)
             ]
 
-        found["nms, torchvision"] = milliseconds(per_image, times)
+        note("nms, torchvision", milliseconds(per_image, times))
         theirs = torch.zeros_like(kept).flatten()
         for first, index in zip(range(0, 160000, 10000), per_image()):
             theirs[first + index] = True
-        found["nms: boxes kept by one of the two alone"] = int((kept.flatten() != theirs).sum())
+        note("nms: boxes kept by one of the two alone", int((kept.flatten() != theirs).sum()))
     with_kernel = ours.triton_serves
     try:
         ours.triton_serves = lambda _: False
-        found["nms, torch"] = milliseconds(lambda: ours.nms(boxes, valid, 0.7), times)
+        note("nms, torch", milliseconds(lambda: ours.nms(boxes, valid, 0.7), times))
     finally:
         ours.triton_serves = with_kernel
     gc.collect()
     torch.cuda.empty_cache()
     for dtype in (torch.float32, torch.bfloat16):
-        found |= roi_aligns(dtype, times, generator, known)
-    return found
+        roi_aligns(dtype, times, generator, known, note)
 
 
-def roi_aligns(dtype: torch.dtype, times: int, generator: torch.Generator, known: bool) -> dict[str, Any]:
+def roi_aligns(dtype: torch.dtype, times: int, generator: torch.Generator, known: bool, note: Note) -> None:
     from maskrcnn.ops import roi_align as ours
 
-    found: dict[str, Any] = {}
     strides = (4, 8, 16, 32)
     levels = [torch.randn(16, 256, 800 // s, 1344 // s, device="cuda", dtype=dtype) for s in strides]
     levels = [level.to(memory_format=torch.channels_last).requires_grad_() for level in levels]
@@ -298,10 +303,10 @@ def roi_aligns(dtype: torch.dtype, times: int, generator: torch.Generator, known
     for suffix, serves in (("", kernel), (", torch", lambda _: False)):
         ours.triton_serves = serves
         try:
-            found[f"{name}{suffix}, forward"] = milliseconds(run, times)
-            found[f"{name}{suffix}, forward and backward"] = milliseconds(lambda: both(run), times)
+            note(f"{name}{suffix}, forward", milliseconds(run, times))
+            note(f"{name}{suffix}, forward and backward", milliseconds(lambda: both(run), times))
         except RuntimeError as error:
-            found[f"{name}{suffix}"] = str(error).splitlines()[0]
+            note(f"{name}{suffix}", str(error).splitlines()[0])
         finally:
             ours.triton_serves = kernel
     if known:
@@ -319,40 +324,42 @@ def roi_aligns(dtype: torch.dtype, times: int, generator: torch.Generator, known
             torch.autograd.grad(theirs(), plain, gradient.contiguous(), allow_unused=True)
 
         try:
-            found[f"{name}, torchvision, forward"] = milliseconds(theirs, times)
-            found[f"{name}, torchvision, forward and backward"] = milliseconds(theirs_both, times)
+            note(f"{name}, torchvision, forward", milliseconds(theirs, times))
+            note(f"{name}, torchvision, forward and backward", milliseconds(theirs_both, times))
         except RuntimeError as error:
-            found[f"{name}, torchvision"] = str(error).splitlines()[0]
-    return found
+            note(f"{name}, torchvision", str(error).splitlines()[0])
 
 
-def inference(times: int) -> dict[str, Any]:
+def inference(times: int, note: Note, compiled: bool) -> None:
     """One picture on the device, to detections on the device, masks of all 100 slots included."""
-    found: dict[str, Any] = {}
     batch = make_batch(1)
     model = make_model("model.box_head.score_threshold=0.0").eval()
     calibrate(model, lambda: model.extract(model.normalise(batch.images, batch.image_sizes)))
 
-    def detect(run: Callable[..., Any]) -> Callable[[], Any]:
-        def work() -> Any:
-            torch.compiler.cudagraph_mark_step_begin()
-            with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
-                return run(batch.images, batch.image_sizes)
+    def detect(run: Callable[..., Any]) -> Any:
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
+            return run(batch.images, batch.image_sizes)
 
-        return work
-
-    found["eager"] = milliseconds(detect(model.detect), times)
-    for mode in ("default", "reduce-overhead"):
-        torch._dynamo.reset()
-        started = time.perf_counter()
-        compiled = detect(torch.compile(model.detect, fullgraph=True, mode=mode))
-        try:
-            compiled()
-            torch.cuda.synchronize()
-            first = time.perf_counter() - started
-            found[f"compiled, {mode}"] = milliseconds(compiled, times) | {"first s": round(first, 1)}
-        except Exception as error:  # one mode's failure leaves the others
-            found[f"compiled, {mode}"] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    if compiled:
+        for mode in ("default", "reduce-overhead"):
+            torch._dynamo.reset()
+            run = torch.compile(model.detect, fullgraph=True, mode=mode)
+            note(f"compiled, {mode}", milliseconds(lambda: detect(run), times))  # noqa: B023
+        return
+    note("eager", milliseconds(lambda: detect(model.detect), times))
+    torch.cuda.reset_peak_memory_stats()
+    detect(model.detect)
+    note("peak GB", round(torch.cuda.max_memory_allocated() / 1e9, 2))
+    # No shape and no branch depends on the data, so that one recording of the eager calls serves all pictures.
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        recorded = detect(model.detect)
+    note("eager, as a CUDA graph", milliseconds(graph.replay, times))
+    batch.images.copy_(batch.images.flip(-1))
+    graph.replay()
+    again = detect(model.detect)
+    note("detections of another picture that graph and eager share", int((recorded.labels == again.labels).sum()))
+    del graph
     with contextlib.suppress(ImportError):
         theirs = torchvision_model().eval()
         theirs.roi_heads.score_thresh = 0.0
@@ -362,16 +369,15 @@ def inference(times: int) -> dict[str, Any]:
             with torch.inference_mode(), torch.autocast("cuda", torch.float16):
                 theirs(picture)
 
-        found["torchvision, float16"] = milliseconds(work, times)
-    return found
+        note("torchvision, float16", milliseconds(work, times))
 
 
 def main() -> None:
     path, *words = sys.argv[1:]
     quick = "quick" in words
-    everything = ["operators", "torchvision", "train", "inference", "compiled", "heuristics", "graphs"]
+    everything = ["torchvision", "train", "inference", "operators", "norms", "heuristics", "compiled", "graphs"]
     wanted = [word for word in words if word != "quick"] or everything
-    images, times = (16, 3) if quick else (16, 20)
+    images, times = (16, 5) if quick else (16, 20)
     out = Path(path)
     folder = out.parent
     results: dict[str, Any] = {
@@ -383,31 +389,38 @@ def main() -> None:
     }
 
     def slots() -> int:
-        """As many regions for the mask head as torchvision had, in steps of 64."""
-        theirs = results.get("torchvision")
-        regions = [part["mask regions"] for part in theirs.values()] if isinstance(theirs, dict) else [images * 64]
-        return -(-max(regions) // 64) * 64
+        """As many regions for the mask head as torchvision had on average, in steps of 64; else 64 a picture."""
+        theirs = [one["mask regions"] for one in results.get("torchvision", {}).values() if "mask regions" in one]
+        return -(-max(theirs, default=images * 64) // 64) * 64
 
-    parts: dict[str, Callable[[], Any]] = {
-        "operators": lambda: operators(times),
-        "train": lambda: train(images, times, folder, None, slots()),
-        "torchvision": lambda: with_torchvision(images, times, folder),
-        "inference": lambda: inference(times),
-        "compiled": lambda: train(images, times, folder, "default", slots()),
-        "heuristics": lambda: train(images, times, folder, None, slots(), search=False),
-        "graphs": lambda: train(images, times, folder, "reduce-overhead", slots()),
+    parts: dict[str, Callable[[Note], None]] = {
+        "operators": lambda note: operators(times, note),
+        "torchvision": lambda note: with_torchvision(images, times, folder, note),
+        "train": lambda note: train(images, times, folder, None, slots(), "eager", note),
+        "norms": lambda note: without_fused_norms(images, times, folder, slots(), note),
+        "heuristics": lambda note: train(images, times, folder, None, slots(), "cuDNN's guesses", note),
+        "inference": lambda note: inference(times, note, compiled=False),
+        "compiled": lambda note: train(images, times, folder, "default", slots(), "compiled", note),
+        "compiled inference": lambda note: inference(times, note, compiled=True),
+        "graphs": lambda note: train(images, times, folder, "reduce-overhead", slots(), "compiled, graphs", note),
     }
-    for name in wanted:
-        started = time.perf_counter()
-        torch.backends.cudnn.benchmark = True
+    started = time.perf_counter()
+    for part in wanted:
+        # torchvision's regions change in number from step to step, and each would be searched for anew.
+        torch.backends.cudnn.benchmark = part not in ("torchvision", "heuristics")
+
+        def note(name: str, value: Any, part: str = part) -> None:
+            """Keeps a result at once, so that what breaks off later loses nothing."""
+            results.setdefault(part, {})[name] = value
+            print(f"{time.perf_counter() - started:5.0f} s  {part}, {name}: {json.dumps(value)}", flush=True)
+            out.write_text(json.dumps(results, indent=2) + "\n")
+
         try:
-            results[name] = parts[name]()
-        except Exception as error:  # what is measured stays
-            results[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            parts[part](note)
+        except Exception as error:  # the other parts go on
+            note("error", f"{type(error).__name__}: {str(error)[:300]}")
         gc.collect()
         torch.cuda.empty_cache()
-        print(f"{name} ({time.perf_counter() - started:.0f} s): {json.dumps(results[name])}", flush=True)
-        out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_compiling
+
+from maskrcnn.ops.kernels import triton_serves
 
 NormName = Literal["frozen", "batch", "group"]
 
@@ -28,11 +32,30 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def constants(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift [C] of each channel."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
+        return scale, self.bias - self.running_mean * scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale, shift = self.constants()
         # One pass over memory; a product and then a sum would take two, and one more backward.
         return torch.addcmul(shift.view(-1, 1, 1).to(x.dtype), x, scale.view(-1, 1, 1).to(x.dtype))
+
+
+# From here on a pass over memory costs a GPU more than the kernel's launch from Python does: 10 us.
+LARGE = 2**24
+
+
+def norm_relu(norm: nn.Module, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    """ReLU of a convolution's output [B, C, H, W] after its norm, with a shortcut added if there is one."""
+    if isinstance(norm, FrozenBatchNorm2d) and triton_serves(x) and x.numel() >= LARGE and not is_compiling():
+        from maskrcnn.ops.norm_triton import ScaleShiftReLU
+
+        out: Tensor = ScaleShiftReLU.apply(x, *norm.constants(), shortcut)
+        return out
+    x = norm(x)
+    return F.relu(x if shortcut is None else x + shortcut, inplace=True)
 
 
 def make_norm(name: NormName, eps: float) -> Callable[[int], nn.Module]:

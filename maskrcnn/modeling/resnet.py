@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from maskrcnn.modeling.layers import NormName, make_norm
+from maskrcnn.modeling.layers import NormName, make_norm, norm_relu
 
 Norm = Callable[[int], nn.Module]
 
@@ -33,13 +33,12 @@ class BasicBlock(nn.Module):
             raise ValueError("groups needs block=bottleneck: a basic block has no grouped convolution")
         self.conv1, self.bn1 = _conv(inputs, width, 3, stride), norm(width)
         self.conv2, self.bn2 = _conv(width, width, 3), norm(width)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(inputs, width, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(x)) + identity)
+        x = norm_relu(self.bn1, self.conv1(x))
+        return norm_relu(self.bn2, self.conv2(x), identity)
 
 
 class Bottleneck(nn.Module):
@@ -54,14 +53,13 @@ class Bottleneck(nn.Module):
         self.conv1, self.bn1 = _conv(inputs, inner, 1), norm(inner)
         self.conv2, self.bn2 = _conv(inner, inner, 3, stride, groups), norm(inner)
         self.conv3, self.bn3 = _conv(inner, outputs, 1), norm(outputs)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(inputs, outputs, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        return self.relu(self.bn3(self.conv3(x)) + identity)
+        x = norm_relu(self.bn1, self.conv1(x))
+        x = norm_relu(self.bn2, self.conv2(x))
+        return norm_relu(self.bn3, self.conv3(x), identity)
 
 
 BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
@@ -108,7 +106,6 @@ class ResNet(nn.Module):
             raise ValueError(f"block must be basic or bottleneck, layers four numbers; got {block!r} and {layers}")
         make = make_norm(norm, norm_eps)
         kind = BLOCKS[block]
-        self.relu = nn.ReLU(inplace=True)
         self.conv1: nn.Module
         self.maxpool: nn.Module
         if stem == "conv7":
@@ -149,7 +146,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps normalised images [B, C, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.maxpool(norm_relu(self.bn1, self.conv1(images)))
         features = []
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
