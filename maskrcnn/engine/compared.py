@@ -83,7 +83,7 @@ class Compared:
                 )
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
-            evaluate(**options | {"override": ["trainer.limit_val_batches=1.0"]})
+            evaluate(**build(options | {"override": ["trainer.limit_val_batches=1.0"]}, plugins))
         metrics = json.loads((file.parent / "metrics.json").read_text())
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         check_nodes(self.config["data"], "data", plugins)

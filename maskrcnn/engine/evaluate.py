@@ -18,6 +18,7 @@ from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data
 from maskrcnn.engine.sections import SECTIONS
 from maskrcnn.engine.slices import Slices
+from maskrcnn.engine.tta import Tta
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.results import Result
 
@@ -32,6 +33,7 @@ def evaluate(
     funnel: bool,
     funnel_iou: float,
     slices: dict[str, str] | None,
+    tta: Tta,
     plugins: list[str],
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
@@ -48,6 +50,7 @@ def evaluate(
             wrong with wrong detections, see `maskrcnn.engine.funnel_files`.
         funnel_iou: of masks, from which on an object counts as found there.
         slices: conditions on parts of the data, by name, see `maskrcnn.engine.slices`; null for none.
+        tta: views of a picture that are looked at.
         plugins: packages besides ours that the configuration may name.
 
     Returns:
@@ -65,7 +68,9 @@ def evaluate(
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
     parts = Slices(slices or {}, data)
-    scored = detect_all(restored, data, plugins, score_threshold, console.is_terminal, [onlooker] if funnel else [])
+    scored = detect_all(
+        restored, data, plugins, tta, score_threshold, console.is_terminal, [onlooker] if funnel else []
+    )
     if not is_main():
         return scored.scores
     per_class = scored.evaluator.per_class()

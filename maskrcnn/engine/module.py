@@ -8,7 +8,7 @@ from torch import Tensor
 
 from maskrcnn.data.window import Windowed
 from maskrcnn.engine import ranks
-from maskrcnn.engine.detector import detect
+from maskrcnn.engine.detector import Detect, detect
 from maskrcnn.engine.optimizer import Optimizer, Schedule
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Detections, Loss, Losses
@@ -29,6 +29,9 @@ class MaskRCNNModule(pl.LightningModule):
         total_steps: optimiser steps of the run, that the schedule spans.
         images_per_step: over all devices and accumulated batches, for the learning rate's scaling.
         content: what a checkpoint says of the run besides weights: configuration, classes, preprocessing.
+
+    Attributes:
+        detect: how validation finds instances.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class MaskRCNNModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
+        self.detect: Detect = detect
         self.counts = torch.zeros(len(Losses._fields))  # of the losses of an optimiser step, see `Accumulation`
         self.divisors, self.scale = self.counts, 1  # of the batch's losses, and of what they give
         self.optimizer, self.schedule, self.loss_weights = optimizer, schedule, loss_weights
@@ -90,7 +94,7 @@ class MaskRCNNModule(pl.LightningModule):
         ranks.share(self.model.buffers())  # each has its own statistics of batch norm; all score what is saved
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Detections:  # type: ignore[override]
-        return detect(self.model, batch.images, batch.image_sizes)
+        return self.detect(self.model, batch.images, batch.image_sizes)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer.build(self.model, self.images_per_step)

@@ -15,6 +15,7 @@ from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.predict_bar import PredictBar
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
+from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.outputs import Kind, make_output
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
@@ -34,6 +35,7 @@ def predict(
     score_threshold: float | dict[str, float] | Literal["best"],
     tile: Tiling,
     batch_size: int,
+    tta: Tta,
     override: list[str],
     device: str,
     plugins: list[str],
@@ -53,6 +55,7 @@ def predict(
             "best": those that evaluate.py found for this checkpoint; classes without one are left out.
         tile: how large pictures are cut.
         batch_size: pictures, frames or tiles that the network sees at once, if they are of one size.
+        tta: views of a picture, or tile, that are looked at; with more than one it takes so many times longer.
         override: changes to the checkpoint's configuration; device: such as cpu or cuda; plugins: packages of yours.
 
     Raises:
@@ -68,6 +71,7 @@ def predict(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"
         )
     predictor = Predictor(restore(checkpoint, override, plugins), device, batch_size)
+    predictor.detect = tta
     threshold = score_threshold
     if threshold == "best":
         threshold = {OTHERS: math.inf, **thresholds_file.read(Path(checkpoint))}

@@ -10,7 +10,7 @@ from torch import Tensor
 from maskrcnn.config.build import build
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Sizing, prepare_picture
-from maskrcnn.engine.detector import detect
+from maskrcnn.engine.detector import Detect, detect
 from maskrcnn.engine.restore import Restored, restore
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.modeling.stages import Stages, stages
@@ -38,6 +38,7 @@ class Predictor:
 
     Attributes:
         read: reads pictures as in training.
+        detect: how instances are found; a `maskrcnn.engine.tta.Tta` finds them in several views.
 
     Raises:
         ValueError: the device is not there, or the batch size not positive.
@@ -53,6 +54,7 @@ class Predictor:
             raise ValueError(f"device={device} cannot be used ({reason}); device=cpu works everywhere") from error
         self.classes, self.category_ids = restored.classes, restored.category_ids
         self.device, self.batch_size = device, batch_size
+        self.detect: Detect = detect
         data = restored.config["data"]
         self.read = PictureReader(data["channels"], data["max_value"])
         self.resize: Sizing = build(data["resize"], [], "data.resize")
@@ -121,7 +123,7 @@ class Predictor:
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
                 images, sizes = self._batch([resized[i].image for i in chosen], canvas)
-                detections = detect(self.model, images, sizes)
+                detections = self.detect(self.model, images, sizes)
                 originals = torch.tensor([resized[i].original_size for i in chosen])
                 found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
                 for i in chosen:

@@ -8,6 +8,7 @@ from rich.console import Console
 from maskrcnn.config.build import build
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import ranks
+from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.restore import Restored
@@ -52,6 +53,7 @@ def detect_all(
     restored: Restored,
     data: CocoDataModule,
     plugins: list[str],
+    detect: Detect,
     score_threshold: float,
     progress: bool,
     onlookers: list[Callback],
@@ -60,6 +62,7 @@ def detect_all(
 
     Args:
         restored: the model; data: of `open_data`; plugins: packages besides ours that the configuration may name.
+        detect: how instances are found.
         score_threshold: see `Scored`; progress: show a bar.
         onlookers: see each batch after its detections were taken down.
     """
@@ -71,6 +74,7 @@ def detect_all(
     )
     optimizer, schedule = build([config["optimizer"], config["schedule"]], plugins)
     module = MaskRCNNModule(restored.model, optimizer, schedule, config["loss_weights"], 1, 1, {})
+    module.detect = detect
     ranks.check_pictures(len(data.val_annotations.records), "validation", trainer.world_size)
     with ranks.together(trainer):
         trainer.validate(module, datamodule=data, verbose=False)

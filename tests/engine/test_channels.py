@@ -18,6 +18,7 @@ from maskrcnn.engine.predict import predict
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
+from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.tiles import Tiling
 
 HEIGHT, WIDTH = 64, 96
@@ -74,7 +75,7 @@ def test_five_channels_are_trained_evaluated_and_predicted(
     assert sheet is not None and sheet.std() > 10
     metrics = (tmp_path / "run" / "metrics" / "metrics.csv").read_text().splitlines()
     logged = [row for row in csv.DictReader(metrics) if row["segm/AP"]][-1]
-    scores = evaluate(**to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")))
+    scores = evaluate(**build(to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")), []))
     assert scores["segm/AP"] == pytest.approx(float(logged["segm/AP"]), rel=1e-6, abs=0)
 
     (tmp_path / "new").mkdir()
@@ -83,7 +84,7 @@ def test_five_channels_are_trained_evaluated_and_predicted(
     predict(
         checkpoint=str(path), source=str(tmp_path / "new"), output=str(tmp_path / "found"), score_threshold=0.0,
         outputs=["coco", "pictures"], tile=Tiling(size=None, overlap=0), batch_size=1, override=[], device="cpu",
-        plugins=[],
+        plugins=[], tta=Tta(flip=False, scales=[1.0]),
     )  # fmt: skip
     assert "new/rgb.png has 3 channels, but data.channels is 5" in capsys.readouterr().out
     results = json.loads((tmp_path / "found" / "detections.json").read_text())

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.ema import Ema
@@ -69,6 +70,6 @@ def test_its_best_checkpoint_scores_what_was_logged_of_it(fit: Fit, tmp_path: Pa
     assert all(torch.equal(value, average[name]) for name, value in loaded["last"]["ema"]["weights"].items())
     assert "optimizer_states" not in loaded["best_ema"]
     path = run / "checkpoints" / "best_ema.ckpt"
-    scores = evaluate(**to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")))
+    scores = evaluate(**build(to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")), []))
     expected = {name: float(logged[f"ema/{name}"]) for name in names}
     assert {name: scores[name] for name in names} == pytest.approx(expected, rel=1e-6, abs=0, nan_ok=True)
