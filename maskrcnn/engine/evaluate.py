@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning import Callback
 from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
@@ -15,7 +16,7 @@ from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
 from maskrcnn.engine.report_page import write_evaluation_report
 from maskrcnn.engine.restore import restore
-from maskrcnn.engine.scored import detect_all, open_data
+from maskrcnn.engine.scored import detect_all, open_data, score_file
 from maskrcnn.engine.sections import SECTIONS
 from maskrcnn.engine.slices import Slices
 from maskrcnn.engine.tta import Tta
@@ -27,6 +28,7 @@ def evaluate(
     *,
     checkpoint: str,
     override: list[str],
+    results: str | None,
     output: str | None,
     metrics: list[str],
     score_threshold: float,
@@ -38,12 +40,15 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
     `maskrcnn.evaluation.curves`), detections.json, report.html of all that, and thresholds.json with each class's best
-    score; that also beside the checkpoint, unless an override changes what is evaluated.
+    score; that also beside the checkpoint, unless an override changes what is evaluated. Of pictures without any
+    annotation, only detections.json.
 
     Args:
         checkpoint: the file.
         override: changes to the configuration in it, such as "data.root=elsewhere".
-        output: folder for the files; null for `evaluation` in the run's folder.
+        results: a file of COCO results to score instead of what the checkpoint detects, such as another program's; the
+            checkpoint then says what the data is, and no thresholds.json is written.
+        output: folder for the files; null for `evaluation` in the run's folder, or `evaluation_of_<results>` there.
         metrics: what to say besides COCO's numbers, by the names of `maskrcnn.engine.sections`.
         score_threshold: for numbers that need one: what scores less is left out.
         funnel: write funnel.json and errors.json with pictures as well: where missed objects were lost, and what is
@@ -57,47 +62,63 @@ def evaluate(
         The 12 numbers of boxes and masks each, by "bbox/AP", "segm/AP", ...
 
     Raises:
-        ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric or IoU, or a
-            slice is no condition.
+        ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric or IoU, a
+            slice is no condition, or the results are none of this data.
     """
     for name in metrics:
         if name not in SECTIONS:
             raise ValueError(f"metrics: there is no {name!r}. {suggest(name, SECTIONS)}".rstrip())
+    if funnel and results is not None:
+        raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
     console = Console(quiet=not is_main())
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
     parts = Slices(slices or {}, data)
-    scored = detect_all(
-        restored, data, plugins, tta, score_threshold, console.is_terminal, [onlooker] if funnel else []
-    )
+    if results is None:
+        onlookers: list[Callback] = [onlooker] if funnel else []
+        scored = detect_all(restored, data, plugins, tta, score_threshold, console.is_terminal, onlookers)
+    else:
+        scored = score_file(restored, data, Path(results), score_threshold)
     if not is_main():
+        return scored.scores
+    directory = _folder(Path(checkpoint), results) if output is None else Path(output)
+    directory.mkdir(parents=True, exist_ok=True)
+    detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
+    _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
+    if not scored.evaluator.ground_truth["annotations"]:
+        said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
+        console.print(said, highlight=False, soft_wrap=True)
         return scored.scores
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)
-    numbers = {"checkpoint": checkpoint, **scored.scores, "per_class": per_class}
+    numbers = {"checkpoint": checkpoint, "results": results, **scored.scores, "per_class": per_class}
     for name in metrics:
         numbers[name] = SECTIONS[name](scored, console)
     if slices:
         numbers["slices"] = parts.score(scored.evaluator, console)
-    directory = Path(checkpoint).resolve().parent.parent / "evaluation" if output is None else Path(output)
-    directory.mkdir(parents=True, exist_ok=True)
     curves = make_curves(scored.evaluator, score_threshold)
     print_best(console, curves["segm"])
-    _write(directory / "curves.json", curves, console)
-    pictures = len(scored.evaluator.predictions)
-    for path in [directory / "thresholds.json"] + ([] if override else [thresholds_file.path_of(Path(checkpoint))]):
-        thresholds_file.write(path, Path(checkpoint), curves["segm"]["best"], data.val_annotations.file, pictures)
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
     _write(directory / "metrics.json", numbers, console)
-    _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
+    _write(directory / "curves.json", curves, console)
+    if results is None:
+        beside = [] if override else [thresholds_file.path_of(Path(checkpoint))]
+        for path in [directory / "thresholds.json", *beside]:
+            best, pictures = curves["segm"]["best"], len(scored.evaluator.predictions)
+            thresholds_file.write(path, Path(checkpoint), best, data.val_annotations.file, pictures)
+            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     if funnel:
         write_funnel(directory, scored, onlooker.missed, funnel_iou, console)
         write_errors(directory, scored, funnel_iou, console)
     path = write_evaluation_report(directory, Path(checkpoint), override, numbers, curves, scored, funnel)
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     return scored.scores
+
+
+def _folder(checkpoint: Path, results: str | None) -> Path:
+    """Where files go that were given no folder: into the run's."""
+    name = "evaluation" if results is None else f"evaluation_of_{Path(results).stem}"
+    return checkpoint.resolve().parent.parent / name
 
 
 def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list[dict[str, Any]]:

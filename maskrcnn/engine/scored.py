@@ -1,5 +1,6 @@
 """A checkpoint's detections beside their ground truth: what every number of an evaluation is made of."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from pytorch_lightning import Callback, Trainer
@@ -12,6 +13,7 @@ from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.restore import Restored
+from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
 
 
@@ -44,9 +46,31 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
     if list(data.classes) != restored.classes:
         raise ValueError(
             f"the checkpoint knows the classes {', '.join(restored.classes)}, "
-            f"but the data has {', '.join(data.classes)}"
+            f"but the data has {', '.join(data.classes)}: evaluate on data with the same classes in the same order, or "
+            "rename, choose and order them by data.class_map in override"
         )
     return data
+
+
+def score_file(restored: Restored, data: CocoDataModule, results: Path, score_threshold: float) -> Scored:
+    """Scores detections from elsewhere.
+
+    Args:
+        restored: for its configuration; data: of `open_data`; score_threshold: see `Scored`.
+        results: a file of COCO results, see `maskrcnn.engine.results_file`.
+
+    Raises:
+        ValueError: of `read_results`.
+    """
+    mean_ap = restored.config["callbacks"]["mean_ap"]
+    evaluator = CocoEvaluator(
+        data.val_annotations.ground_truth(),
+        list(data.classes),
+        max_detections=mean_ap["max_detections"],
+        backend=mean_ap["backend"],
+    )
+    evaluator.update(read_results(results, data.val_annotations))
+    return Scored(restored, data, evaluator, evaluator.compute(), score_threshold)
 
 
 def detect_all(

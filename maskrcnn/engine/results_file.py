@@ -1,0 +1,90 @@
+"""Detections from elsewhere: a file of COCO results, checked."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco_mask
+
+from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.entries import is_box
+from maskrcnn.data.rle import count_pixels
+from maskrcnn.data.segmentation import Defect, compress, encode_runs
+from maskrcnn.evaluation.results import Result
+from maskrcnn.evaluation.rle import Rle
+
+KEYS = ("image_id", "category_id", "segmentation", "score")
+
+
+def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Result]]:
+    """Reads detections of a data set's pictures.
+
+    Args:
+        path: a JSON list of {"image_id", "category_id", "segmentation", "score", "bbox"}, with the ids of the
+            annotation file; https://cocodataset.org/#format-results. A missing box is taken from the mask.
+        annotations: the data set.
+
+    Returns:
+        The results of each picture by its position, best first; a picture of which the file says nothing has none.
+
+    Raises:
+        ValueError: the file is none of COCO results, or not of this data set; the message names the entry.
+    """
+    if not path.is_file():
+        raise ValueError(f"results={path}: there is no such file")
+    try:
+        entries = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"results={path} is not JSON, or broken: {error}") from error
+    if isinstance(entries, dict) and "annotations" in entries:
+        raise ValueError(
+            f"results={path} is an annotation file; COCO results are a list of detections, such as detections.json of "
+            "evaluate.py"
+        )
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f"results={path} is not a list of detections, each with {', '.join(KEYS)}")
+    records = list(annotations.records)
+    positions = {record.id: position for position, record in enumerate(records)}
+    labels = {id_: label for label, id_ in enumerate(annotations.category_ids)}
+    found: dict[int, list[Result]] = {position: [] for position in positions.values()}
+    for number, entry in enumerate(entries):
+        try:
+            _check(entry, positions, labels, annotations)
+            position = positions[entry["image_id"]]
+            height, width = records[position].height, records[position].width
+            rle = Rle(size=[height, width], counts=_encode(entry["segmentation"], height, width))
+        except ValueError as error:
+            raise ValueError(f"results={path}: detection {number} (counted from 0) {error}") from error
+        box = entry["bbox"] if is_box(entry.get("bbox")) else coco_mask.toBbox(rle).tolist()
+        label, score = labels[entry["category_id"]], float(entry["score"])
+        found[position].append(Result(image_id=position, category_id=label, bbox=box, score=score, segmentation=rle))
+    return {position: sorted(results, key=lambda result: -result["score"]) for position, results in found.items()}
+
+
+def _check(
+    entry: dict[str, Any], positions: dict[int | str, int], labels: dict[int, int], annotations: CocoAnnotations
+) -> None:
+    for key in KEYS:
+        if key not in entry:
+            raise ValueError(f"has no {key!r}; each needs {', '.join(KEYS)}")
+    for key, known in (("image_id", positions), ("category_id", labels)):
+        if type(entry[key]) not in (int, str) or entry[key] not in known:
+            few = ", ".join(map(str, list(known)[:3])) + (", ..." if len(known) > 3 else "")
+            raise ValueError(f"has the {key} {entry[key]!r}, which {annotations.file} does not have; ids there: {few}")
+    score = entry["score"]
+    if type(score) not in (int, float) or not math.isfinite(score):
+        raise ValueError(f"has the score {score!r}; it must be a finite number")
+
+
+def _encode(segmentation: Any, height: int, width: int) -> str:
+    """Compressed run lengths; unlike an annotation's, a detection's mask may be empty."""
+    try:
+        if not isinstance(segmentation, dict):
+            return compress(segmentation, height, width)[0].decode("ascii")
+        counts = encode_runs(segmentation, height, width)
+        if count_pixels([counts])[0] != height * width:
+            raise Defect("run lengths that do not span the picture")
+        return counts.decode("ascii")
+    except ValueError as error:
+        raise ValueError(f"has a bad segmentation: {error}") from error
