@@ -80,7 +80,9 @@ class PictureReader:
         """
         stored = read_tiff(data, path) if data[:4] in MAGIC else self._decode_with_opencv(data)
         if stored is None:
-            raise ValueError(f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or leave it out")
+            raise ValueError(
+                f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or leave it out"
+            )
         return stored
 
     def _decode_with_opencv(self, data: bytes) -> Stored | None:
