@@ -40,7 +40,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
     `maskrcnn.evaluation.curves`), detections.json, report.html of all that, and thresholds.json with each class's best
-    score; that also beside the checkpoint, unless an override changes what is evaluated. Of pictures without any
+    score; that also beside the checkpoint, unless an override or tta changes what is found. Of pictures without any
     annotation, only detections.json.
 
     Args:
@@ -102,7 +102,7 @@ def evaluate(
     _write(directory / "metrics.json", numbers, console)
     _write(directory / "curves.json", curves, console)
     if results is None:
-        beside = [] if override else [thresholds_file.path_of(Path(checkpoint))]
+        beside = [thresholds_file.path_of(Path(checkpoint))] if tta.off and not override else []
         for path in [directory / "thresholds.json", *beside]:
             best, pictures = curves["segm"]["best"], len(scored.evaluator.predictions)
             thresholds_file.write(path, Path(checkpoint), best, data.val_annotations.file, pictures)

@@ -5,14 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.entries import is_box
 from maskrcnn.data.rle import count_pixels
 from maskrcnn.data.segmentation import Defect, compress, encode_runs
 from maskrcnn.evaluation.results import Result
-from maskrcnn.evaluation.rle import Rle
+from maskrcnn.evaluation.rle import Rle, find_box
 
 KEYS = ("image_id", "category_id", "segmentation", "score")
 
@@ -56,7 +54,7 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
             rle = Rle(size=[height, width], counts=_encode(entry["segmentation"], height, width))
         except ValueError as error:
             raise ValueError(f"results={path}: detection {number} (counted from 0) {error}") from error
-        box = entry["bbox"] if is_box(entry.get("bbox")) else coco_mask.toBbox(rle).tolist()
+        box = entry["bbox"] if is_box(entry.get("bbox")) else find_box(rle)
         label, score = labels[entry["category_id"]], float(entry["score"])
         found[position].append(Result(image_id=position, category_id=label, bbox=box, score=score, segmentation=rle))
     return {position: sorted(results, key=lambda result: -result["score"]) for position, results in found.items()}

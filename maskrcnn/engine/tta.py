@@ -47,6 +47,9 @@ class Tta:
         scales: in the picture as the network sees it (1), and larger or smaller; larger ones cannot show more than is
             in it.
 
+    Attributes:
+        off: whether there is only the plain view.
+
     Raises:
         ValueError: there is no scale, or one that is not positive.
     """
@@ -55,6 +58,7 @@ class Tta:
         if not scales or not all(0 < scale < math.inf for scale in scales):
             raise ValueError(f"tta.scales is {scales}; give one or more numbers above 0, such as [0.75, 1.0, 1.25]")
         self.flip, self.scales = flip, scales
+        self.off = not flip and scales == [1.0]
 
     def __call__(self, model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
         """Finds instances; without views to add, exactly what `detect` finds.
@@ -63,7 +67,7 @@ class Tta:
             model: in evaluation mode.
             images: [B, C, H, W] uint8; image_sizes: [B, 2] height and width of the content.
         """
-        if not self.flip and self.scales == [1.0]:
+        if self.off:
             return detect(model, images, image_sizes)
         with torch.inference_mode():
             views, tables, found = [], [], []

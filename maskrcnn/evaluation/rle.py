@@ -91,6 +91,12 @@ def _compress(runs: _Runs) -> list[bytes]:
     return [text[start:stop] for start, stop in zip([0, *stops], stops)]
 
 
+def find_box(rle: Rle) -> list[float]:
+    """x, y, width, height of the pixels of an encoded mask; of an empty one zeros."""
+    box: list[float] = coco_mask.toBbox(rle).tolist()
+    return box
+
+
 def decode(rle: Rle) -> np.ndarray:
     """The bitmap [H, W] bool of an encoded mask."""
     return coco_mask.decode(rle).astype(bool)
