@@ -16,6 +16,7 @@ from maskrcnn.report.section import section
 from maskrcnn.visualize.instances import to_rgb
 
 SIDE = 480  # pixels of a shown picture's longer side
+CROWDED = 10  # objects in a picture, beyond which names are shown only where the pointer is
 TEXT = 0.035  # height of names, of the longer side
 LOWEST = 0.05  # detections that score less are not in the page
 RIGHT, WRONG_OR_MISSED, NEITHER = "#009e73", "#d55e00", "#999"  # Okabe and Ito, as `visualize.instances`
@@ -30,10 +31,13 @@ STYLE = f"""
 .sides path {{ fill: none; stroke: #000; stroke-width: 3.5; stroke-opacity: .5; vector-effect: non-scaling-stroke }}
 .sides .line {{ fill-opacity: .15; stroke-width: 1.8; stroke-opacity: 1 }}
 .right .line {{ stroke: {RIGHT}; fill: {RIGHT} }} .wrong .line {{ stroke: {WRONG_OR_MISSED}; fill: {WRONG_OR_MISSED} }}
-.ignored .line {{ stroke: {NEITHER}; fill: {NEITHER} }} .wrong.object .line {{ stroke-dasharray: 5 3 }}
+.ignored .line {{ stroke: {NEITHER}; fill: {NEITHER} }} .wrong.object .line {{ stroke-dasharray: 3 2 }}
 .sides text {{ fill: #fff; stroke: #000; paint-order: stroke; stroke-width: .25em; stroke-linejoin: round }}
-.sides text {{ font-size: var(--height) }} .unnamed .sides text {{ display: none }}
-@media (max-width: 600px) {{ .sides text {{ font-size: calc(1.6 * var(--height)) }} }}
+.sides text {{ font-size: var(--height) }} .unnamed .sides g:not(:hover) text {{ display: none }}
+@media (max-width: 600px) {{
+.sides path {{ stroke-width: 2.4 }} .sides .line {{ stroke-width: 1.2 }}
+.sides text {{ font-size: calc(1.6 * var(--height)) }}
+}}
 """
 SCRIPT = """
 const score = document.getElementById("score");
@@ -87,10 +91,11 @@ def gallery_section(
     """
     if not worst:
         return ""
+    named = "checked" if np.mean([len(one.pairing.objects) for one in worst + best]) <= CROWDED else ""
     control = (
         f'<div class="control"><label>detections that score <input type="range" id="score" min="{LOWEST}" max="1" '
         f'step="0.01" value="{score_threshold}"> <output id="score-shown"></output> or more</label> '
-        '<label><input type="checkbox" id="names" checked> names</label><br><span id="counts"></span></div>'
+        f'<label><input type="checkbox" id="names" {named}> names</label><br><span id="counts"></span></div>'
     )
     meaning = (
         f"<p>A picture's quality (panoptic quality at score {score_threshold:g}) is 1 where all objects are found with "
@@ -163,7 +168,7 @@ def _outline(rle: Rle, name: str, attributes: str) -> str:
     side = max(mask.shape)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     size = round(side * TEXT, 1)
-    path = outline_path(mask, max(side / SIDE, 0.5))
+    path = outline_path(mask, max(side / SIDE, 0.75))  # 0.75: no steps of pixels
     top = max(int(rows[0]) - size / 4, 1.6 * size)  # inside the picture, on a phone too
     left = columns[0] < 0.6 * mask.shape[1]  # or it is cut at the picture's right border
     place = f'x="{columns[0]}"' if left else f'x="{columns[-1] + 1}" text-anchor="end"'

@@ -24,6 +24,6 @@ def write_report(title: str, subtitle: str, sections: list[str], path: Path) -> 
         path: of the HTML file; it is replaced.
     """
     titles = re.findall(r'<section id="([^"]*)"><h2>([^<]*)</h2>', "".join(sections))
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in titles)
+    links = " ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in titles)
     head = f"<p>{subtitle}</p><nav>{links}</nav>"
     write_html(title, [head, *sections], path, STYLE + gallery.STYLE, gallery.SCRIPT)

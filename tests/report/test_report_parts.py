@@ -1,16 +1,22 @@
 """Numbers and shapes behind a report."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from maskrcnn.data.pictures import PictureReader
+from maskrcnn.data.records import Instances, Record
 from maskrcnn.evaluation.pairing import Pairing
+from maskrcnn.report.gallery import gallery_section
 from maskrcnn.report.outline import outline_path
-from maskrcnn.report.ranking import quality
+from maskrcnn.report.ranking import Judged, quality
 from maskrcnn.report.receipt import duration
 from maskrcnn.report.section import number, section
 from maskrcnn.report.training import MOST, thin
+
+NOTHING = Pairing([], [], np.zeros((0, 0), bool), np.zeros(0, bool), np.zeros((0, 0)), np.zeros(0, np.int64))
 
 
 def test_an_outline_runs_along_the_edges_of_pixels() -> None:
@@ -42,8 +48,15 @@ def test_quality_is_the_iou_of_pairs_over_pairs_and_half_the_errors() -> None:
     assert quality(pairing, 0.1) == pytest.approx(1.4 / (2 + 0.5 * (1 + 1)))
     assert quality(pairing, 0.5) == pytest.approx(0.8 / (1 + 0.5 * (1 + 2)))
     assert quality(pairing, 0.95) == 0
-    nothing = Pairing([], [], np.zeros((0, 0), bool), np.zeros(0, bool), np.zeros((0, 0)), np.zeros(0, np.int64))
-    assert np.isnan(quality(nothing, 0.5))
+    assert np.isnan(quality(NOTHING, 0.5))
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "<gone>.png"
+    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
+    judged = [Judged(0, NOTHING, 0.25)]
+    shown = gallery_section(judged, [], [Record(1, path, 8, 8, none, none)], PictureReader(3, 255), ["disc"], 0.5)
+    assert "<b>&lt;gone&gt;.png</b>, quality 0.25: " in shown and "<image" not in shown
 
 
 def test_times_numbers_and_empty_parts() -> None:
