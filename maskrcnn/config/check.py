@@ -81,6 +81,8 @@ def _describe(annotation: Any) -> str:
         return "null"
     if annotation in (bool, int, float, str):
         return annotation.__name__
+    if origin is list:
+        return f"a list, each {_describe(arguments[0])}"
     if origin is Callable or (isinstance(annotation, type) and origin is None):
         return "a mapping with a _target_"
     return str(annotation)

@@ -114,7 +114,7 @@ def predict(
     if not tally.pictures:
         raise ValueError(f"source={source}: none of the {len(files)} files could be predicted")
     if not tally.instances:
-        console.print(f"nothing scored {score_threshold} or more; try a lower score_threshold", highlight=False)
+        console.print("nothing scored enough; try a lower score_threshold", highlight=False)
     console.print(f"{tally.done()}; wrote {folder}{tally.left_out()}", highlight=False, markup=False, soft_wrap=True)
 
 
