@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskrcnn.data.progress import follow
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.pairing import Pairing, pairings
 
@@ -42,10 +43,8 @@ def rank(evaluator: CocoEvaluator, score_threshold: float) -> tuple[list[Judged]
     Args:
         evaluator: with ground truth and predictions; score_threshold: of the quality.
     """
-    judged = [
-        Judged(picture, pairing, quality(pairing, score_threshold))
-        for picture, pairing in pairings(evaluator, "segm", IOU)
-    ]
+    found = follow(pairings(evaluator, "segm", IOU), len(evaluator.predictions), "report: ranking pictures")
+    judged = [Judged(picture, pairing, quality(pairing, score_threshold)) for picture, pairing in found]
     judged = [one for one in judged if not np.isnan(one.quality)]
     worst = sorted(judged, key=lambda one: (one.quality, -len(one.pairing.objects)))[
         : min(EACH, (len(judged) + 1) // 2)
