@@ -14,6 +14,7 @@ class FileAttributes(NamedTuple):
 
     pictures: dict[int, dict[str, Any]]
     objects: dict[int, dict[str, Any]]
+    categories: dict[int, dict[str, Any]]  # by their own ids; of an id in several files, the last one's
 
 
 def read_attributes(splits: Sequence[Split], records: Sequence[Record]) -> FileAttributes:
@@ -28,9 +29,11 @@ def read_attributes(splits: Sequence[Split], records: Sequence[Record]) -> FileA
     """
     entries: dict[Path, dict[str, Any]] = {}
     boxes: dict[tuple[Path, tuple[float, ...]], list[dict[str, Any]]] = {}
+    categories: dict[int, dict[str, Any]] = {}
     for split in splits:
         content = read_json(split.annotations)
         paths = {entry["id"]: split.images / entry["file_name"] for entry in content["images"]}
+        categories |= {entry["id"]: entry for entry in content["categories"]}
         entries |= {paths[entry["id"]]: entry for entry in content["images"]}
         for entry in content["annotations"]:
             if isinstance(entry.get("bbox"), list):
@@ -45,4 +48,4 @@ def read_attributes(splits: Sequence[Split], records: Sequence[Record]) -> FileA
                 same = boxes.get((record.path, tuple(box)))
                 if same:
                     objects[number] = same.pop(0) if len(same) > 1 else same[0]
-    return FileAttributes(pictures, objects)
+    return FileAttributes(pictures, objects, categories)

@@ -19,7 +19,7 @@ from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
-from maskrcnn.data.source import Source
+from maskrcnn.data.source import Source, Split
 from maskrcnn.data.transforms import Augmentation, Sample
 from maskrcnn.data.window import WindowLoader
 
@@ -149,6 +149,11 @@ class CocoDataModule(LightningDataModule):
             )
         self.train_annotations, self.val_annotations = selected.train, selected.val
         self.classes = selected.train.classes
+
+    def validation_files(self) -> list[Split]:
+        """The files that the validation pictures come from: with folds, the training files."""
+        sources = self.source.splits(self.root)
+        return [one.train if self.selection.divides or one.val is None else one.val for one in sources]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled and augmented. A last batch that is not full is left out, unless it is the only one."""

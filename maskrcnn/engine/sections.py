@@ -3,6 +3,9 @@
 - fixed_iou: TP / (TP + FP + FN) of masks at IoU 0.5 to 0.9, as microscopy reports it (`maskrcnn.evaluation.fixed_iou`):
   {"all": {"score_threshold", "mean", "AP": {"0.50": ..}, "TP", "FP", "FN"}, "best": the same at the best score
   threshold, "per_class": {class: the same at the score threshold asked for}}
+- boundary: boundary AP of masks (`maskrcnn.evaluation.boundary`): {"AP", "AP50", "AP75"}
+- lvis: AP by LVIS's rules (`maskrcnn.evaluation.lvis`): {"bbox" and "segm": {"AP", "AP50", "AP75", "APr", "APc",
+  "APf"}}
 """
 
 from collections.abc import Callable
@@ -11,9 +14,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from maskrcnn.data.attributes import read_attributes
 from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
+from maskrcnn.evaluation.boundary import boundary_scores
+from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.fixed_iou import THRESHOLDS, FixedIou, count, find_best, match_without_overlaps
+from maskrcnn.evaluation.lvis import FREQUENCIES, lvis_scores
 
 
 def fixed_iou(scored: Scored, console: Console) -> dict[str, Any]:
@@ -37,4 +44,51 @@ def fixed_iou(scored: Scored, console: Console) -> dict[str, Any]:
     return {"all": found.pop("all"), "best": found.pop("best"), "per_class": found}
 
 
-SECTIONS: dict[str, Callable[[Scored, Console], dict[str, Any]]] = {"fixed_iou": fixed_iou}
+def boundary(scored: Scored, console: Console) -> dict[str, Any]:
+    """AP that asks for good outlines."""
+    scores = boundary_scores(scored.evaluator)
+    table = Table(*scores, title="boundary AP")
+    table.add_row(*map(number, scores.values()))
+    console.print(table)
+    return dict(scores)
+
+
+def lvis(scored: Scored, console: Console) -> dict[str, Any]:
+    """AP by LVIS's rules, of what its annotation files say beyond COCO's.
+
+    Raises:
+        ValueError: the file says nothing of them.
+    """
+    data, classes = scored.data, list(scored.data.classes)
+    files = read_attributes(data.validation_files(), data.val_annotations.records)
+    names = {id_: entry["name"] for id_, entry in files.categories.items()}
+    frequency = {
+        classes.index(entry["name"]): entry["frequency"]
+        for entry in files.categories.values()
+        if entry["name"] in classes and entry.get("frequency") in FREQUENCIES
+    }
+    if not frequency or not any("neg_category_ids" in entry for entry in files.pictures.values()):
+        raise ValueError(
+            f"metrics=[lvis] needs 'frequency' (r, c, f) of the categories and 'neg_category_ids' of the images, which "
+            f"{data.val_annotations.file} does not have: it is no LVIS annotation file"
+        )
+    absent, incomplete = (
+        {
+            picture: {classes.index(names[id_]) for id_ in entry.get(key, ()) if names.get(id_) in classes}
+            for picture, entry in files.pictures.items()
+        }
+        for key in ("neg_category_ids", "not_exhaustive_category_ids")
+    )
+    found = {iou_type: lvis_scores(scored.evaluator, iou_type, absent, incomplete, frequency) for iou_type in IOU_TYPES}
+    table = Table("", *found["segm"], title="average precision by the rules of LVIS")
+    for name, scores in zip(("box", "mask"), found.values()):
+        table.add_row(name, *map(number, scores.values()))
+    console.print(table)
+    return {str(kind): scores for kind, scores in found.items()}
+
+
+SECTIONS: dict[str, Callable[[Scored, Console], dict[str, Any]]] = {
+    "fixed_iou": fixed_iou,
+    "boundary": boundary,
+    "lvis": lvis,
+}

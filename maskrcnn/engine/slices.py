@@ -36,7 +36,8 @@ class Slices:
         self.attributes = Attributes({}, {})
         known = {*OF_PICTURES, *OF_OBJECTS}
         if any(name not in known for condition in self.conditions.values() for name in condition.names):
-            self.attributes = Attributes(*_read(data))
+            files = read_attributes(data.validation_files(), data.val_annotations.records)
+            self.attributes = Attributes(files.pictures, files.objects)
             known |= {name for part in self.attributes for values in part.values() for name in values}
         for name, condition in self.conditions.items():
             for asked in condition.names:
@@ -65,10 +66,3 @@ class Slices:
         if found:
             console.print(table)
         return found
-
-
-def _read(data: CocoDataModule) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
-    splits = data.source.splits(data.root)
-    parts = [one.train if data.selection.divides or one.val is None else one.val for one in splits]
-    pictures, objects = read_attributes(parts, data.val_annotations.records)
-    return pictures, objects

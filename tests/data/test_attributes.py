@@ -33,3 +33,4 @@ def test_entries_come_by_the_ids_of_the_ground_truth(
     assert found.objects[2]["attributes"] == {"occluded": True} and "segmentation" not in found.objects[2]
     assert [found.pictures[i].get("site") for i in (0, 1)] == ["A", None]
     assert json.loads(Path(split.annotations).read_text())["images"][0]["id"] == found.pictures[0]["id"]
+    assert {id_: entry["name"] for id_, entry in found.categories.items()} == {9: "dog", 3: "cat"}
