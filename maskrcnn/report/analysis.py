@@ -26,7 +26,7 @@ def _precision_recall(curves: dict[str, Any]) -> str:
         Line(f"all, IoU {iou}", shade, _points(known["recall"], known["all"][iou]), dashes)
         for iou, shade, dashes in (("0.50", "#222", ""), ("0.75", "#222", "5 4"))
     ]
-    classes = {name: values["0.50"] for name, values in known["classes"].items() if any(values["0.50"])}
+    classes = {name: values["0.50"] for name, values in known["classes"].items() if values["0.50"][0] is not None}
     shown = classes if len(classes) <= len(COLOURS) else {}
     drawn = whole + [
         Line(name, colour(i), _points(known["recall"], values)) for i, (name, values) in enumerate(shown.items())

@@ -120,7 +120,8 @@ def _pair(judged: Judged, record: Record, read: PictureReader, classes: list[str
     except (ValueError, OSError) as error:
         return f"<p>{caption}: {escape(str(error))}</p>"
     name = f"picture-{judged.picture}"
-    image = f'<image id="{name}" width="{record.width}" height="{record.height}" href="{data_url(picture)}"/>'
+    size = f'width="{record.width}" height="{record.height}" preserveAspectRatio="none"'
+    image = f'<image id="{name}" {size} href="{data_url(picture)}"/>'
     sides = [(image, _objects(judged, classes)), (f'<use href="#{name}"/>', _detections(judged, classes))]
     drawn = "".join(
         f'<svg viewBox="0 0 {record.width} {record.height}">{below}{"".join(above)}</svg>' for below, above in sides

@@ -1,5 +1,6 @@
 """Numbers and shapes behind a report."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,17 @@ import pytest
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Instances, Record
+from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.pairing import Pairing
+from maskrcnn.report.analysis import curves_sections
 from maskrcnn.report.gallery import gallery_section
 from maskrcnn.report.outline import outline_path
 from maskrcnn.report.ranking import Judged, quality
 from maskrcnn.report.receipt import duration
 from maskrcnn.report.section import number, section
 from maskrcnn.report.training import MOST, thin
+from tests.evaluation.test_coco import annotation, as_result
 
 NOTHING = Pairing([], [], np.zeros((0, 0), bool), np.zeros(0, bool), np.zeros((0, 0)), np.zeros(0, np.int64))
 
@@ -49,6 +54,26 @@ def test_quality_is_the_iou_of_pairs_over_pairs_and_half_the_errors() -> None:
     assert quality(pairing, 0.5) == pytest.approx(0.8 / (1 + 0.5 * (1 + 2)))
     assert quality(pairing, 0.95) == 0
     assert np.isnan(quality(NOTHING, 0.5))
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_listed() -> None:
+    names = [f"kind {i}" for i in range(21)]
+    bitmaps = [np.zeros((220, 240), bool) for _ in range(3)]
+    for i, bitmap in enumerate(bitmaps):
+        bitmap[10:40, 60 * i : 60 * i + 30] = True
+    objects = [annotation(i + 1, 0, label, bitmap, 0) for i, (label, bitmap) in enumerate(zip((3, 3, 5), bitmaps))]
+    truth = {
+        "images": [{"id": 0, "height": 220, "width": 240}],
+        "annotations": objects,
+        "categories": [{"id": label, "name": name} for label, name in enumerate(names)],
+    }
+    evaluator = CocoEvaluator(truth, names, max_detections=100, backend="hotcoco")
+    evaluator.update({0: [as_result({**one, "category_id": 7}, 0.9) for one in objects[:2]]})
+    curves, confusion, _ = curves_sections(make_curves(evaluator, 0.5)["segm"])
+    rows = re.findall("<tr class=[^>]*><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", confusion)
+    assert rows == [("kind 3", "kind 7", "2"), ("kind 5", "not found", "1")]
+    drawn = re.findall("<title>(.*?)</title>", curves)
+    assert sorted(drawn) == ["all, IoU 0.50", "all, IoU 0.75", "kind 3", "kind 3", "kind 5", "kind 5"]
 
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
