@@ -20,6 +20,7 @@ from maskrcnn.data.resize import Sizing
 from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Source, Split
+from maskrcnn.data.stretch import Stretch
 from maskrcnn.data.transforms import Augmentation, Sample
 from maskrcnn.data.window import WindowLoader
 
@@ -32,7 +33,7 @@ class CocoDataModule(LightningDataModule):
     Args:
         root: directory that the source's paths start from.
         source: where the data set lies below it.
-        channels, max_value: see `PictureReader`.
+        channels, max_value, stretch: see `PictureReader`.
         resize: the size at which the network sees pictures.
         transforms, paste, min_visible: augmentation of the training pictures, see `Augmentation`; the transforms come
             before the resize.
@@ -70,6 +71,7 @@ class CocoDataModule(LightningDataModule):
         source: Source,
         channels: int,
         max_value: int,
+        stretch: Stretch | None,
         resize: Sizing,
         transforms: list[albumentations.BasicTransform],
         paste: CopyPaste | None,
@@ -100,7 +102,7 @@ class CocoDataModule(LightningDataModule):
             raise ValueError(f"data.workers is {workers}; give 0, which makes samples in the training process, or more")
         self.root = Path(root)
         self.source = source
-        self.read = PictureReader(channels, max_value)
+        self.read = PictureReader(channels, max_value, stretch)
         self.window = 1
         self.resize = resize
         self.augmentation = Augmentation(transforms, paste, min_visible)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.stored import Stored, find_orientation, from_opencv
+from maskrcnn.data.stretch import Stretch
 from maskrcnn.data.tiff import MAGIC, read_tiff
 
 JPEG = b"\xff\xd8"
@@ -23,17 +24,18 @@ class PictureReader:
             as they are: of a pixel, or one page of a TIFF after another; opacity is a channel like others.
         max_value: `data.max_value`, the largest value of 16-bit pictures, such as 4095 of a 12-bit camera. It becomes
             255, as does what is larger; 8-bit pictures stay as they are.
+        stretch: `data.stretch`, which sets black and white of each picture by itself, whatever `max_value` is.
 
     Raises:
         ValueError: a number is not usable.
     """
 
-    def __init__(self, channels: int, max_value: int) -> None:
+    def __init__(self, channels: int, max_value: int, stretch: Stretch | None = None) -> None:
         if channels < 1:
             raise ValueError(f"data.channels is {channels}; it must be 1 or more")
         if not 1 <= max_value <= 65535:
             raise ValueError(f"data.max_value is {max_value}; it must be 1 to 65535, what 16 bits hold")
-        self.channels, self.max_value = channels, max_value
+        self.channels, self.max_value, self.stretch = channels, max_value, stretch
         values = np.arange(2**16)
         # Rounded in integers, half up; the result for each of the 65,536 values.
         self.bytes = np.minimum((510 * values + max_value) // (2 * max_value), 255).astype(np.uint8)
@@ -80,9 +82,7 @@ class PictureReader:
         """
         stored = read_tiff(data, path) if data[:4] in MAGIC else self._decode_with_opencv(data)
         if stored is None:
-            raise ValueError(
-                f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or leave it out"
-            )
+            raise ValueError(f"{path} is not a picture, or broken ({len(data)} bytes): replace it, or leave it out")
         return stored
 
     def _decode_with_opencv(self, data: bytes) -> Stored | None:
@@ -106,6 +106,9 @@ class PictureReader:
         return Stored(pixels, orientation, alpha)
 
     def _to_bytes(self, pixels: np.ndarray, alpha: int, path: Path) -> np.ndarray:
+        transparent = self.channels == 3 and alpha > 0
+        if self.stretch is not None and not transparent and pixels.dtype in (np.uint8, np.uint16):
+            pixels = self.stretch(pixels)
         if pixels.dtype == np.uint16:
             pixels = self.bytes[pixels]
         if pixels.dtype != np.uint8:
@@ -119,6 +122,8 @@ class PictureReader:
                 pixels = pixels[..., :-1]
                 if alpha == 2:
                     pixels = ((pixels * opacity + 127) // 255).astype(np.uint8)
+                if self.stretch is not None:
+                    pixels = self.stretch(pixels)
             if pixels.shape[2] == 1:
                 pixels = pixels.repeat(3, axis=2)
         if pixels.shape[2] != self.channels:

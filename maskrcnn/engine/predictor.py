@@ -56,7 +56,8 @@ class Predictor:
         self.device, self.batch_size = device, batch_size
         self.detect: Detect = detect
         data = restored.config["data"]
-        self.read = PictureReader(data["channels"], data["max_value"])
+        stretch = build(data["stretch"], [], "data.stretch")
+        self.read = PictureReader(data["channels"], data["max_value"], stretch)
         self.resize: Sizing = build(data["resize"], [], "data.resize")
         self.paste = restored.config["callbacks"]["mean_ap"]["paste"]
 
@@ -80,7 +81,7 @@ class Predictor:
 
         Args:
             images: [h, w, C] uint8 each, of any size, with the C channels that the model was trained on (RGB if three),
-                or files.
+                stretched as `read` does it where `data.stretch` was set; or files.
             score_threshold: what scores less is left out; one number, or one by class, "default" for the others.
             tiling: how large pictures are cut, `maskrcnn.Tiling(size=512, overlap=64)`.
             tile_done: told how many tiles of a picture are done, and how many it has.

@@ -29,6 +29,7 @@ def module(root: Path, source: Any, **changes: Any) -> CocoDataModule:
         "source": source,
         "channels": 3,
         "max_value": 65535,
+        "stretch": None,
         "resize": Resize(shortest=[96, 128], longest=256),
         "transforms": [
             albumentations.HorizontalFlip(p=0.5),
