@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from maskrcnn.modeling.layers import NormName, make_norm, norm_relu
+from maskrcnn.modeling.layers import NormName, conv_norm, conv_norm_relu, make_norm
 
 Norm = Callable[[int], nn.Module]
 
@@ -16,7 +16,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int =
     return conv
 
 
-def _shortcut(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module | None:
+def _shortcut(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Sequential | None:
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(_conv(inputs, outputs, 1, stride), norm(outputs))
@@ -36,9 +36,9 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(inputs, width, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        identity = x if self.downsample is None else self.downsample(x)
-        x = norm_relu(self.bn1, self.conv1(x))
-        return norm_relu(self.bn2, self.conv2(x), identity)
+        identity = x if self.downsample is None else conv_norm(self.downsample[0], self.downsample[1], x)
+        x = conv_norm_relu(self.conv1, self.bn1, x)
+        return conv_norm_relu(self.conv2, self.bn2, x, identity)
 
 
 class Bottleneck(nn.Module):
@@ -56,10 +56,10 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(inputs, outputs, stride, norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        identity = x if self.downsample is None else self.downsample(x)
-        x = norm_relu(self.bn1, self.conv1(x))
-        x = norm_relu(self.bn2, self.conv2(x))
-        return norm_relu(self.bn3, self.conv3(x), identity)
+        identity = x if self.downsample is None else conv_norm(self.downsample[0], self.downsample[1], x)
+        x = conv_norm_relu(self.conv1, self.bn1, x)
+        x = conv_norm_relu(self.conv2, self.bn2, x)
+        return conv_norm_relu(self.conv3, self.bn3, x, identity)
 
 
 BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
@@ -146,7 +146,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps normalised images [B, C, H, W] to C2..C5, [B, channels, H / stride, W / stride] each."""
-        x = self.maxpool(norm_relu(self.bn1, self.conv1(images)))
+        x = self.maxpool(conv_norm_relu(self.conv1, self.bn1, images))
         features = []
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)

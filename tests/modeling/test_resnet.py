@@ -1,7 +1,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from maskrcnn.modeling.layers import FrozenBatchNorm2d, conv_norm
 from maskrcnn.modeling.resnet import ResNet
 
 OPTIONS = dict(block="basic", layers=[0, 1, 1, 1], width=8, groups=1, width_per_group=64, norm="batch", norm_eps=1e-5)
@@ -28,3 +30,16 @@ def test_freezing_stops_the_gradient_of_the_first_parts_only() -> None:
     assert frozen == {"conv1", "bn1", "layer2"} and trained == {"layer3", "layer4"}
     with pytest.raises(ValueError, match="frozen_stages is 6; it counts stem, C2, C3, C4, C5, so 0 to 5"):
         model.freeze(6)
+
+
+def test_a_frozen_norm_within_the_convolution_is_the_same() -> None:
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(5, 12, 3, stride=2, padding=1, bias=False).double(), FrozenBatchNorm2d(12, 1e-5).double()
+    for buffer in norm.buffers():
+        buffer.uniform_(0.5, 2)
+    x = torch.randn(2, 5, 9, 11, dtype=torch.float64, requires_grad=True)
+    results = []
+    for y in (norm(conv(x)), conv_norm(conv, norm, x)):
+        results.append((y, *torch.autograd.grad(y.square().sum(), (x, conv.weight))))
+    for apart, folded in zip(*results):
+        torch.testing.assert_close(folded, apart)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.ops.boxes import iou
-from maskrcnn.ops.nms import nms
+from maskrcnn.ops.nms import _fixed_point, _suppresses, nms
 
 
 def greedy(boxes: Tensor, valid: Tensor, threshold: float, groups: Tensor | None = None) -> Tensor:
@@ -54,6 +54,15 @@ def test_blank_picture_where_all_scores_tie() -> None:
     boxes = torch.stack((x, y, x + 32, y + 32), dim=-1).view(-1, 4)
     valid = torch.ones(len(boxes), dtype=torch.bool)
     assert torch.equal(nms(boxes, valid, 0.7), greedy(boxes, valid, 0.7))
+
+
+def test_blocks_keep_what_the_fixed_point_of_all_pairs_keeps() -> None:
+    boxes = torch.stack([random_boxes(500, i) for i in range(2)])
+    valid = torch.rand(2, 500, generator=torch.Generator().manual_seed(1)) < 0.9
+    groups = torch.arange(500).remainder(3).expand(2, -1)
+    for given in (None, groups):
+        whole = _fixed_point(_suppresses(boxes, boxes, 0.3, given, given), valid)
+        assert torch.equal(nms(boxes, valid, 0.3, given), whole) and 0 < whole.sum() < 900
 
 
 def test_compiled_while_loop_keeps_the_same() -> None:
