@@ -59,8 +59,8 @@ def norm_relu(norm: nn.Module, x: Tensor, shortcut: Tensor | None = None) -> Ten
 
 
 def conv_norm(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """`norm(conv(x))`. On a CPU the constants of a frozen norm go into the convolution's weights, the same up to rounding,
-    which spares a pass over the activations forward and one backward; not where a hook wants to see the norm's input.
+    """`norm(conv(x))`. On a CPU the constants of a frozen norm go into the convolution's weights: the same up to
+    rounding, one pass over the activations less forward and backward; not where a hook wants to see the norm's input.
     """
     frozen = isinstance(norm, FrozenBatchNorm2d) and x.device.type == "cpu" and not norm._forward_pre_hooks
     if not (frozen and isinstance(conv, nn.Conv2d) and conv.bias is None):
