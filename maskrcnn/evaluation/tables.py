@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 IouType = Literal["bbox", "segm"]
-# hotcoco (MIT, Rust) gives pycocotools' tables bit for bit, 30 times sooner; `benchmarks/evaluation.py` measures it.
+# hotcoco (MIT, Rust) gives pycocotools' tables bit for bit, 20 times sooner; `benchmarks/evaluation.py` measures it.
 Backend = Literal["hotcoco", "pycocotools"]
 
 
