@@ -81,6 +81,24 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     assert f"checkpoint {path}<br>6 pictures of " in report and "<h2>Receipt</h2>" in report
 
 
+def test_results_from_a_file_score_the_same(run: Path, command: Command, tmp_path: Path) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    kept = path.with_name("last.thresholds.json")
+    kept.unlink(missing_ok=True)
+    low = 'override=["trainer.limit_val_batches=1.0"]'
+    for more in ([low, "output=found"], ["results=found/detections.json", "output=scored"]):
+        done = command("evaluate.py", f"checkpoint={path}", *more, cwd=tmp_path, tiny=False)
+        assert done.returncode == 0, done.stderr
+    found, scored = (json.loads((tmp_path / folder / "metrics.json").read_text()) for folder in ("found", "scored"))
+    names = [name for name in found if "/" in name]
+    assert [found[name] for name in names] == pytest.approx([scored[name] for name in names], rel=1e-6, nan_ok=True)
+    assert scored["results"] == "found/detections.json" and found["bbox/AR30"] > 0
+    # an override, or results from elsewhere, leave no scores beside the checkpoint
+    assert (tmp_path / "found" / "thresholds.json").is_file() and not kept.exists()
+    refused = command("evaluate.py", f"checkpoint={path}", "results=none.json", "funnel=true", cwd=tmp_path, tiny=False)
+    assert refused.stderr.startswith("error: funnel=true asks the network")
+
+
 def test_a_model_that_finds_nothing_scores_0_and_predicts_nothing(run: Path, command: Command, tmp_path: Path) -> None:
     path, blind = run / "checkpoints" / "last.ckpt", 'override=["model.box_head.score_threshold=1.0"]'
     done = command("evaluate.py", f"checkpoint={path}", blind, f"output={tmp_path}/out", cwd=tmp_path, tiny=False)
