@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 import maskrcnn
-from maskrcnn.engine import predictor as predictor_module
 from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.predict import predict
 from maskrcnn.engine.predictor import Predictor
+from maskrcnn.engine.tta import Tta
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.prediction.seams import merge_tiles
 from maskrcnn.prediction.sources import find_files, name_outputs
@@ -69,8 +69,9 @@ def test_annotated_pictures_never_go_where_the_pictures_lie(source: str, tmp_pat
 def run_predict(checkpoint: Path, source: Path | str, output: Path, **changed: Any) -> list[dict[str, Any]]:
     """Predicts as the command does, and returns detections.json."""
     arguments: dict[str, Any] = dict(
-        outputs=["coco"], score_threshold=0.0, tile=WHOLE, batch_size=1, override=[], device="cpu", plugins=[]
-    )
+        outputs=["coco"], score_threshold=0.0, tile=WHOLE, batch_size=1, override=[], device="cpu", plugins=[],
+        tta=Tta(flip=False, scales=[1.0]),
+    )  # fmt: skip
     predict(checkpoint=str(checkpoint), source=str(source), output=str(output), **(arguments | changed))
     results: list[dict[str, Any]] = json.loads((output / "detections.json").read_text())
     return results
@@ -191,11 +192,7 @@ def test_ctrl_c_leaves_what_was_done(
 
 
 def test_a_picture_whose_scores_are_not_finite_is_skipped(
-    checkpoint: Path,
-    pictures: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cv2.imwrite(str(pictures / "b.png"), np.full((192, 256, 3), 255, np.uint8))
 
@@ -205,8 +202,7 @@ def test_a_picture_whose_scores_are_not_finite_is_skipped(
         bad = torch.where(white[:, None], torch.nan, found.scores)
         return found._replace(scores=bad, valid=found.valid | white[:, None])
 
-    monkeypatch.setattr(predictor_module, "detect", broken)
-    results = run_predict(checkpoint, pictures, tmp_path / "out", batch_size=4)
+    results = run_predict(checkpoint, pictures, tmp_path / "out", batch_size=4, tta=broken)
     assert set(summary(results)) == {"a.png", "c.png", "d.png"}
     told = capsys.readouterr().out
     assert "skipped: b.png: " in told and "a detection's box or score is not finite; the weights have" in told
@@ -269,3 +265,26 @@ def test_nothing_that_could_be_read_is_an_error(
         run_predict(checkpoint, tmp_path / "in", tmp_path / "out")
     told = capsys.readouterr().out
     assert "a.png is not a picture, or broken" in told and "b.mp4 does not open as a video" in told
+
+
+def test_a_batch_that_memory_does_not_hold_is_tried_one_by_one(
+    checkpoint: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = summary(run_predict(checkpoint, pictures, tmp_path / "whole"))
+    original, calls = Predictor.predict_batch, []
+
+    def hungry(self: Predictor, images: list[np.ndarray], **named: Any) -> Any:
+        calls.append(len(images))
+        if len(images) > 1 or calls == [4, 1, 1]:
+            raise torch.OutOfMemoryError("out of memory")
+        return original(self, images, **named)
+
+    monkeypatch.setattr(Predictor, "predict_batch", hungry)
+    some = summary(run_predict(checkpoint, pictures, tmp_path / "out", batch_size=4))
+    assert calls == [4, 1, 1, 1, 1]
+    assert some == {name: scores for name, scores in whole.items() if name != "b.png"}
+    assert "skipped: b.png: out of memory" in capsys.readouterr().out
