@@ -32,6 +32,7 @@ def predict(
     source: str,
     output: str,
     outputs: list[Kind],
+    stages: bool,
     score_threshold: float | dict[str, float] | Literal["best"],
     tile: Tiling,
     batch_size: int,
@@ -51,6 +52,7 @@ def predict(
             in colour and all else grey), masks (label maps as PNG; n is the n-th best instance), yolo (labels/*.txt),
             coco (detections.json), stages (for each picture a sheet of what the network sees and does, see
             docs/how-it-works.md; of the whole picture, also where it is cut).
+        stages: the sheets too, beside the outputs.
         score_threshold: what scores less is left out; a number, or one by class with "default" for the others, or
             "best": those that evaluate.py found for this checkpoint; classes without one are left out.
         tile: how large pictures are cut.
@@ -82,7 +84,8 @@ def predict(
     def sheet(name: str, picture: np.ndarray) -> np.ndarray:
         return draw_stages(name, predictor.stages(picture), predictor.classes, thresholds, predictor.paste)
 
-    sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids, sheet) for kind in outputs]
+    kinds = [*outputs, "stages"] if stages and "stages" not in outputs else outputs
+    sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids, sheet) for kind in kinds]
     tally = _Tally(console)
     stopped = False
     try:

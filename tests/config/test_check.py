@@ -174,7 +174,7 @@ def test_an_error_of_a_constructor_comes_with_its_key() -> None:
         "milestones": [8],
         "gamma": 0.1,
     }
-    with pytest.raises(ValueError, match=r"^schedule: schedule\.milestones are shares of the run"):
+    with pytest.raises(ValueError, match=r"^schedule\.milestones are shares of the run"):
         build({"schedule": node}, [])
 
 

@@ -84,7 +84,7 @@ def test_five_channels_are_trained_evaluated_and_predicted(
     predict(
         checkpoint=str(path), source=str(tmp_path / "new"), output=str(tmp_path / "found"), score_threshold=0.0,
         outputs=["coco", "pictures"], tile=Tiling(size=None, overlap=0), batch_size=1, override=[], device="cpu",
-        plugins=[], tta=Tta(flip=False, scales=[1.0]),
+        plugins=[], stages=False, tta=Tta(flip=False, scales=[1.0]),
     )  # fmt: skip
     assert "new/rgb.png has 3 channels, but data.channels is 5" in capsys.readouterr().out
     results = json.loads((tmp_path / "found" / "detections.json").read_text())

@@ -123,7 +123,7 @@ def test_a_row_of_skipped_steps_ends_the_run(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(non_finite, "IN_A_ROW", 2)
-    always = ["trainer.max_epochs=2", "callbacks.non_finite.action=skip", "loss_weights.mask=.nan"]
+    always = ["trainer.max_epochs=2", "callbacks.non_finite.action=skip", "loss_weights.mask=nan"]
     with pytest.raises(ValueError, match="It is the last of 2 in a row that were left out: nothing is learnt any more"):
         fit(tmp_path, *SHORT, *always)
     assert "left out step 1:" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def run_predict(checkpoint: Path, source: Path | str, output: Path, **changed: A
     """Predicts as the command does, and returns detections.json."""
     arguments: dict[str, Any] = dict(
         outputs=["coco"], score_threshold=0.0, tile=WHOLE, batch_size=1, override=[], device="cpu", plugins=[],
-        tta=Tta(flip=False, scales=[1.0]),
+        stages=False, tta=Tta(flip=False, scales=[1.0]),
     )  # fmt: skip
     predict(checkpoint=str(checkpoint), source=str(source), output=str(output), **(arguments | changed))
     results: list[dict[str, Any]] = json.loads((output / "detections.json").read_text())

@@ -8,6 +8,7 @@ import torch
 
 import maskrcnn
 from maskrcnn.engine.predict import predict
+from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.tiles import Tiling
 from maskrcnn.visualize.stages import draw_stages
 
@@ -17,9 +18,9 @@ def test_predict_writes_a_sheet_of_what_the_model_does(run: Path, tmp_path: Path
     picture = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in" / "a.png"), picture[:, :, ::-1])
-    predict(checkpoint=checkpoint, source=str(tmp_path / "in"), output=str(tmp_path / "out"), outputs=["stages"],
+    predict(checkpoint=checkpoint, source=str(tmp_path / "in"), output=str(tmp_path / "out"), outputs=[], stages=True,
             score_threshold=0.1, tile=Tiling(size=None, overlap=0), batch_size=1, override=[], device="cpu",
-            plugins=[])  # fmt: skip
+            plugins=[], tta=Tta(flip=False, scales=[1.0]))  # fmt: skip
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["a.png"]
     written = cv2.imread(str(tmp_path / "out" / "stages" / "a.png"))
 
