@@ -118,7 +118,7 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         return f"Did you mean {group}={value}?" if group in packages else suggest(group, packages)
     else:
         others = [name for name in ("evaluate", "predict") if key in list(OmegaConf.load(CONF / f"{name}.yaml"))]
-        if others:
+        if others and not any(one.endswith(f".{key}") for one in known):
             return f"It is a key of {' and '.join(f'{name}.py' for name in others)}"
     parent, _, name = key.rpartition(".")
     more = _parameters(config, parent)

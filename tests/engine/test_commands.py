@@ -81,6 +81,7 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     assert f"checkpoint {path}<br>6 pictures of " in report and "<h2>Receipt</h2>" in report
 
 
+@pytest.mark.slow
 def test_results_from_a_file_score_the_same(run: Path, command: Command, tmp_path: Path) -> None:
     path = run / "checkpoints" / "last.ckpt"
     kept = path.with_name("last.thresholds.json")
@@ -198,6 +199,7 @@ def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: 
     assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_selection_is_kept_in_the_checkpoint(command: Command, tmp_path: Path) -> None:
     done = command(
         "train.py", "trainer.max_epochs=1", "data.class_map={round:[circle],edged:[square,star]}", "data.fold=1",

@@ -15,6 +15,7 @@ from maskrcnn.engine.resume import changes
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(run: Path, command: Command, tmp_path: Path) -> None:
     done = command("train.py", "trainer.max_epochs=1", "run_dir=run", "callbacks.pictures=null", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

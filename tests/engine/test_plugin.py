@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 PACKAGE = '''
@@ -33,6 +34,7 @@ class Plain(nn.Module):
 CONFIG = "# @package model.backbone\n_target_: mybackbone.Plain\n_partial_: true\nwidth: 12\n"
 
 
+@pytest.mark.slow
 def test_a_backbone_of_an_own_package(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     (tmp_path / "mybackbone.py").write_text(PACKAGE)
     (tmp_path / "conf" / "backbone").mkdir(parents=True)

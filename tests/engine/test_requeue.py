@@ -29,6 +29,7 @@ def stop_at(step: str, number: signal.Signals, process: subprocess.Popen[str]) -
     return output
 
 
+@pytest.mark.slow
 def test_a_requeued_slurm_job_goes_on_in_its_folder(
     run: Path, start: Start, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
