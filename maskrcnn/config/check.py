@@ -79,7 +79,9 @@ def _describe(annotation: Any) -> str:
         return " or ".join(map(_describe, arguments))
     if annotation is type(None):
         return "null"
-    if annotation in (bool, int, float, str):
+    if annotation is bool:
+        return "true or false"
+    if annotation in (int, float, str):
         return annotation.__name__
     if origin is list:
         return f"a list, each {_describe(arguments[0])}"
@@ -152,7 +154,14 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
         for name, child in value.items():
             _check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
     elif value != MISSING and not _fits(value, annotation):
-        raise ValueError(f"'{key}' is {value!r}, but must be {_describe(annotation)}")
+        one = _is_list(annotation) and isinstance(value, str)
+        text = f'"{value}"' if one and "=" in str(value) else value
+        remedy = f": give '{key}=[{text}]'" if one else ""
+        raise ValueError(f"'{key}' is {value!r}, but must be {_describe(annotation)}{remedy}")
+
+
+def _is_list(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is list
 
 
 def _is_plain(annotation: Any) -> bool:

@@ -71,6 +71,8 @@ def dashes(arguments: list[str]) -> str | None:
 def _unreadable(override: str, arguments: list[str]) -> str:
     following = arguments[arguments.index(override) + 1 :] if override in arguments else []
     key, equals, value = override.partition("=")
+    if not equals and override.endswith(".ckpt"):
+        return f"'{override}' stands without a key. Did you mean checkpoint={override}?"
     if not equals:
         word = following[0] if following and "=" not in following[0] else "..."
         return f"'{override}' has no value. Did you mean {override}={word}?"
@@ -87,6 +89,8 @@ def _unreadable(override: str, arguments: list[str]) -> str:
         return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"
     if value.startswith("="):
         return f"{override} has too many =. Did you mean {key}={value.lstrip('=')}?"
+    if key == "override":
+        return f"cannot read {override}. It is a list of texts: 'override=[\"{value}\"]', with both quotes"
     quoted = f"'{key}=\"{value}\"'"
     return f"cannot read {override}. A value with one of =,:[]{{}}() in it needs two pairs of quotes: {quoted}"
 

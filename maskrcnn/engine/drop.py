@@ -51,7 +51,7 @@ class DropServer(ThreadingHTTPServer):
         path = Path("the file")  # for messages
         with self.lock:
             picture = read.convert(read.decode(data, path), path, None)
-            found = self.predictor.predict(picture, score_threshold, self.tiling)
+            found = self.predictor.predict(picture, score_threshold, self.tiling, as_read=True)
             return encode_png(draw(picture, found)), dict(Counter(found.names))
 
 

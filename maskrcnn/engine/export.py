@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.engine.exportable import Exportable, Fit, make_program
 from maskrcnn.engine.onnx_file import require_onnx, run_onnx, write_onnx
@@ -72,7 +73,7 @@ def export(
     channels = predictor.read.channels
     fit = _fit(predictor, canvas)
     pictures = _pictures(predictor, source)
-    module = Exportable(predictor.model, fit).eval()
+    module = Exportable(predictor.model, fit, predictor.read.stretch).eval()
     about = {
         "classes": predictor.classes,
         "category_ids": predictor.category_ids,
@@ -139,7 +140,8 @@ def _pictures(predictor: Predictor, source: str | None) -> list[Tensor]:
         noise = np.random.default_rng(0).integers(0, 256, (192, 256, predictor.read.channels), dtype=np.uint8)
         pictures = [noise]
     else:
-        pictures = [predictor.read(file, None) for file in find_files(source)[: CHECKED - 1]]
+        read = PictureReader(predictor.read.channels, predictor.read.max_value)  # stretching is in the program
+        pictures = [read(file, None) for file in find_files(source)[: CHECKED - 1]]
     return [torch.from_numpy(np.ascontiguousarray(picture)) for picture in [*pictures, np.zeros_like(pictures[0])]]
 
 

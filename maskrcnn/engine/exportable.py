@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from maskrcnn.data.stretch import Stretch
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
 
@@ -31,17 +32,31 @@ def _resampling(cells: int, length: Tensor, size: int) -> Tensor:
     return torch.where(cell < length, weights, 0).float()
 
 
+def _stretch(pixels: Tensor, stretch: Stretch) -> Tensor:
+    """`Stretch` of a picture [h, w, C] uint8, as tensors: the same table for each value of each channel."""
+    values = pixels.permute(2, 0, 1).flatten(1).long()
+    ones = torch.ones_like(values, dtype=torch.float64)
+    counts = torch.zeros(values.shape[0], 256, dtype=torch.float64).scatter_add(1, values, ones)
+    passed = counts.cumsum(1) / values.shape[1] * 100
+    black = (passed < stretch.low).sum(1, keepdim=True)
+    white = (passed < stretch.high).sum(1, keepdim=True)
+    position = (torch.arange(256) - black) / (white - black).clamp(min=1).double()
+    table = (position.clamp(0, 1) ** stretch.gamma * 255).round()
+    return table.gather(1, values).view(pixels.shape[2], pixels.shape[0], pixels.shape[1]).float()
+
+
 class Exportable(nn.Module):
     """`MaskRCNN.detect` of one picture, with everything before and after it that pixels need.
 
     Args:
         model: in evaluation mode, on the CPU.
         fit: the size at which it sees pictures.
+        stretch: of the contrast of each picture, if it was trained so.
     """
 
-    def __init__(self, model: MaskRCNN, fit: Fit) -> None:
+    def __init__(self, model: MaskRCNN, fit: Fit, stretch: Stretch | None) -> None:
         super().__init__()
-        self.model, self.fit = model, fit
+        self.model, self.fit, self.stretch = model, fit, stretch
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Finds the instances in a picture [h, w, C] uint8, RGB if C is 3.
@@ -57,7 +72,7 @@ class Exportable(nn.Module):
         # What does not fit into the canvas shrinks further; the bound is on the rounded size.
         scale = torch.minimum(scale, ((most + 0.499) / size).min())
         seen = (size * scale + 0.5).floor().clamp(min=1).long()
-        pixels = picture.permute(2, 0, 1).float()
+        pixels = picture.permute(2, 0, 1).float() if self.stretch is None else _stretch(picture, self.stretch)
         rows = _resampling(self.fit.canvas[0], seen[0], height)
         columns = _resampling(self.fit.canvas[1], seen[1], width)
         canvas = (rows @ pixels @ columns.T).round()  # whole numbers, as uint8 pictures have

@@ -82,7 +82,9 @@ def predict(
     folder.mkdir(parents=True, exist_ok=True)
 
     def sheet(name: str, picture: np.ndarray) -> np.ndarray:
-        return draw_stages(name, predictor.stages(picture), predictor.classes, thresholds, predictor.paste)
+        return draw_stages(
+            name, predictor.stages(picture, as_read=True), predictor.classes, thresholds, predictor.paste
+        )
 
     kinds = [*outputs, "stages"] if stages and "stages" not in outputs else outputs
     sinks = [make_output(kind, folder, predictor.classes, predictor.category_ids, sheet) for kind in kinds]
@@ -95,6 +97,7 @@ def predict(
                 score_threshold=threshold,
                 tiling=tile,
                 tile_done=partial(bar.part, "tiles"),
+                as_read=True,
             )
             frames = read_frames(bar.files(files), name_outputs(files), predictor.read, tally.skip)
             for frame, found in _predictions(frames, batch_size, find, tally.skip):

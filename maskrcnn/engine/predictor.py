@@ -66,9 +66,10 @@ class Predictor:
         image: np.ndarray | str | Path,
         score_threshold: float | Mapping[str, float] = 0.5,
         tiling: Tiling = WHOLE,
+        as_read: bool = False,
     ) -> Prediction:
         """Finds the instances in a picture, see `predict_batch`."""
-        return self.predict_batch([image], score_threshold, tiling)[0]
+        return self.predict_batch([image], score_threshold, tiling, as_read=as_read)[0]
 
     def predict_batch(
         self,
@@ -76,15 +77,17 @@ class Predictor:
         score_threshold: float | Mapping[str, float] = 0.5,
         tiling: Tiling = WHOLE,
         tile_done: Callable[[int, int], None] = lambda done, total: None,
+        as_read: bool = False,
     ) -> list[Prediction]:
         """Finds the instances in each of some pictures.
 
         Args:
-            images: [h, w, C] uint8 each, of any size, with the C channels that the model was trained on (RGB if three),
-                stretched as `read` does it where `data.stretch` was set; or files.
+            images: [h, w, C] uint8 each, of any size, with the C channels that the model was trained on (RGB if three);
+                or files.
             score_threshold: what scores less is left out; one number, or one by class, "default" for the others.
             tiling: how large pictures are cut, `maskrcnn.Tiling(size=512, overlap=64)`.
             tile_done: told how many tiles of a picture are done, and how many it has.
+            as_read: arrays come from `read`, so that `data.stretch` is applied already.
 
         Raises:
             ValueError: a picture cannot be read, a class is unknown, or the model gives numbers that are not finite.
@@ -94,9 +97,7 @@ class Predictor:
         def find(pictures: list[np.ndarray]) -> list[list[Result]]:
             return [thresholds.keep(results) for results in self.find(pictures)]
 
-        pictures = [
-            self._check(image if isinstance(image, np.ndarray) else self.read(Path(image), None)) for image in images
-        ]
+        pictures = [self._picture(image, as_read) for image in images]
         windows = [tiling.windows(*picture.shape[:2]) for picture in pictures]
         whole = iter(find([picture for picture, parts in zip(pictures, windows) if len(parts) == 1]))
         found = [
@@ -131,16 +132,16 @@ class Predictor:
                     results[i] = found[i]
         return results
 
-    def stages(self, image: np.ndarray | str | Path) -> Stages:
+    def stages(self, image: np.ndarray | str | Path, as_read: bool = False) -> Stages:
         """What every step of the network makes of a whole picture, as tensors; `predict` finds the same.
 
         Args:
-            image: as `predict_batch` takes them.
+            image, as_read: as `predict_batch` takes them.
 
         Raises:
             ValueError: the picture cannot be read.
         """
-        pixels = self._check(image if isinstance(image, np.ndarray) else self.read(Path(image), None))
+        pixels = self._picture(image, as_read)
         resized = prepare_picture(pixels, self.resize).image
         return stages(self.model, *self._batch([resized], canvas_of(resized)))
 
@@ -152,6 +153,12 @@ class Predictor:
             image[:, :height, :width] = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
         sizes = torch.tensor([picture.shape[:2] for picture in pictures])
         return images.to(self.device), sizes.to(self.device)
+
+    def _picture(self, image: np.ndarray | str | Path, as_read: bool) -> np.ndarray:
+        if not isinstance(image, np.ndarray):
+            return self._check(self.read(Path(image), None))
+        pixels = self._check(image)
+        return pixels if as_read or self.read.stretch is None else self.read.stretch(pixels)
 
     def _check(self, pixels: np.ndarray) -> np.ndarray:
         channels = self.read.channels

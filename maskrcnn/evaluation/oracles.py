@@ -3,7 +3,8 @@
 - boxes: each takes the box of the object of its class that its box overlaps most, by `BACKGROUND_IOU` at least;
 - classes: each takes the class of the object that it overlaps most, by the IoU given at least; changed so, it is left
   out where one that was not, or a better one, has this class for the object already;
-- scores: each scores its IoU with the object of its class that it overlaps most: average precision is then recall;
+- scores: each scores its IoU with the object of its class that it overlaps most, if it is the one that overlaps it
+  best, else 0: average precision is then recall, but for objects that only such others would find;
 - masks: each has the pixels, within its box, of the object of its class that its box overlaps most, by
   `BACKGROUND_IOU` at least: all that a mask head can do with this box;
 - boxes and masks: each has all pixels of that object.
@@ -51,8 +52,11 @@ def perfect_classes(pairing: Pairing, iou: float) -> list[Result]:
 
 
 def perfect_scores(pairing: Pairing, iou: float) -> list[Result]:
-    """Detections that score their IoU."""
+    """Detections that score their IoU, the best one of each object; all others 0, or duplicates would rank as high."""
     own = pairing.iou * pairing.same * ~pairing.crowd
+    if own.size:
+        favourite = own == own.max(axis=1, keepdims=True)
+        own = np.where(favourite & (np.arange(len(own))[:, None] == own.argmax(axis=0)), own, 0)
     return [
         Result(**{**result, "score": float(row.max(initial=0))})  # type: ignore[typeddict-item]
         for result, row in zip(pairing.detections, own)

@@ -150,7 +150,7 @@ def function(*, a: int, b: list[float] | None, c: tuple[int, int], d: dict[str, 
         ({"a": 1.5, "b": None, "c": [1, 2], "d": {}}, "'k.a' is 1.5"),
         ({"a": 1, "b": ["x"], "c": [1, 2], "d": {}}, "'k.b'"),
         ({"a": 1, "b": None, "c": [1, 2, 3], "d": {}}, "'k.c'"),
-        ({"a": 1, "b": None, "c": [1, 2], "d": {"x": 1}}, "'k.d.x' is 1, but must be bool"),
+        ({"a": 1, "b": None, "c": [1, 2], "d": {"x": 1}}, "'k.d.x' is 1, but must be true or false"),
     ],
 )
 def test_values_must_fit_annotations(values: dict[str, Any], message: str | None) -> None:

@@ -159,3 +159,23 @@ def test_a_file_without_its_header_is_told_which_one_to_add(more: list[str], tmp
 def test_verify_takes_the_runs_own_configuration() -> None:
     with pytest.raises(ValueError, match=r"unknown key 'trainer.max_epochs'. verify=... replays a run under the run's"):
         compose(["trainer.max_epochs=1"], "verify")
+
+
+@pytest.mark.parametrize(
+    ("slip", "answer"),
+    [
+        ("metrics=fixed_iou", "'metrics' is 'fixed_iou', but must be a list, each str"),
+        ("metrics=fixed_iou", ": give 'metrics=[fixed_iou]'"),
+        ("override=data.root", "'override' is 'data.root', but must be a list, each str: give 'override=[data.root]'"),
+        (
+            "override=a.b=1",
+            "cannot read override=a.b=1. It is a list of texts: 'override=[\"a.b=1\"]', with both quotes",
+        ),
+        ("'override=\"a.b=1\"'", "give 'override=[\"a.b=1\"]'"),
+        ("runs/a/best.ckpt", "'runs/a/best.ckpt' stands without a key. Did you mean checkpoint=runs/a/best.ckpt?"),
+    ],
+)
+def test_a_list_without_brackets_and_a_bare_checkpoint_are_answered(slip: str, answer: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check(to_plain(compose([slip.strip("'"), "checkpoint=x"], "evaluate")), evaluate)
+    assert answer in str(raised.value)

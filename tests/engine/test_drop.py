@@ -24,7 +24,7 @@ LIMIT = 10_000
 PICTURE = np.zeros((40, 50, 3), np.uint8)
 
 
-def found(picture: np.ndarray, score_threshold: float, tiling: Tiling) -> Prediction:
+def found(picture: np.ndarray, score_threshold: float, tiling: Tiling, as_read: bool) -> Prediction:
     """A square of score 0.7 in every picture."""
     (rle,) = encode_crops([Crop(np.ones((8, 8), bool), 4, 6)], picture.shape[:2])
     square = Result(image_id=0, category_id=1, bbox=[6.0, 4.0, 8.0, 8.0], score=0.7, segmentation=rle)
@@ -61,7 +61,7 @@ def test_a_picture_comes_back_annotated(server: DropServer) -> None:
     status, body, counts = ask(server, "POST", "/predict?score_threshold=0.7", png(PICTURE))
     assert status == 200 and json.loads(str(counts)) == {"square": 1}
     drawn = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR_RGB)
-    np.testing.assert_array_equal(drawn, draw(PICTURE, found(PICTURE, 0.5, Tiling(size=None, overlap=0))))
+    np.testing.assert_array_equal(drawn, draw(PICTURE, found(PICTURE, 0.5, Tiling(size=None, overlap=0), True)))
     status, body, counts = ask(server, "POST", "/predict?score_threshold=0.75", png(PICTURE))
     assert status == 200 and json.loads(str(counts)) == {}
 

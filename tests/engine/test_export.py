@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from maskrcnn.data.resize import Resize, resize_picture
+from maskrcnn.data.stretch import Stretch
 from maskrcnn.engine.export import compare, export
-from maskrcnn.engine.exportable import _resampling
+from maskrcnn.engine.exportable import _resampling, _stretch
 from maskrcnn.ops.paste import paste_bitmap
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "export.md"
@@ -93,7 +94,7 @@ def test_the_file_runs_in_bare_torch_and_finds_the_same(run: Path, command: Comm
     restored = restore(checkpoint, [], [])
     resize = restored.config["data"]["resize"]
     side = -(-resize["longest"] // 32) * 32
-    module = Exportable(restored.model, Fit(resize["shortest"][-1], resize["longest"], (side, side)))
+    module = Exportable(restored.model, Fit(resize["shortest"][-1], resize["longest"], (side, side)), None)
     for image, got in zip(images, torch.load(names[2])):
         with torch.no_grad():
             wanted = module(image)
@@ -115,3 +116,13 @@ def test_the_onnx_file_finds_the_same(run: Path, command: Command, tmp_path: Pat
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
     about = json.loads(session.get_modelmeta().custom_metadata_map["about"])
     assert about["classes"] == ["circle", "square", "triangle", "star"]
+
+
+@pytest.mark.parametrize(("percentiles", "gamma"), [((1.0, 99.8), 0.5), ((0.0, 100.0), 1.0), ((40.0, 60.0), 2.0)])
+def test_contrast_is_stretched_as_pictures_are_read(percentiles: tuple[float, float], gamma: float) -> None:
+    stretch = Stretch(percentiles=percentiles, gamma=gamma)
+    random = np.random.default_rng(0)
+    for most in (256, 30, 1):
+        picture = random.integers(0, most, (37, 53, 3), dtype=np.uint8)
+        got = _stretch(torch.from_numpy(picture), stretch)
+        np.testing.assert_array_equal(got.permute(1, 2, 0).numpy(), stretch(picture))

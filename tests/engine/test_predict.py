@@ -16,6 +16,7 @@ from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.predict import predict
 from maskrcnn.engine.predictor import Predictor
+from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.prediction.seams import merge_tiles
@@ -288,3 +289,15 @@ def test_a_batch_that_memory_does_not_hold_is_tried_one_by_one(
     assert calls == [4, 1, 1, 1, 1]
     assert some == {name: scores for name, scores in whole.items() if name != "b.png"}
     assert "skipped: b.png: out of memory" in capsys.readouterr().out
+
+
+def test_an_array_is_stretched_as_its_file_is(run: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 60, (96, 128, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), pixels[:, :, ::-1])
+    stretch = "{_target_: maskrcnn.data.stretch.Stretch, percentiles: [1.0, 99.0], gamma: 0.5}"
+    checkpoint = str(run / "checkpoints" / "last.ckpt")
+    predictor = Predictor(restore(checkpoint, [f"data.stretch={stretch}"], []), "cpu", 1)
+    of_file, of_array = predictor.predict(tmp_path / "a.png", 0.0), predictor.predict(pixels, 0.0)
+    of_read = predictor.predict(predictor.read(tmp_path / "a.png", None), 0.0, as_read=True)
+    assert len(of_file.results) > 0 and of_file.results == of_array.results == of_read.results
+    assert of_file.results != maskrcnn.load(checkpoint).predict(pixels, 0.0).results

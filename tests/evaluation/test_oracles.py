@@ -76,6 +76,12 @@ def test_a_second_class_of_the_same_object_is_left_out() -> None:
     assert answers["segm/classes"] == 1.0
 
 
+def test_duplicates_do_not_rank_with_what_is_right() -> None:
+    near = [[x + 1, y, width, height] for x, y, width, height in BOXES]
+    answers = precision(ask(found(near + BOXES, LABELS + LABELS, [0.9, 0.8, 0.7, 0.3, 0.2, 0.1])))
+    assert answers["bbox/scores"] == answers["segm/scores"] == 1.0
+
+
 def test_only_scores_are_wrong() -> None:
     nothing = [[60, 50, 9, 9], [62, 40, 8, 8]]
     results = found([*BOXES, *nothing], [*LABELS, 0, 1], [0.3, 0.2, 0.1, 0.9, 0.9])
