@@ -4,7 +4,7 @@
 
 118,000 pictures (empty files) with 860,000 polygons of 25 points, written to a temporary folder. Worker processes read
 every annotation once; memory is the proportional set size (Linux: /proc/self/smaps_rollup) of all processes together,
-less that of as many workers that read nothing. Prints its findings; at full size it writes benchmarks/annotations.json
+less that of as many workers that read nothing. Prints its findings; at full size it writes benchmarks/results/annotations.json
 too. `quick` uses a hundredth, and writes nothing.
 """
 
@@ -133,7 +133,7 @@ def main() -> None:
     for key, value in results.items():
         print(f"{key}: {value}")
     if not quick:
-        Path(__file__).with_name("annotations.json").write_text(json.dumps(results, indent=2) + "\n")
+        (Path(__file__).parent / "results" / "annotations.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

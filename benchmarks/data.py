@@ -7,7 +7,7 @@ augmentation=multiscale: read and resized alone (the floor), as samples of the d
 pictures of 512 x 512 as samples with 375 objects and with 5: from a PNG file as in training, and from memory, which
 leaves only augmentation and resize besides the objects. The kinds take turns, round by round, because a machine's speed
 drifts: "times the seconds of" gives quartiles, over the rounds, of ratios within a round. Prints its findings; at full
-size it writes benchmarks/data.json too. `quick` uses fewer and smaller pictures, and writes nothing.
+size it writes benchmarks/results/data.json too. `quick` uses fewer and smaller pictures, and writes nothing.
 """
 
 import json
@@ -216,7 +216,7 @@ def main() -> None:
     for key, value in results.items():
         print(f"{key}: {value}")
     if not quick:
-        Path(__file__).with_name("data.json").write_text(json.dumps(results, indent=2) + "\n")
+        (Path(__file__).parent / "results" / "data.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ pycocotools' way pastes each mask into a bitmap of the whole picture, encodes th
 Pasting and encoding are measured on all masks for ours, and for pycocotools' way on every 20th part, times the masks
 in all; both match all detections, and their numbers are compared. CPU seconds are those of all threads of the process,
 to which other work on the machine matters less than to a clock. Prints its findings; at full size it writes
-benchmarks/evaluation.json too. `quick` uses a hundredth, and writes nothing.
+benchmarks/results/evaluation.json too. `quick` uses a hundredth, and writes nothing.
 """
 
 import json
@@ -152,7 +152,7 @@ def main() -> None:
     for key, value in results.items():
         print(f"{key}: {value}")
     if not quick:
-        Path(__file__).with_name("evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
+        (Path(__file__).parent / "results" / "evaluation.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

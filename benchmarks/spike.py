@@ -2,7 +2,7 @@
 
     python benchmarks/spike.py [quick]
 
-Prints its findings; at full size it writes benchmarks/spike.json too. ResNet-50-FPN, 2 pictures of 600 x 800 (canvas
+Prints its findings; at full size it writes benchmarks/results/spike.json too. ResNet-50-FPN, 2 pictures of 600 x 800 (canvas
 608 x 800), 8 objects each, frozen norms, no weights. `quick` uses 2 of 160 x 224, and writes nothing.
 """
 
@@ -159,7 +159,7 @@ def main() -> None:
     for key, value in results.items():
         print(f"{key}: {value}")
     if not quick:
-        Path(__file__).with_name("spike.json").write_text(json.dumps(results, indent=2) + "\n")
+        (Path(__file__).parent / "results" / "spike.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

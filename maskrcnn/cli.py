@@ -177,41 +177,37 @@ def _search(config: DictConfig) -> None:
         sys.exit(1)
 
 
+def _call(task: Callable[..., Any], config: DictConfig) -> Any:
+    """Checks a configuration against a task's parameters, builds them, and calls it."""
+    plain = to_plain(config)
+    _find_plugins(plain["plugins"])
+    check(plain, task)
+    return task(**build(plain, plain["plugins"]))
+
+
 def _evaluate(config: DictConfig) -> None:
     from maskrcnn.engine.evaluate import evaluate
 
     _quieten()
-    plain = to_plain(config)
-    _find_plugins(plain["plugins"])
-    check(plain, evaluate)
-    evaluate(**build(plain, plain["plugins"]))
+    _call(evaluate, config)
 
 
 def _predict(config: DictConfig) -> None:
     from maskrcnn.engine.predict import predict
 
-    plain = to_plain(config)
-    _find_plugins(plain["plugins"])
-    check(plain, predict)
-    predict(**build(plain, plain["plugins"]))
+    _call(predict, config)
 
 
 def _drop(config: DictConfig) -> None:
     from maskrcnn.engine.drop import drop
 
-    plain = to_plain(config)
-    _find_plugins(plain["plugins"])
-    check(plain, drop)
-    drop(**build(plain, plain["plugins"]))
+    _call(drop, config)
 
 
 def _export(config: DictConfig) -> None:
     from maskrcnn.engine.export import export
 
-    plain = to_plain(config)
-    _find_plugins(plain["plugins"])
-    check(plain, export)
-    export(**build(plain, plain["plugins"]))
+    _call(export, config)
 
 
 def _convert(config: DictConfig) -> None:
@@ -257,10 +253,7 @@ def _verify(config: DictConfig) -> None:
     from maskrcnn.engine.verify import verify
 
     _quieten()
-    plain = to_plain(config)
-    _find_plugins(plain["plugins"])
-    check(plain, verify)
-    sys.exit(verify(**build(plain, plain["plugins"])))
+    sys.exit(_call(verify, config))
 
 
 def train() -> None:

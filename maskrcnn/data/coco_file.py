@@ -11,6 +11,7 @@ import orjson
 
 from maskrcnn.data.segmentation import FARTHEST
 
+KEYS_OF_PICTURES = {"images", "categories"}  # files of pictures alone, as COCO's image_info_test, end there
 PIECE = 1_000  # annotations that are read at a time: their numbers stay in the cache of a core
 
 
@@ -27,7 +28,7 @@ def few(values: list[Any], count: int) -> str:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The content of an annotation file, with its three lists of mappings.
+    """The content of an annotation file, with its three lists of mappings; annotations may be left out.
 
     Raises:
         ValueError: it is not of COCO's format; the message names it.
@@ -40,6 +41,8 @@ def read_json(file: Path) -> dict[str, Any]:
             dataset = json.loads(raw)  # takes NaN and Infinity too, which Python's own writer writes
         except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
             raise ValueError(f"{file} is not JSON, or broken ({error}): copy or download it again") from error
+    if isinstance(dataset, dict) and dataset.keys() >= KEYS_OF_PICTURES:
+        dataset.setdefault("annotations", [])
     for key in ("images", "annotations", "categories"):
         _check_list(file, key, dataset.get(key) if isinstance(dataset, dict) else None)
     return dataset
@@ -57,7 +60,7 @@ def read_pieces(file: Path) -> tuple[dict[str, Any], Iterator[list[dict[str, Any
     """
     try:
         content = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
-        entries = msgspec.json.decode(content.pop("annotations", b""), type=list[msgspec.Raw])
+        entries = msgspec.json.decode(content.pop("annotations", b"[]"), type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError from error
     dataset = {key: orjson.loads(memoryview(value)) for key, value in content.items()}

@@ -17,6 +17,7 @@ from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
 from maskrcnn.engine.curve import curve
 from maskrcnn.engine.evaluate import evaluate
+from maskrcnn.engine.mean_ap import make_evaluator
 from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
 from maskrcnn.evaluation.results import Result
 
@@ -91,9 +92,7 @@ class Compared:
         data.prepare_data()
         data.setup("validate")
         cap = int(self.config["model"]["box_head"]["max_detections"])
-        made = CocoEvaluator(
-            data.val_annotations.ground_truth(), list(data.classes), max_detections=cap, backend="hotcoco"
-        )
+        made = make_evaluator(data, cap, "hotcoco")
         made.update(_by_picture(json.loads(file.read_text()), data.val_annotations, file))
         for name, score in made.compute().items():
             if name in ("bbox/AP", "segm/AP") and abs(score - metrics[name]) > SAME:

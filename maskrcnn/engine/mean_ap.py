@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.views import take_census
 from maskrcnn.engine import ranks
 from maskrcnn.evaluation.coco import CocoEvaluator
@@ -13,6 +14,20 @@ from maskrcnn.evaluation.results import coco_results
 from maskrcnn.evaluation.tables import Backend
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch, Detections
+
+
+def make_evaluator(data: CocoDataModule, max_detections: int, backend: Backend) -> CocoEvaluator:
+    """The evaluator of the validation pictures; warns where it counts fewer detections than a picture has objects."""
+    most = int(take_census(data.val_annotations.records).counts.max(initial=0))
+    if most > max_detections:
+        warnings.warn(
+            f"{data.val_annotations.file} has up to {most} objects in a picture, more than the "
+            f"{max_detections} detections that are kept: raise model.box_head.max_detections, or AP suffers",
+            stacklevel=2,
+        )
+    return CocoEvaluator(
+        data.val_annotations.ground_truth(), list(data.classes), max_detections=max_detections, backend=backend
+    )
 
 
 class MeanAP(pl.Callback):
@@ -34,20 +49,8 @@ class MeanAP(pl.Callback):
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        data: Any = getattr(trainer, "datamodule")
-        most = int(take_census(data.val_annotations.records).counts.max(initial=0))
-        if most > self.max_detections:
-            warnings.warn(
-                f"{data.val_annotations.file} has up to {most} objects in a picture, more than the "
-                f"{self.max_detections} detections that are kept: raise model.box_head.max_detections, or AP suffers",
-                stacklevel=2,
-            )
-        self.evaluator = CocoEvaluator(
-            data.val_annotations.ground_truth(),
-            list(data.classes),
-            max_detections=self.max_detections,
-            backend=self.backend,
-        )
+        data: CocoDataModule = getattr(trainer, "datamodule")
+        self.evaluator = make_evaluator(data, self.max_detections, self.backend)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.evaluator.reset()

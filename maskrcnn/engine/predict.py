@@ -66,8 +66,12 @@ def predict(
         SystemExit: with 130, after Ctrl-C.
     """
     console = Console()
+    if not outputs and not stages:
+        raise ValueError("outputs=[] would write nothing: give what to write, such as outputs=[pictures,coco]")
     files = find_files(source)
     folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"output={output} is a file; give a folder")
     if any(folder.resolve() in file.resolve().parents for file in files):
         raise ValueError(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"

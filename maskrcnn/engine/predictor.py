@@ -90,7 +90,8 @@ class Predictor:
             as_read: arrays come from `read`, so that `data.stretch` is applied already.
 
         Raises:
-            ValueError: a picture cannot be read, a class is unknown, or the model gives numbers that are not finite.
+            ValueError: a file is no picture, a class is unknown, or the model gives numbers that are not finite.
+            OSError: there is no such file.
         """
         thresholds = Thresholds(score_threshold, self.classes)
 

@@ -10,7 +10,7 @@ from maskrcnn.config.build import build
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import ranks
 from maskrcnn.engine.detector import Detect
-from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.mean_ap import MeanAP, make_evaluator
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.restore import Restored
 from maskrcnn.engine.results_file import read_results
@@ -63,12 +63,7 @@ def score_file(restored: Restored, data: CocoDataModule, results: Path, score_th
         ValueError: of `read_results`.
     """
     mean_ap = restored.config["callbacks"]["mean_ap"]
-    evaluator = CocoEvaluator(
-        data.val_annotations.ground_truth(),
-        list(data.classes),
-        max_detections=mean_ap["max_detections"],
-        backend=mean_ap["backend"],
-    )
+    evaluator = make_evaluator(data, mean_ap["max_detections"], mean_ap["backend"])
     evaluator.update(read_results(results, data.val_annotations))
     return Scored(restored, data, evaluator, evaluator.compute(), score_threshold)
 

@@ -17,7 +17,7 @@ BUCKETS = (
     Bucket(
         "anchors",
         "no anchor reaches it",
-        ("model.anchors.scales", "model.anchors.ratios", "data.resize.longest"),
+        ("model.anchors.scales", "model.anchors.ratios", "data.resize"),
         "give anchors of its size and shape (inspect_data.py suggests some), or show pictures larger",
         "#08306b",
     ),

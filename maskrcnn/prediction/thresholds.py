@@ -1,5 +1,6 @@
 """The least score of each class."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ class Thresholds:
         classes: name of each label.
 
     Raises:
-        ValueError: a class is unknown, or has no threshold.
+        ValueError: a class is unknown or has no threshold, or one is not from 0 to 1 (infinity leaves the class out).
     """
 
     def __init__(self, score_threshold: float | Mapping[str, float], classes: list[str]) -> None:
@@ -34,6 +35,10 @@ class Thresholds:
                 f"score_threshold has no number for {', '.join(missing)}; give one to each class, or '{OTHERS}' for "
                 "those not named"
             )
+        outside = {name: value for name, value in given.items() if not (0 <= value <= 1 or value == math.inf)}
+        if outside:
+            said = ", ".join(f"{value:g}" for value in outside.values())
+            raise ValueError(f"score_threshold is {said}; scores, and so thresholds, are from 0 to 1")
         self.of = np.array([given.get(name, given.get(OTHERS)) for name in classes], np.float64)
 
     def keep(self, results: list[Result]) -> list[Result]:

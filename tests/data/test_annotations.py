@@ -175,6 +175,13 @@ def test_one_warning_for_a_kind(tiny: Dataset, write: Write) -> None:
     )
 
 
+def test_a_file_of_pictures_alone_has_no_annotations(tiny: Dataset, write: Write) -> None:
+    tiny["annotations"] = []
+    expected = read_annotations(write(tiny)).ground_truth()
+    del tiny["annotations"]
+    assert read_annotations(write(tiny)).ground_truth() == expected
+
+
 def change(*path: Any, to: Any = None, drop: bool = False) -> Callable[[Dataset], None]:
     """Changes or drops one entry of a data set."""
 
@@ -191,7 +198,7 @@ def change(*path: Any, to: Any = None, drop: bool = False) -> Callable[[Dataset]
 
 FATAL = [
     (change("images", drop=True), "has no list 'images', so it is not a COCO instance annotation file"),
-    (change("annotations", drop=True), "has no list 'annotations'"),
+    (change("annotations", to={}), "has no list 'annotations'"),
     (change("categories", to={}), "has no list 'categories'"),
     (change("images", to=[]), "'images' is empty"),
     (change("images", 0, to=3), "the entries of 'images' must be objects"),

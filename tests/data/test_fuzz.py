@@ -106,7 +106,7 @@ def test_annotations(tiny: dict[str, Any], write: Any) -> None:
             return
         usable = sum(len(r.objects.masks) + len(r.crowds.masks) for r in annotations.records)
         left_out = sum(int(str(w.message).split(": ")[1].split()[0]) for w in caught if "left out (" in str(w.message))
-        assert usable + left_out >= len(dataset["annotations"])  # none is lost without a word
+        assert usable + left_out >= len(dataset.get("annotations", []))  # none is lost without a word
         for index, record in enumerate(annotations.records):
             try:
                 image = read(record.path, (record.height, record.width))

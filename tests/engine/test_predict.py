@@ -242,6 +242,8 @@ def test_the_best_scores_of_an_evaluation_are_used(
     [
         ({"device": "gpu9"}, r"device=gpu9 cannot be used \(.*\); device=cpu works everywhere"),
         ({"batch_size": 0}, r"batch_size is 0; it must be 1 or more"),
+        ({"outputs": []}, r"outputs=\[\] would write nothing: give what to write, such as outputs=\[pictures,coco\]"),
+        ({"score_threshold": 5.0}, r"score_threshold is 5; scores, and so thresholds, are from 0 to 1"),
         (
             {"score_threshold": {"circel": 0.5}},
             r"score_threshold names 'circel', but the checkpoint's classes are circle",
@@ -254,6 +256,12 @@ def test_a_wrong_setting_is_named_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         run_predict(checkpoint, pictures, tmp_path / "out", **changed)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_place_of_the_output_folder_is_named(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(ValueError, match=r"output=.*/out is a file; give a folder"):
+        run_predict(checkpoint, pictures, tmp_path / "out")
 
 
 def test_nothing_that_could_be_read_is_an_error(
