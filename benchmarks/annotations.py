@@ -5,8 +5,7 @@
 118,000 pictures (empty files) with 860,000 polygons of 25 points, written to a temporary folder. Worker processes read
 every annotation once; memory is the proportional set size (Linux: /proc/self/smaps_rollup) of all processes together,
 less that of as many workers that read nothing. Prints its findings; at full size it writes
-benchmarks/results/annotations.json
-too. `quick` uses a hundredth, and writes nothing.
+benchmarks/results/annotations.json too. `quick` uses a hundredth, and writes nothing.
 """
 
 import gc

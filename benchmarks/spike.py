@@ -2,9 +2,9 @@
 
     python benchmarks/spike.py [quick]
 
-Prints its findings; at full size it writes
-benchmarks/results/spike.json too. ResNet-50-FPN, 2 pictures of 600 x 800 (canvas
-608 x 800), 8 objects each, frozen norms, no weights. `quick` uses 2 of 160 x 224, and writes nothing.
+Prints its findings; at full size it writes benchmarks/results/spike.json too.
+ResNet-50-FPN, 2 pictures of 600 x 800 (canvas 608 x 800), 8 objects each, frozen norms, no weights. `quick` uses 2 of
+160 x 224, and writes nothing.
 """
 
 import json
