@@ -45,6 +45,7 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     dashed = dashes(sys.argv[1:])
     if dashed is not None:
         sys.exit(f"error: {dashed}")
+    _shorten_warnings()
     if not is_main():  # one process of a run writes files
         sys.argv += ["hydra/job_logging=stdout", "hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:
@@ -96,7 +97,12 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # resumed, or retried
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without our file and line
+    _shorten_warnings()  # again, where a sweep runs its trials in other processes
+
+
+def _shorten_warnings() -> None:
+    """Gives a warning one line, without our file and line, and that of one process of a run only."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     if not is_main():
         warnings.filterwarnings("ignore")
 
@@ -327,6 +333,7 @@ def replay() -> None:
 
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit("Say which step to make again: python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]")
+    _shorten_warnings()
     _find_plugins(sys.argv[2:])
     try:
         sys.exit(replay(Path(sys.argv[1]), sys.argv[2:]))

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import torch
 
+from maskrcnn.config.later import renew
 from maskrcnn.data.annotation_ids import annotation_ids
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.checkpoint_file import CheckpointFile
@@ -77,6 +78,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no black box, or it is cut short: {error}") from error
     if not isinstance(box, dict) or box.get("black_box") != FORMAT:
         raise ValueError(f"{path} is no black box of this version; name the blackbox_step_*.pt in a run's folder")
+    box["maskrcnn"]["config"] = renew(box["maskrcnn"]["config"], path)
     return cast(dict[str, Any], box)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from maskrcnn.config.later import renew
+
 FORMAT = 1
 
 
@@ -21,7 +23,8 @@ def content(config: dict[str, Any], classes: list[str], category_ids: list[int |
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """A checkpoint of this project, on the CPU.
+    """A checkpoint of this project, on the CPU; keys of the configuration that came after it are added, see
+    `maskrcnn.config.later`.
 
     Raises:
         ValueError: the file is missing, cut short, of another kind, or holds anything but tensors and plain values.
@@ -50,6 +53,8 @@ def read(path: str | Path) -> dict[str, Any]:
         )
     if checkpoint["maskrcnn"]["format"] != FORMAT:
         raise ValueError(f"{path} has format {checkpoint['maskrcnn']['format']}, this version reads {FORMAT}")
+    content = checkpoint["maskrcnn"]
+    content["config"] = renew(content["config"], path)
     return checkpoint
 
 

@@ -12,6 +12,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.check import check_nodes
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
+from maskrcnn.config.later import renew
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
@@ -48,7 +49,7 @@ class Compared:
         path = folder / "config.yaml"
         if not path.is_file():
             raise ValueError(f"there is no {path}; name the folder of a run")
-        self.config: dict[str, Any] = yaml.safe_load(path.read_text())
+        self.config = renew(yaml.safe_load(path.read_text()), path)
         self.receipt = receipt_file.read(folder) if (folder / receipt_file.NAME).is_file() else None
 
     def described(self) -> Described:

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from maskrcnn.config.identity import essence, identity
+from maskrcnn.config.later import add_later
 from maskrcnn.engine import checksums
 from maskrcnn.engine.commit import read_commit
 from maskrcnn.engine.machine import hardware, versions
@@ -84,7 +85,7 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "overrides": overrides,
             "identity": identity(plain),
-            "changed": changes(essence(receipt["config"]), essence(plain)),
+            "changed": changes(essence(add_later(receipt["config"])[0]), essence(plain)),
             "commit": None if commit is None else commit.name,
             "diff": diff,
             "diff_sha256": None if commit is None else hashlib.sha256(commit.diff.encode()).hexdigest(),

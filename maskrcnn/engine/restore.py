@@ -68,7 +68,10 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     loaded = checkpoint.read(path)
     content = loaded["maskrcnn"]
     config = override_config({**content["config"], "plugins": plugins}, overrides)
-    check(config, train)
+    try:
+        check(config, train)
+    except ValueError as error:
+        raise ValueError(f"the configuration in {path}: {error}") from error
     check_channels(config)
     model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     checkpoint.load_state(model, checkpoint.model_state(loaded), path)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
+from maskrcnn.config.later import renew
 from maskrcnn.config.launcher import is_main
 from maskrcnn.engine import checksums, receipt_file
 from maskrcnn.engine.checksums import Checksums
@@ -82,7 +83,7 @@ def verify(*, verify: str, plugins: list[str]) -> int:
     run = Path(verify)
     receipt, kept = receipt_file.read(run), checksums.read(run)
     last = comparable(receipt, kept)
-    config = {**receipt["config"], "plugins": plugins}
+    config = {**renew(receipt["config"], run / receipt_file.NAME), "plugins": plugins}
     check(config, train)
     check_channels(config)
     with tempfile.TemporaryDirectory() as folder:

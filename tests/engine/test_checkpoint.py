@@ -1,5 +1,6 @@
 """Checkpoints from elsewhere: nothing in them runs, and every refusal says why."""
 
+import functools
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.restore import override_config, restore
+from maskrcnn.engine.resume import finished
 
 
 class Attack:
@@ -94,3 +96,47 @@ def test_other_files_and_other_architectures_are_told_apart(run: Path, tmp_path:
         restore(run / "checkpoints" / "last.ckpt", ["model.neck.channels=24"], [])
     with pytest.raises(ValueError, match=r"unknown key 'model.nek.channels'. Did you mean model.neck.channels"):
         restore(run / "checkpoints" / "last.ckpt", ["model.nek.channels=24"], [])
+
+
+def stripped(run: Path, path: Path, *keys: str) -> Path:
+    """The run's last checkpoint without some keys of its configuration, as if they had come later."""
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    for key in keys:
+        *parents, name = key.split(".")
+        del functools.reduce(dict.__getitem__, parents, loaded["maskrcnn"]["config"])[name]
+    path.parent.mkdir(exist_ok=True)
+    torch.save(loaded, path)
+    return path
+
+
+def test_a_checkpoint_from_before_some_keys_is_read_on(run: Path, tmp_path: Path) -> None:
+    old = stripped(run, tmp_path / "old.ckpt", "model.box_head.nms", "model.box_head.nms_sigma", "data.stretch")
+    with pytest.warns(
+        UserWarning, match=r"old\.ckpt .*nms=greedy, model\.box_head\.nms_sigma=0\.5, data\.stretch=null"
+    ):
+        restored = restore(old, [], [])
+    whole = restore(run / "checkpoints" / "last.ckpt", [], [])
+    assert restored.config == whole.config
+    assert all(torch.equal(a, b) for a, b in zip(restored.model.parameters(), whole.model.parameters()))
+    changed = restore(old, ["model.box_head.nms=linear"], [])
+    assert changed.config["model"]["box_head"]["nms"] == "linear"
+
+
+def test_a_run_from_before_some_keys_is_finished_as_it_was(run: Path, tmp_path: Path) -> None:
+    config = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["maskrcnn"]["config"]
+    old = stripped(run, tmp_path / "checkpoints" / "last.ckpt", "data.stretch", "out_of_memory")
+    with pytest.warns(UserWarning, match="last.ckpt"):
+        scores = finished(str(old.parent.parent), config)
+    assert scores is not None
+    assert scores == pytest.approx(finished(str(run), config), rel=0, abs=0, nan_ok=True)
+
+
+def test_any_other_key_that_is_missing_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    cut = stripped(run, tmp_path / "cut.ckpt", "model.box_head.min_size")
+    with pytest.raises(ValueError, match=r"^the configuration in .*cut\.ckpt: 'model\.box_head\.min_size' is missing"):
+        restore(cut, [], [])
+    loaded = torch.load(cut, weights_only=True)
+    loaded["maskrcnn"]["config"]["model"]["box_head"] |= {"min_size": 0.0, "from_tomorrow": 1}
+    torch.save(loaded, cut)
+    with pytest.raises(ValueError, match=r"unknown key 'model\.box_head\.from_tomorrow'"):
+        restore(cut, [], [])
