@@ -67,14 +67,22 @@ def draw_instances(picture: np.ndarray, instances: Instances, classes: list[str]
     """
     zoom = zoom_of(*picture.shape[:2])
     canvas = np.ascontiguousarray(enlarge(to_rgb(picture), zoom))
-    paint_instances(canvas, instances, classes, zoom)
+    paint_instances(canvas, instances, classes, zoom, own_colours(len(instances.boxes)))
     return canvas
 
 
-def paint_instances(canvas: np.ndarray, instances: Instances, classes: list[str], zoom: int) -> None:
-    """Draws objects into a picture [h * zoom, w * zoom, 3] u8 RGB that is `zoom` times as large as theirs."""
+def own_colours(count: int) -> list[Colour]:
+    """A colour for each of some objects, in the palette's order."""
+    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+
+
+def paint_instances(
+    canvas: np.ndarray, instances: Instances, classes: list[str], zoom: int, colours: list[Colour]
+) -> None:
+    """Draws objects into a picture [h * zoom, w * zoom, 3] u8 RGB that is `zoom` times as large as theirs, each in its
+    colour.
+    """
     scale = 1 + max(canvas.shape[:2]) // _LARGE
-    colours = [PALETTE[i % len(PALETTE)] for i in range(len(instances.boxes))]
     rectangles = [_rectangle(box, zoom, canvas.shape) for box in instances.boxes]
     for i in reversed(range(len(rectangles))):
         if instances.masks is not None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from maskrcnn.visualize.instances import Instances, paint_instances
+from maskrcnn.visualize.instances import Instances, own_colours, paint_instances
 from maskrcnn.visualize.maps import tinted
 from maskrcnn.visualize.panel import WIDTH, Panel, Row
 from maskrcnn.visualize.scene import FOLLOWED, LEVELS, NEGATIVE, POSITIVE, framed
@@ -58,7 +58,7 @@ def _objects(lesson: Lesson, classes: list[str], view: View) -> Panel:
         boxes=lesson.instances.boxes * view.scale,
         masks=[view.show(bitmap.astype(np.uint8), 1)[..., 0] == 1 for bitmap in bitmaps],
     )
-    paint_instances(drawing, scaled, classes, 1)
+    paint_instances(drawing, scaled, classes, 1, own_colours(len(scaled.boxes)))
     return Panel("The objects", drawing, "As training sees them: augmented, and resized for the network.")
 
 

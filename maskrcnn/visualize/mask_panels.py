@@ -82,7 +82,9 @@ def _result(scene: Scene) -> Panel:
         scores=array(detections.scores)[found],
         masks=[paste_crop(mask, box, drawing.shape[:2], scene.paste) for mask, box in zip(masks, boxes)],
     )
-    paint_instances(drawing, instances, scene.classes, 1)
+    followed = None if scene.example is None else scene.example.detection
+    colours = [FOLLOWED if slot == followed else POSITIVE for slot in found]
+    paint_instances(drawing, instances, scene.classes, 1, colours)
     text = (
         f"{len(found)} objects, each with a class, a score, a box and a mask." if len(found) else "Nothing was found."
     )

@@ -136,6 +136,6 @@ def _refinement(scene: Scene, example: Example) -> Panel:
     return Panel(
         "The box, refined",
         drawing,
-        f"The box head also moves the proposal (dashed) onto the object: by {dx:+.2f} of its width, {dy:+.2f} of its "
+        f"The box head also moves the proposal (dashed) onto the object: by {dx:+z.2f} of its width, {dy:+z.2f} of its "
         f"height, to {np.exp(dw):.2f} and {np.exp(dh):.2f} times its size.",
     )

@@ -188,6 +188,27 @@ def test_the_object_keeps_its_colours_where_its_pasted_mask_is(scene: Scene) -> 
     assert (drawn.max(axis=1) == drawn.min(axis=1)).all() and drawn.min() >= 118
 
 
+def test_the_result_has_the_followed_object_in_its_colour(scene: Scene) -> None:
+    stages = scene.stages
+    boxes = torch.tensor([[[22.0, 10, 54, 42], [60, 30, 80, 50]]])
+    whole = torch.ones_like(stages.detections.masks)
+    both = Detections(boxes, torch.tensor([[0.9, 0.8]]), torch.tensor([[1, 0]]), whole, torch.tensor([[True, True]]))
+    two = scene._replace(stages=stages._replace(detections=both))
+    result = masks_row(two).panels[-1]
+    corners = [np.round(boxes[0, i, :2].numpy() * scene.view.scale).astype(int) for i in range(2)]
+    assert [tuple(result.drawing[y, x].tolist()) for x, y in corners] == [FOLLOWED, POSITIVE]
+    # Where its score is not enough for its class, the other one alone is left, and keeps its colour.
+    other = masks_row(two._replace(thresholds=np.array([0.5, 0.95]))).panels[-1].drawing
+    assert tuple(other[corners[1][1], corners[1][0]].tolist()) == POSITIVE
+    assert not is_colour(other, FOLLOWED).any()
+
+
+def test_a_box_that_hardly_moves_moves_by_nothing(scene: Scene) -> None:
+    still = scene.example._replace(box=scene.example.proposal - np.float32(0.01))
+    text = regions_row(scene._replace(example=still)).panels[-1].text
+    assert "by +0.00 of its width, +0.00 of its height, to 1.00 and 1.00 times its size" in text
+
+
 def test_a_picture_in_which_nothing_is_found_is_drawn_too() -> None:
     stages = make_stages(detected=False)
     scene = make_scene(stages, CLASSES, np.array([0.5, 0.5]), "continuous")
