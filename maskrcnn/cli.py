@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 import sys
 import time
 import warnings
@@ -75,6 +76,9 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _reason(error: Exception) -> str:
@@ -115,6 +119,7 @@ def _find_plugins(plugins: list[str]) -> None:
 
 def _train(config: DictConfig) -> float:
     # Imported late: an error in the configuration's composition shows before torch is loaded.
+    from maskrcnn.engine.interruption import Stopped
     from maskrcnn.sweep.trial import visit
 
     hydra_config = HydraConfig.get()
@@ -130,7 +135,12 @@ def _train(config: DictConfig) -> float:
             _reason,
         )
         return result.scores.get("segm/AP", float("nan"))
-    return _train_run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
+    try:
+        return _train_run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
+    except Stopped as stopped:
+        if stopped.folder is not None and is_main():
+            print(f"to go on, repeat the command with resume={stopped.folder}", flush=True)
+        raise
 
 
 def _train_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
@@ -14,6 +15,19 @@ from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Stopped(SystemExit):
+    """A signal ended a run. How to go on is for what started it to say: a command alone, or a sweep.
+
+    Args:
+        code: exit status.
+        folder: of the run, with a checkpoint to go on from; None where nothing was saved.
+    """
+
+    def __init__(self, code: int, folder: Path | None) -> None:
+        super().__init__(code)
+        self.folder = folder
 
 
 class Interruption(pl.Callback):
@@ -79,14 +93,9 @@ class Interruption(pl.Callback):
             self.last.write(trainer)
         if trainer.is_global_zero:
             total = cast(MaskRCNNModule, pl_module).total_steps
-            kept = (
-                "callbacks.last is null: nothing was saved"
-                if self.last is None
-                else f"{self.last.path} is written; to go on, repeat the command with "
-                f"resume={self.last.path.parent.parent}"
-            )
+            kept = "callbacks.last is null: nothing was saved" if self.last is None else f"{self.last.path} is written"
             print(f"stopped after step {trainer.global_step} of {total}; {kept}", flush=True)
-        raise SystemExit(128 + self.received)
+        raise Stopped(128 + self.received, None if self.last is None else self.last.path.parent.parent)
 
     def _listen(self) -> None:
         if self._can_listen():

@@ -96,7 +96,10 @@ def _visit(
         return end("failed", why, {})
     except BaseException:
         end("interrupted", "stopped", {})
-        print(f"{folder}: stopped; the same command goes on with it", flush=True)
+        print(
+            f"to go on, repeat the same command: it goes on with this trial, {folder}, and skips finished ones",
+            flush=True,
+        )
         raise
     finally:
         gc.collect()  # a trainer and its model refer to each other

@@ -1,15 +1,19 @@
 """What an interruption leaves behind."""
 
 import resource
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.interruption import Stopped
 from maskrcnn.engine.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,7 +42,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(run: Path, command:
 
 def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, path = CheckpointFile(), tmp_path / "last.ckpt"
-    file.save_checkpoint({"maskrcnn": {"format": checkpoint.FORMAT}}, path)
+    file.save_checkpoint({"maskrcnn": checkpoint.content({}, [], [])}, path)
 
     def interrupted(value: object, handle: object) -> None:
         raise KeyboardInterrupt
@@ -48,6 +52,25 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
         file.save_checkpoint({}, path)
     assert checkpoint.read(path)["maskrcnn"]["format"] == checkpoint.FORMAT
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Interrupt(pl.Callback):
+    """Ctrl-C in the first step."""
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_the_command_and_not_the_run_says_how_to_go_on(
+    fit: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A sweep goes on in another way than a run alone."""
+    with pytest.raises(Stopped) as stopped:
+        fit(tmp_path / "run", "trainer.max_epochs=1", callback=Interrupt())
+    assert stopped.value.code == 130 and stopped.value.folder == tmp_path / "run"
+    said = capfd.readouterr().out
+    assert f"stopped after step 1 of 4; {tmp_path}/run/checkpoints/last.ckpt is written\n" in said
+    assert "to go on" not in said and "resume" not in said
 
 
 def test_changes_are_named_key_by_key() -> None:

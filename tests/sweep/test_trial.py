@@ -54,9 +54,12 @@ def test_a_trial_of_another_commit_is_kept_and_said(tmp_path: Path, capsys: pyte
     assert f"it is of commit aaa, this is bbb; to train it anew, delete {tmp_path}" in capsys.readouterr().out
 
 
-def test_a_stopped_trial_goes_on_and_adds_its_time_and_commit(tmp_path: Path) -> None:
+def test_a_stopped_trial_goes_on_and_adds_its_time_and_commit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         asked(tmp_path, Training(SystemExit(130)))
+    assert f"to go on, repeat the same command: it goes on with this trial, {tmp_path}," in capsys.readouterr().out
     stopped = read_result(tmp_path)
     assert stopped is not None and stopped.status == "interrupted"
     write_result(tmp_path, stopped._replace(seconds=100.0))
