@@ -92,7 +92,9 @@ def narrow_shortcut(config: dict[str, Any]) -> str | None:
 
 
 def learning_rate(config: dict[str, Any]) -> str | None:
-    """SGD's linear rule (arXiv 1706.02677): 0.02 for 16 pictures a step, within a factor of 10."""
+    """SGD's linear rule (arXiv 1706.02677): 0.02 for 16 pictures a step, within a factor of 10; from weights, which a
+    low rate keeps, down to a hundredth.
+    """
     optimizer, trainer = config["optimizer"], config["trainer"]
     counts = [config["data"]["batch_size"], trainer.get("accumulate_grad_batches", 1), trainer.get("devices", 1),
               trainer.get("num_nodes", 1)]  # fmt: skip
@@ -101,7 +103,8 @@ def learning_rate(config: dict[str, Any]) -> str | None:
     pictures = math.prod(counts)
     usual = SGD_RATE * pictures / REFERENCE_BATCH
     rate = optimizer["lr"] * pictures / REFERENCE_BATCH if optimizer["scale_lr"] else optimizer["lr"]
-    if pictures < 1 or usual / 10 < rate < usual * 10:
+    least = usual / (10 if config["weights"] is None else 100)
+    if pictures < 1 or least < rate < usual * 10:
         return None
     advice = f"optimizer.lr={SGD_RATE}" if optimizer["scale_lr"] else "optimizer.scale_lr=true optimizer.lr=0.02"
     return (

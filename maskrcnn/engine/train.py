@@ -113,7 +113,7 @@ def train(
         console.print(f"{sentence}: python inspect_data.py shows more", highlight=False, soft_wrap=True)
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
-            console.print(note, highlight=False)
+            console.print(note, highlight=False, soft_wrap=True)
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]

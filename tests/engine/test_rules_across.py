@@ -45,6 +45,11 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "optimizer.scale_lr=true optimizer.lr=0.02 gives that",
         ),
         (
+            ["optimizer=sgd", "optimizer.lr=0.0001", "weights=some.pth"],  # a lower one is meant, but not that low
+            "the learning rate is 2.5e-05 for 4 pictures a step, where SGD usually has about 0.005: optimizer.lr=0.02 "
+            "gives that",
+        ),
+        (
             ["data.batch_size=2"],
             f"{SMALL} at a time: take 4 or more, norm=group there, or norm=frozen with pretrained weights",
         ),
@@ -72,6 +77,7 @@ def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
         ["experiment=coco_r50_fpn_1x", "data.root=x", "trainer.devices=auto", "optimizer.lr=9"],  # not known how many
         ["debug=fast"],
         ["optimizer=sgd", "optimizer.lr=0.19"],
+        ["optimizer=sgd", "optimizer.lr=0.001", "weights=some.pth"],
         ["trainer=gpu", "trainer.precision=16-mixed"],
         ["trainer.precision=bf16-mixed"],
         ["data.batch_size=2", "trainer.sync_batchnorm=true"],
