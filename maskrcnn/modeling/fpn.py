@@ -54,7 +54,7 @@ class FPN(nn.Module):
         outputs = [self.output[-1](top)]
         for i in range(len(features) - 2, -1, -1):
             lateral = self.lateral[i](features[i])
-            top = lateral + F.interpolate(top, size=lateral.shape[-2:], mode="nearest")
+            top = lateral.add_(F.interpolate(top, size=lateral.shape[-2:], mode="nearest"))
             outputs.insert(0, self.output[i](top))
         if self.extra_level:
             outputs.append(F.max_pool2d(outputs[-1], kernel_size=1, stride=2))
