@@ -29,18 +29,18 @@ def draw_boxes(count: int, height: int, width: int, generator: torch.Generator) 
     return torch.cat((corners, corners + sides), dim=1)
 
 
-def make_batch(images: int, height: int, width: int) -> Batch:
-    """Smooth pictures, and on each `OBJECTS` objects that fill their boxes, in `SLOTS` slots."""
+def make_batch(images: int, height: int, width: int, objects: int = OBJECTS, slots: int = SLOTS) -> Batch:
+    """Smooth pictures, and on each `objects` objects that fill their boxes, in `slots` slots."""
     generator = torch.Generator().manual_seed(1)
     canvas = [-(-side // 32) * 32 for side in (height, width)]
     coarse = torch.rand(images, 3, 25, 42, generator=generator) * 255
     pixels = nn.functional.interpolate(coarse, canvas, mode="bicubic").clamp(0, 255).to(torch.uint8)
-    boxes = torch.zeros(images, SLOTS, 4)
-    boxes[:, :OBJECTS] = torch.stack([draw_boxes(OBJECTS, height, width, generator) for _ in range(images)])
-    valid = torch.arange(SLOTS).expand(images, -1) < OBJECTS
+    boxes = torch.zeros(images, slots, 4)
+    boxes[:, :objects] = torch.stack([draw_boxes(objects, height, width, generator) for _ in range(images)])
+    valid = torch.arange(slots).expand(images, -1) < objects
     targets = Targets(
         boxes,
-        torch.where(valid, torch.randint(0, CLASSES, (images, SLOTS), generator=generator), 0),
+        torch.where(valid, torch.randint(0, CLASSES, (images, slots), generator=generator), 0),
         torch.where(valid[..., None, None], 255, 0).to(torch.uint8).expand(-1, -1, MASK_CROP, MASK_CROP),
         torch.where(valid, MASK_CROP, 0)[..., None].expand(-1, -1, 2),
         valid,

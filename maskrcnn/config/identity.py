@@ -6,7 +6,8 @@ from typing import Any
 
 # Where and how often a run is written, how many processes feed it and who is told of it does not change what it learns.
 BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress", "callbacks.last", "callbacks.receipt",
-          "callbacks.report", "out_of_memory.try_first"}  # fmt: skip
+          "callbacks.report", "callbacks.mean_ap.workers", "callbacks.ema.mean_ap.workers",
+          "out_of_memory.try_first"}  # fmt: skip
 
 
 def essence(plain: dict[str, Any]) -> dict[str, Any]:

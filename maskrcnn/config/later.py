@@ -57,6 +57,7 @@ LATER = [
     Later(_BOX_HEAD, "nms", "greedy", "2026-11-26"),
     Later(_BOX_HEAD, "nms_sigma", 0.5, "2026-11-26"),
     Later(_DATA, "stretch", None, "2026-11-26"),
+    Later(_MEAN_AP, "workers", 0, "2026-11-26"),
 ]
 
 

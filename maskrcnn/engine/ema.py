@@ -101,6 +101,9 @@ class Ema(pl.Callback):
             self.best = score
             self._write(trainer, pl_module)
 
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.mean_ap.teardown(trainer, pl_module, stage)
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:

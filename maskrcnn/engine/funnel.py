@@ -47,7 +47,9 @@ class Funnel(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
-        evaluator, indices = _mean_ap(trainer).evaluator, batch.indices.tolist()
+        mean_ap = _mean_ap(trainer)
+        mean_ap.finish()
+        evaluator, indices = mean_ap.evaluator, batch.indices.tolist()
         pairings = [
             pair(evaluator.predictions[i], self.objects.get(i, []), "segm", self.iou, evaluator.max_detections)
             for i in indices

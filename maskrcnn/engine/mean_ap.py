@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.views import take_census
 from maskrcnn.engine import ranks
+from maskrcnn.engine.result_workers import ResultWorkers
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import coco_results
 from maskrcnn.evaluation.tables import Backend
@@ -40,12 +42,20 @@ class MeanAP(pl.Callback):
         max_detections: how many detections a class in a picture may have; the model's own cap.
         paste: how masks are put into the picture, see `maskrcnn.ops.paste`.
         backend: which library matches detections with the ground truth, see `maskrcnn.evaluation.tables`.
+        workers: processes that put masks into pictures and encode them while the device goes on; the results are the
+            same. With 0 the main process does it between two batches.
+
+    Raises:
+        ValueError: workers is negative.
     """
 
     evaluator: CocoEvaluator
 
-    def __init__(self, *, prefix: str, max_detections: int, paste: Convention, backend: Backend) -> None:
+    def __init__(self, *, prefix: str, max_detections: int, paste: Convention, backend: Backend, workers: int) -> None:
+        if workers < 0:
+            raise ValueError(f"callbacks.mean_ap.workers is {workers}; give a number of processes, or 0 for none")
         self.prefix, self.max_detections, self.paste, self.backend = prefix, max_detections, paste, backend
+        self.workers = ResultWorkers(workers)
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -66,14 +76,30 @@ class MeanAP(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         detections: Detections = outputs
-        self.evaluator.update(
-            coco_results(detections, batch.image_sizes, batch.original_sizes, batch.indices, paste=self.paste)
+        make = partial(
+            coco_results,
+            Detections(*(field.cpu() for field in detections)),
+            batch.image_sizes.cpu(),
+            batch.original_sizes.cpu(),
+            batch.indices.cpu(),
+            paste=self.paste,
         )
+        for found in self.workers.call(make):
+            self.evaluator.update(found)
+
+    def finish(self) -> None:
+        """Waits until the evaluator has the results of all batches so far."""
+        for found in self.workers.finish():
+            self.evaluator.update(found)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.finish()
         found = ranks.gather(self.evaluator.predictions)
         self.evaluator.reset()
         self.evaluator.update(found)
         scores = ranks.from_main(self.evaluator.compute() if trainer.is_global_zero else {})
         pl_module.log_dict({f"{self.prefix}{name}": score for name, score in scores.items()})
         self.seconds = time.perf_counter() - self.seconds
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.workers.close()
