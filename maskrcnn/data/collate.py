@@ -57,7 +57,8 @@ class Collate:
             kept = _largest(sample.boxes, slots)
             boxes[i, : len(kept)] = torch.from_numpy(sample.boxes[kept])
             labels[i, : len(kept)] = torch.from_numpy(sample.labels[kept])
-            masks[i, : len(kept)] = torch.from_numpy(sample.masks[kept])
+            _, rows, columns = sample.masks.shape
+            masks[i, : len(kept), :rows, :columns] = torch.from_numpy(sample.masks[kept])
             mask_sizes[i, : len(kept)] = torch.from_numpy(sample.mask_sizes[kept])
             valid[i, : len(kept)] = True
         return Batch(

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from maskrcnn.data.regions import Regions
-from maskrcnn.data.scene import Scene, visible
+from maskrcnn.data.regions import Regions, select_masks
+from maskrcnn.data.rows import find_rows
+from maskrcnn.data.scene import Scene, find_visible
 
 GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
 
@@ -37,15 +38,16 @@ class CopyPaste:
             its canvas, where an object lies beyond. And `other`, holding the pasted objects only.
         """
         other = _trim(other, scene.canvas)
-        extents = visible(other, min_visible)
-        count = int(rng.integers(min(len(extents), self.most) + 1))
-        chosen = [extents[i] for i in np.sort(rng.choice(len(extents), count, replace=False))]
-        other = _select(other, [extent.instance for extent in chosen])
-        if not chosen:
+        instances, corners = find_visible(other, find_rows(other.regions), min_visible)
+        count = int(rng.integers(min(len(instances), self.most) + 1))
+        chosen = np.sort(rng.choice(len(instances), count, replace=False))
+        other = _select(other, instances[chosen])
+        if count == 0:
             return scene, other
         mask = _union(other.regions)
-        height = max(scene.image.shape[0], _reach([extent.y2 for extent in chosen], other.scale[1], scene.canvas[0]))
-        width = max(scene.image.shape[1], _reach([extent.x2 for extent in chosen], other.scale[0], scene.canvas[1]))
+        right, bottom = corners[chosen, 2:].max(axis=0).tolist()
+        height = max(scene.image.shape[0], _reach(bottom, other.scale[1], scene.canvas[0]))
+        width = max(scene.image.shape[1], _reach(right, other.scale[0], scene.canvas[1]))
         image = np.full((height, width, scene.image.shape[2]), GROUND, np.uint8)
         image[: scene.image.shape[0], : scene.image.shape[1]] = scene.image
         pasted = other.image[:height, :width]
@@ -53,9 +55,9 @@ class CopyPaste:
         covered = _read_at_centres(mask, pasted.shape, (1 / other.scale[0], 1 / other.scale[1]))
         region[covered] = pasted[covered]
         step = (scene.scale[0] / other.scale[0], scene.scale[1] / other.scale[1])
-        below, ids = scene.regions
+        below = scene.regions.image
         below = np.where(_read_at_centres(mask, below.shape, step), 0, below)
-        return scene._replace(image=image, regions=Regions(below, ids)), other
+        return scene._replace(image=image, regions=scene.regions._replace(image=below)), other
 
 
 def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
@@ -63,29 +65,27 @@ def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
     height, width = scene.image.shape[:2]
     rows = None if height <= canvas[0] else int(canvas[0] / scene.scale[1])
     columns = None if width <= canvas[1] else int(canvas[1] / scene.scale[0])
-    regions = Regions(scene.regions.image[:rows, :columns], scene.regions.ids)
+    regions = scene.regions._replace(image=scene.regions.image[:rows, :columns])
     return scene._replace(image=scene.image[: canvas[0], : canvas[1]], regions=regions)
 
 
-def _select(scene: Scene, instances: list[int]) -> Scene:
+def _select(scene: Scene, instances: np.ndarray) -> Scene:
     """A scene with some of its objects."""
-    ids = [scene.regions.ids[instance] for instance in instances]
-    regions, whole = Regions(scene.regions.image, ids), Regions(scene.whole.image, ids)
+    regions, whole = select_masks(scene.regions, instances), select_masks(scene.whole, instances)
     return scene._replace(regions=regions, labels=scene.labels[instances], whole=whole)
 
 
 def _union(regions: Regions) -> np.ndarray:
     """The pixels [h, w] bool of all objects."""
     wanted = np.zeros(np.iinfo(regions.image.dtype).max + 1, bool)
-    for ids in regions.ids:
-        wanted[ids] = True
+    wanted[regions.ids] = True
     mask: np.ndarray = wanted[regions.image]
     return mask
 
 
-def _reach(ends: list[int], scale: float, limit: int) -> int:
-    """Pixels of the network's picture up to the last of some ends in pixels of the regions."""
-    return min(math.ceil(max(ends) * scale), limit)
+def _reach(end: int, scale: float, limit: int) -> int:
+    """Pixels of the network's picture up to an end in pixels of the regions."""
+    return min(math.ceil(end * scale), limit)
 
 
 def _read_at_centres(mask: np.ndarray, shape: tuple[int, ...], step: tuple[float, float]) -> np.ndarray:

@@ -7,52 +7,71 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskrcnn.data.line import cumulate
 
-def read_runs(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+
+class Runs(NamedTuple):
+    """Run lengths of masks, column by column, in pairs: so many pixels outside, and so many inside after them."""
+
+    mask: np.ndarray  # [n] int64, position in the list of masks, ascending
+    outside: np.ndarray  # [n] int64
+    inside: np.ndarray  # [n] int64, 0 at the end of a mask that ends with pixels outside
+
+
+def read_runs(masks: list[bytes]) -> Runs:
     """Run lengths of masks, all at once, from their compressed form (the format is pycocotools' `rleFrString`).
 
     Args:
         masks: for each, characters from 48 on with 6 bits: five of a number, lowest first, and whether more follow.
             From a mask's fourth number on, each is the difference to the one two before.
 
-    Returns:
-        runs [n] int64: lengths of runs column by column, in turns of zeros and of ones, zeros first, one mask after
-        another; counts [masks] int64: how many runs each mask has.
-
     Raises:
         ValueError: the characters are none of such a form, or a run is negative.
     """
-    sizes = np.array([len(mask) for mask in masks], np.int64)
-    if sizes.size == 0:
-        return np.zeros(0, np.int64), sizes
+    if not masks:
+        return Runs(*np.zeros((3, 0), np.int64))
+    numbers, counts = _read_numbers(masks)
+    pairs = (counts + 1) >> 1
+    ends = np.cumsum(pairs)
+    first = ends - pairs
+    mask = np.repeat(np.arange(len(masks)), pairs)
+    single = counts & 1  # whether the last number is alone in its pair
+    place = np.arange(0, 2 * mask.size, 2) - (np.cumsum(single) - single)[mask]
+    outside, inside = numbers[place], np.append(numbers, 0)[place + 1]
+    start, inside_first = outside[first], inside[first]
+    outside[first] = 0  # the second number of these counts from 0 again
+    outside, inside = cumulate(outside), cumulate(inside)
+    outside -= outside[first][mask]
+    inside -= (inside[first] - inside_first)[mask]
+    outside[first] = start
+    inside[ends[single == 1] - 1] = 0
+    if outside.min() < 0 or inside.min() < 0:
+        raise ValueError("a negative run")
+    return Runs(mask, outside, inside)
+
+
+def _read_numbers(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers [n] int64 of one mask after another, and how many each has, [masks] int64."""
+    sizes = np.fromiter(map(len, masks), np.int64, len(masks))
     codes = np.frombuffer(b"".join(masks), np.uint8) - np.uint8(48)  # wraps, so that what is less becomes more than 63
     ends = np.cumsum(sizes)
     if sizes.min() == 0 or codes.max() > 63 or (codes[ends - 1] & 32).any():
         raise ValueError("not a run-length encoding")
-    last = np.flatnonzero((codes & 32) == 0)
-    first = np.append(0, last[:-1] + 1)
-    more = last - first
-    if more.max() > 6:
-        raise ValueError("a run of 2^35 pixels or more")
-    runs = (codes[first] & 31).astype(np.int64)
-    for place in range(1, int(more.max()) + 1):  # few numbers take more than one character
-        longer = np.flatnonzero(more >= place)
-        runs[longer] |= (codes[first[longer] + place] & 31).astype(np.int64) << 5 * place
-    negative = np.flatnonzero(codes[last] & 16)  # the highest bit is the sign
-    runs[negative] -= np.int64(32) << 5 * more[negative]
-    starts = np.searchsorted(first, ends - sizes)  # of each mask's runs
-    counts = np.append(starts[1:], runs.size) - starts
-    # Sums of every second number, over all masks; less what they had reached before a mask's second and third number.
-    sums = np.zeros(runs.size + 1, np.int64)
-    np.cumsum(runs[::2], out=sums[1::2])
-    np.cumsum(runs[1::2], out=sums[2::2])
-    odd = (np.arange(runs.size) - np.repeat(starts, counts)) & 1
-    differences = sums[1:] - np.where(odd, np.repeat(sums[starts], counts), np.repeat(sums[starts + 1], counts))
-    differences[starts] = runs[starts]
-    runs = differences
-    if runs.min() < 0:
-        raise ValueError("a negative run")
-    return runs, counts
+    last = np.flatnonzero(codes < 32)
+    counts = np.searchsorted(last, ends)
+    counts[1:] -= counts[:-1]
+    numbers = ((codes << 3).view(np.int8) >> 3)[last].astype(np.int64)  # the fifth bit of the last one is the sign
+    more = last.copy()
+    more[1:] -= last[:-1] + 1
+    place = 1
+    longer = np.flatnonzero(more >= place)  # few numbers take more than one character
+    while longer.size:
+        if place > 6:
+            raise ValueError("a run of 2^35 pixels or more")
+        numbers[longer] = numbers[longer] << 5 | codes[last[longer] - place] & 31
+        place += 1
+        longer = longer[more[longer] >= place]
+    return numbers, counts
 
 
 def count_pixels(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,10 +80,9 @@ def count_pixels(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: of `read_runs`.
     """
-    runs, counts = read_runs(masks)
-    first = np.cumsum(counts) - counts
-    odd = (np.arange(runs.size) - np.repeat(first, counts)) & 1
-    return np.add.reduceat(runs, first), np.add.reduceat(runs * odd, first)
+    mask, outside, inside = read_runs(masks)
+    first = np.flatnonzero(np.diff(mask, prepend=-1))
+    return np.add.reduceat(outside + inside, first), np.add.reduceat(inside, first)
 
 
 class Stretches(NamedTuple):
@@ -72,18 +90,17 @@ class Stretches(NamedTuple):
 
     mask: np.ndarray  # [n] int64, position in the list of masks
     start: np.ndarray  # [n] int64, in ascending order for each mask
-    end: np.ndarray  # [n] int64, exclusive, more than `start`
+    end: np.ndarray  # [n] int64, exclusive, at least `start`
 
 
 def find_stretches(masks: list[bytes]) -> Stretches:
     """Where the pixels of masks lie, from compressed run lengths that start at a picture's first pixel."""
-    runs, counts = read_runs(masks)
-    ends = np.cumsum(runs)
-    first = np.cumsum(counts) - counts
-    ends -= np.repeat((ends - runs)[first], counts)  # from where each mask starts
-    odd = (np.arange(runs.size) - np.repeat(first, counts)) & 1
-    ones = np.flatnonzero(odd & (runs > 0))
-    return Stretches(np.repeat(np.arange(len(masks)), counts)[ones], ends[ones] - runs[ones], ends[ones])
+    mask, outside, inside = read_runs(masks)
+    both = outside + inside
+    end = cumulate(both)
+    first = np.searchsorted(mask, np.arange(len(masks)))
+    end -= (end[first] - both[first])[mask]  # from where each mask starts
+    return Stretches(mask, end - inside, end)
 
 
 def decode_window(counts: bytes, height: int) -> tuple[np.ndarray, int, int]:
@@ -96,9 +113,10 @@ def decode_window(counts: bytes, height: int) -> tuple[np.ndarray, int, int]:
     Returns:
         mask [h, w] uint8, 0 or 1, that touches all four sides of its window; x and y of the window's first pixel.
     """
-    runs, _ = read_runs([counts])
-    if runs.size % 2:
-        runs = runs[:-1]  # zeros at the end
+    _, outside, inside = read_runs([counts])
+    runs = np.stack((outside, inside), axis=1).ravel()
+    if runs[-1] == 0:
+        runs = runs[:-2]  # what is outside at the end
     x = int(runs[0]) // height
     runs[0] -= x * height
     flat = np.repeat(np.arange(runs.size, dtype=np.uint8) & 1, runs)

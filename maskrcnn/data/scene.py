@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from maskrcnn.data.regions import Extent, Regions, count_pixels, find_extents
+from maskrcnn.data.cells import crop_masks
+from maskrcnn.data.regions import Regions
 from maskrcnn.data.resize import View, resize_picture
+from maskrcnn.data.rows import Extents, Rows, count_pixels, find_extents, find_rows
 from maskrcnn.structures import MASK_CROP
 
 
@@ -26,7 +27,7 @@ class Objects(NamedTuple):
 
     boxes: np.ndarray  # [n, 4] float64: x1, y1, x2, y2 in continuous pixels of the scene's picture
     labels: np.ndarray  # [n] int64
-    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255; the cells in use fill the top left corner
+    masks: np.ndarray  # [n, R, C] uint8 coverage 0..255, R and C up to MASK_CROP; cells in use fill the top left corner
     mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
 
 
@@ -35,7 +36,7 @@ def make_scene(image: np.ndarray, regions: Regions, labels: np.ndarray, view: Vi
     x1, y1, x2, y2 = view.window
     return Scene(
         image=resize_picture(image[y1:y2, x1:x2], view.size),
-        regions=Regions(regions.image[y1:y2, x1:x2], regions.ids),
+        regions=regions._replace(image=regions.image[y1:y2, x1:x2]),
         labels=labels,
         whole=regions,
         scale=(view.size[1] / (x2 - x1), view.size[0] / (y2 - y1)),
@@ -43,49 +44,30 @@ def make_scene(image: np.ndarray, regions: Regions, labels: np.ndarray, view: Vi
     )
 
 
-def visible(scene: Scene, min_visible: float) -> list[Extent]:
-    """The extents of the objects of which at least a pixel, and at least a share of all their pixels, is to be seen."""
-    extents = find_extents(scene.regions)
+def find_visible(scene: Scene, rows: Rows, min_visible: float) -> Extents:
+    """The extents of the objects of which at least a pixel, and at least a share of all their pixels, is to be seen.
+
+    Args:
+        scene: with the objects; rows: of its regions.
+        min_visible: the share, 0 to 1.
+    """
+    count = scene.regions.number
+    extents = find_extents(rows, count)
     if min_visible == 0:
         return extents
-    enough = count_pixels(scene.regions) >= min_visible * count_pixels(scene.whole)
-    return [extent for extent in extents if enough[extent.instance]]
+    enough = count_pixels(rows, count) >= min_visible * count_pixels(find_rows(scene.whole), count)
+    instances, corners = extents
+    return Extents(instances[enough[instances]], corners[enough[instances]])
 
 
 def cut_out(scene: Scene, min_visible: float) -> Objects:
     """The visible objects of a scene."""
-    extents = visible(scene, min_visible)
-    corners = np.array([extent[1:] for extent in extents]).reshape(-1, 4)
-    masks = np.zeros((len(extents), MASK_CROP, MASK_CROP), np.uint8)  # most of it is never touched
-    for extent, mask in zip(extents, masks):
-        crop_mask(scene.regions, extent, mask)
+    rows = find_rows(scene.regions)
+    extents = find_visible(scene, rows, min_visible)
+    x1, y1, x2, y2 = extents.corners.T
     return Objects(
-        boxes=corners * np.array(scene.scale * 2),
-        labels=scene.labels[[extent.instance for extent in extents]],
-        masks=masks,
-        mask_sizes=np.minimum(corners[:, 3:1:-1] - corners[:, 1::-1], MASK_CROP).astype(np.int64),
+        boxes=extents.corners * np.array(scene.scale * 2),
+        labels=scene.labels[extents.instances],
+        masks=crop_masks(scene.regions, rows, extents),
+        mask_sizes=np.minimum(np.stack((y2 - y1, x2 - x1), axis=1), MASK_CROP),
     )
-
-
-def crop_mask(regions: Regions, extent: Extent, out: np.ndarray) -> None:
-    """Writes the coverage, 0..255, of a mask within its extent into the top left corner of `out`.
-
-    A cell is a pixel. A side longer than MASK_CROP pixels gets that many cells, of the means of the pixels.
-    """
-    instance, x1, y1, x2, y2 = extent
-    window, ids = regions.image[y1:y2, x1:x2], regions.ids[instance]
-    height, width = y2 - y1, x2 - x1
-    if height <= MASK_CROP and width <= MASK_CROP:
-        _cover(window, ids, out[:height, :width])
-    else:
-        size = (min(width, MASK_CROP), min(height, MASK_CROP))
-        cv2.resize(_cover(window, ids, None), size, dst=out[: size[1], : size[0]], interpolation=cv2.INTER_AREA)
-
-
-def _cover(window: np.ndarray, ids: list[int], out: np.ndarray | None) -> np.ndarray:
-    """255 where a window's pixels have one of the ids, 0 elsewhere."""
-    if len(ids) == 1:
-        return cv2.inRange(window, ids[0], ids[0], dst=out)
-    table = np.zeros(np.iinfo(window.dtype).max + 1, np.uint8)
-    table[ids] = 255
-    return cv2.LUT(window, table, dst=out)

@@ -28,7 +28,7 @@ class Sample:
     image: np.ndarray  # [h, w, C] uint8, RGB if C is 3
     boxes: np.ndarray  # [n, 4] float32: x1, y1, x2, y2 in continuous pixels of `image`
     labels: np.ndarray  # [n] int64
-    masks: np.ndarray  # [n, MASK_CROP, MASK_CROP] uint8 coverage 0..255; the cells in use fill the top left corner
+    masks: np.ndarray  # [n, R, C] uint8 coverage 0..255, R and C up to MASK_CROP; cells in use fill the top left corner
     mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
     original_size: tuple[int, int]  # height and width of the picture as it was read
     index: int  # position in the data set
@@ -84,7 +84,7 @@ class Augmentation:
                 f"data.transforms turned a picture into {image.dtype} of shape {tuple(image.shape)}; it must stay "
                 f"[h, w, {channels}] uint8: remove what normalises or converts, the model does that"
             )
-        return image, Regions(result["mask"], regions.ids)
+        return image, regions._replace(image=result["mask"])
 
 
 def _check_masks_stay_exact(transforms: list[albumentations.BasicTransform]) -> None:
@@ -136,14 +136,26 @@ def make_sample(
         image=scenes[0].image,
         boxes=np.concatenate([part.boxes for part in parts]).astype(np.float32),
         labels=np.concatenate([part.labels for part in parts]),
-        # 375 objects are 4.7 MB, not to be copied in vain.
-        masks=parts[0].masks if len(parts) == 1 else np.concatenate([part.masks for part in parts]),
+        masks=_join([part.masks for part in parts]),
         mask_sizes=np.concatenate([part.mask_sizes for part in parts]),
         original_size=(image.shape[0], image.shape[1]),
         index=index,
         key=int(seed.generate_state(1)[0]),
         vanished=len(record.objects.labels) - len(parts[0].labels),
     )
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """Masks [n, R, C] uint8 of several sizes, one part after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    rows, columns = np.max([part.shape[1:] for part in parts], axis=0)
+    masks = np.zeros((sum(len(part) for part in parts), rows, columns), np.uint8)
+    start = 0
+    for part in parts:
+        masks[start : start + len(part), : part.shape[1], : part.shape[2]] = part
+        start += len(part)
+    return masks
 
 
 def _make_scene(

@@ -97,8 +97,8 @@ def test_different_scales_as_loops_do(seed: int) -> None:
         for column in range(width):
             ground = 10 if row < sizes[0][0] and column < sizes[0][1] else GROUND
             assert pasted.image[row, column, 0] == (200 if covered(row + 0.5, column + 0.5) else ground)
-    for mask, ids in zip(blobs[0], pasted.regions.ids, strict=True):
-        left = np.isin(pasted.regions.image, ids)
+    for instance, mask in enumerate(blobs[0]):
+        left = np.isin(pasted.regions.image, pasted.regions.ids[pasted.regions.masks == instance])
         for row in range(30):
             for column in range(40):
                 hidden = covered((row + 0.5) / 30 * sizes[0][0], (column + 0.5) / 40 * sizes[0][1])

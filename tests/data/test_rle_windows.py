@@ -4,7 +4,7 @@ from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.outline import outline_polygons
-from maskrcnn.data.rle import decode_window, find_stretches, read_runs
+from maskrcnn.data.rle import Runs, decode_window, find_stretches, read_runs
 
 
 def random_mask(seed: int, height: int, width: int) -> np.ndarray:
@@ -33,21 +33,26 @@ def test_windows_hold_the_mask(seed: int, size: tuple[int, int]) -> None:
     assert window[:, -1].any()
 
 
+def flat(runs: Runs) -> list[int]:
+    """Outside, inside, outside, ..."""
+    return np.stack((runs.outside, runs.inside), axis=1).ravel().tolist()
+
+
 def test_runs_of_a_known_mask() -> None:
     runs = [41, 5, 2000, 70000, 3, 1, 1]
     size = [sum(runs), 1]
     counts = coco_mask.frPyObjects({"size": size, "counts": runs}, *size)["counts"]
-    assert read_runs([counts])[0].tolist() == runs
+    assert flat(read_runs([counts])) == [*runs, 0]
 
 
 def test_many_masks_are_read_as_one_by_one() -> None:
     sizes = [(13, 40), (1, 9), (300, 200), (9, 1), (1, 1), (64, 64)]
     masks = [coco_mask.encode(np.asfortranarray(random_mask(i, *size)))["counts"] for i, size in enumerate(sizes)]
-    runs, counts = read_runs(masks)
-    alone = [read_runs([mask])[0].tolist() for mask in masks]
-    assert [part.tolist() for part in np.split(runs, np.cumsum(counts)[:-1])] == alone
+    runs = read_runs(masks)
+    alone = [flat(read_runs([mask])) for mask in masks]
+    assert [flat(Runs(*(column[runs.mask == i] for column in runs))) for i in range(len(masks))] == alone
     assert [sum(lengths) for lengths in alone] == [height * width for height, width in sizes]
-    assert [len(part) for part in read_runs([])] == [0, 0]
+    assert [len(part) for part in read_runs([])] == [0, 0, 0]
     for broken in (b"", b"5P"):  # 5P would go on in the next mask's first character
         with pytest.raises(ValueError, match="not a run-length encoding"):
             read_runs([masks[0], broken, masks[1]])
@@ -59,7 +64,7 @@ def test_stretches_hold_the_masks(size: tuple[int, int]) -> None:
     found = find_stretches([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks])
     columns = np.zeros((6, size[1] * size[0]), int)
     for mask, start, end in zip(*found, strict=True):
-        assert start < end
+        assert start <= end
         columns[mask, start:end] += 1
     np.testing.assert_array_equal(columns.reshape(6, size[1], size[0]).swapaxes(1, 2), masks)
 
