@@ -19,7 +19,7 @@ from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
-from maskrcnn.data.source import Source, Split
+from maskrcnn.data.source import Source, Split, Splits
 from maskrcnn.data.stretch import Stretch
 from maskrcnn.data.transforms import Augmentation, Sample
 from maskrcnn.data.window import WindowLoader
@@ -49,6 +49,8 @@ class CocoDataModule(LightningDataModule):
 
     Attributes:
         read: reads the pictures.
+        training: whether training pictures are needed; where not, to be set before `prepare_data`, the training file
+            is left alone unless validation depends on it, and there are no `train_annotations` and no `order`.
         window: training batches to hand over with the first of them, see `WindowLoader`; 1 for plain batches.
 
     Attributes (after `setup`):
@@ -103,6 +105,7 @@ class CocoDataModule(LightningDataModule):
         self.root = Path(root)
         self.source = source
         self.read = PictureReader(channels, max_value, stretch)
+        self.training = True
         self.window = 1
         self.resize = resize
         self.augmentation = Augmentation(transforms, paste, min_visible)
@@ -123,8 +126,11 @@ class CocoDataModule(LightningDataModule):
         Raises:
             ValueError: of `Selection.check`, or of the source.
         """
-        self.selection.check(self.source.splits(self.root))
-        self.source.prepare(self.root)
+        sources = self.source.splits(self.root)
+        self.selection.check(sources)
+        alone = self._alone(sources)
+        if alone is None or not (alone.images.is_dir() and alone.annotations.is_file()):
+            self.source.prepare(self.root)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads and checks the annotations, once.
@@ -134,7 +140,13 @@ class CocoDataModule(LightningDataModule):
         """
         if hasattr(self, "classes"):
             return
-        selected = self.selection.read(self.source.splits(self.root))
+        sources = self.source.splits(self.root)
+        alone = self._alone(sources)
+        if alone is not None:
+            self.val_annotations, self.selection_notes = self.selection.read_alone(alone), []
+            self.classes = self.val_annotations.classes
+            return
+        selected = self.selection.read(sources)
         portrait = selected.census.portrait if self.group_by_aspect else None
         self.order = EpochOrder(selected.factors, portrait, self.seed, self.shuffle)
         if not len(self.order):
@@ -151,6 +163,10 @@ class CocoDataModule(LightningDataModule):
             )
         self.train_annotations, self.val_annotations = selected.train, selected.val
         self.classes = selected.train.classes
+
+    def _alone(self, sources: list[Splits]) -> Split | None:
+        """The validation file, where it is all that is needed."""
+        return None if self.training else self.selection.alone(sources)
 
     def validation_files(self) -> list[Split]:
         """The files that the validation pictures come from: with folds, the training files."""

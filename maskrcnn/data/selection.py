@@ -90,6 +90,15 @@ class Selection:
         """Reads and checks the annotations of each data set, and selects; raises what these two raise."""
         return self.choose(sources, read_annotations)
 
+    def alone(self, sources: list[Splits]) -> Split | None:
+        """The validation file, if what validates depends on no other: parts of a training file and a mixture do."""
+        return None if self.divides or len(sources) > 1 else sources[0].val
+
+    def read_alone(self, val: Split) -> CocoAnnotations:
+        """Reads and checks the validation part of `alone`; raises what `read_annotations` and `map_classes` raise."""
+        annotations = read_annotations(val)
+        return annotations if self.class_map is None else map_classes(annotations, self.class_map)
+
     def choose(self, sources: list[Splits], read: Callable[[Split], CocoAnnotations]) -> Selected:
         """Selects.
 

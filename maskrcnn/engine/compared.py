@@ -90,6 +90,7 @@ class Compared:
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         check_nodes(self.config["data"], "data", plugins)
         data: CocoDataModule = build(self.config["data"], plugins, "data")
+        data.training = False
         data.prepare_data()
         data.setup("validate")
         cap = int(self.config["model"]["box_head"]["max_detections"])

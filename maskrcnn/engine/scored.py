@@ -39,6 +39,7 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
             "the checkpoint was validated on a fold of its training file, so that another validation file is not used: "
             "add data.folds=null and data.fold=null to override"
         )
+    data.training = False
     data.prepare_data()
     data.setup("validate")
     for note in data.selection_notes:

@@ -165,6 +165,32 @@ def test_crowds_are_judged_but_not_learnt(ready: Callable[..., CocoDataModule]) 
     assert [a["image_id"] for a in truth if a["iscrowd"]] == [4]
 
 
+def test_validation_alone_needs_no_training_file(
+    ready: Callable[..., CocoDataModule], shapes_root: Path, tmp_path: Path
+) -> None:
+    for name in ("val", "val.json"):
+        (tmp_path / name).symlink_to(shapes_root / name)
+    source = CocoSource(
+        train_images="train", train_annotations="train.json", val_images="val", val_annotations="val.json"
+    )
+    choices: dict[str, Any] = {"class_map": {"round": ["circle"], "edged": ["square", "star"]}}
+    alone, whole = module(tmp_path, source, **choices), ready(**choices)
+    alone.training = False
+    for _ in range(2):  # as Lightning asks again
+        alone.prepare_data()
+        alone.setup("validate")
+    assert alone.classes == whole.classes == ("round", "edged")
+    assert alone.val_annotations.category_ids == whole.val_annotations.category_ids
+    pairs = list(zip(alone.val_dataloader(), whole.val_dataloader(), strict=True))
+    assert pairs and all(torch.equal(a, b) for one, other in pairs for a, b in zip(flat(one), flat(other)))
+    with pytest.raises(FileNotFoundError, match=r"train: set data\.root or data\.source\.train_images"):
+        module(tmp_path, source, **choices).prepare_data()
+    parts = module(tmp_path, source, fold=0, folds=2)  # what validates is a part of the training file
+    parts.training = False
+    with pytest.raises(FileNotFoundError, match=r"train: set data\.root or data\.source\.train_images"):
+        parts.prepare_data()
+
+
 def test_unshuffled_training_repeats_itself(ready: Callable[..., CocoDataModule]) -> None:
     first, second = (epoch_of(ready(shuffle=False), epoch) for epoch in (0, 1))
     assert torch.cat([batch.indices for batch in first]).tolist() == list(range(40))
