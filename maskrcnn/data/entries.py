@@ -40,6 +40,23 @@ class EntryReader:
         owners = [self._positions[entry["image_id"]] for entry in entries]
         sizes = [self._sizes[owner] for owner in owners]
         masks = pack_masks([entry["segmentation"] for entry in entries], sizes)
+        sound = [mask for mask in masks if mask is not None]
+        columns = _ordinary(entries) if len(sound) == len(entries) else None
+        if columns is None:
+            return self._read_singly(entries, owners, sizes, masks)
+        self._ids += [entry["id"] for entry in entries]
+        self._number += len(entries)
+        labels = [self._labels[entry["category_id"]] for entry in entries]
+        return Annotations(np.array(owners, np.int64), np.array(labels, np.int64), *columns, sound)
+
+    def _read_singly(
+        self,
+        entries: list[dict[str, Any]],
+        owners: list[int],
+        sizes: list[tuple[int, int]],
+        masks: list[bytes | None],
+    ) -> Annotations:
+        """The same where something may have to be mended."""
         found = self._found
         usable: list[tuple[Any, ...]] = []
         for row, (entry, owner, size, mask) in enumerate(zip(entries, owners, sizes, masks, strict=True)):
@@ -85,6 +102,25 @@ class EntryReader:
             "an id that comes twice: all numbered anew": twice,
         }
         return [Finding(what, len(names), names[:5]) for what, names in found.items() if names]
+
+
+def _ordinary(entries: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """The crowds, boxes and areas of entries of which nothing has to be mended; None where one has."""
+    try:
+        boxes = np.array([entry["bbox"] for entry in entries])
+        areas = np.array([entry["area"] for entry in entries])
+        crowds = np.array([entry.get("iscrowd", 0) for entry in entries])
+    except (KeyError, ValueError, OverflowError):  # the latter two: not as many numbers in each
+        return None
+    if boxes.shape != (len(entries), 4) or areas.ndim != 1 or crowds.ndim != 1:
+        return None
+    if any(column.dtype.kind not in "iuf" for column in (boxes, areas, crowds)):  # not numbers
+        return None
+    sound = (np.abs(boxes) < FARTHEST).all() and (boxes[:, 2:] > 0).all()
+    sound = sound and ((areas > 0) & (areas < FARTHEST**2)).all() and ((crowds == 0) | (crowds == 1)).all()
+    if not sound or not all("id" in entry for entry in entries):
+        return None
+    return crowds.astype(bool), boxes.astype(np.float64), areas.astype(np.float64)
 
 
 def is_box(box: Any) -> TypeGuard[list[float]]:

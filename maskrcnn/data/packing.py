@@ -1,12 +1,12 @@
-"""The masks of many annotations at once, where they are ordinary: 4 us a polygon, which takes 17 us to rasterise."""
+"""The masks of many annotations at once, where they are ordinary: a third of the time that rasterising them takes."""
 
-from array import array
+import struct
 from typing import Any
 
 import numpy as np
 
 from maskrcnn.data.rle import count_pixels
-from maskrcnn.data.segmentation import FARTHEST, Defect, encode_runs, pack
+from maskrcnn.data.segmentation import FARTHEST, Defect, encode_runs, pack, to_bytes
 
 CLEAR = 1.0  # pixels; pycocotools moves a polygon by less: to fifths of a pixel, at its corners and between them
 
@@ -21,17 +21,17 @@ def pack_masks(segmentations: list[Any], sizes: list[tuple[int, int]]) -> list[b
         For each what `store` returns; None where that is not certain: there may be a defect, or no pixel.
     """
     packed: list[bytes | None] = [None] * len(segmentations)
-    polygons: dict[int, list[Any]] = {}  # by position
+    polygons: dict[int, list[bytes]] = {}  # by position
     runs: dict[int, bytes] = {}
     for row, (segmentation, size) in enumerate(zip(segmentations, sizes, strict=True)):
         try:
             if isinstance(segmentation, dict):
                 runs[row] = encode_runs(segmentation, *size)
             else:
-                outlines = [array("d", polygon) for polygon in segmentation]
-                if outlines and not any([len(outline) < 6 or len(outline) % 2 for outline in outlines]):
+                outlines = [to_bytes(polygon) for polygon in segmentation]
+                if outlines and not any([len(outline) < 48 or len(outline) % 16 for outline in outlines]):
                     polygons[row] = outlines
-        except (Defect, TypeError, OverflowError):  # the latter two: not lists of numbers
+        except (Defect, TypeError, OverflowError, struct.error):  # the latter three: not lists of numbers
             continue
     for row in _certain_polygons(polygons, sizes):
         packed[row] = pack(polygons[row])
@@ -53,14 +53,14 @@ def _certain_runs(runs: dict[int, bytes], sizes: list[tuple[int, int]]) -> list[
     return certain
 
 
-def _certain_polygons(polygons: dict[int, list[Any]], sizes: list[tuple[int, int]]) -> list[int]:
+def _certain_polygons(polygons: dict[int, list[bytes]], sizes: list[tuple[int, int]]) -> list[int]:
     """The positions of lists of polygons that can all be read, and one of which surely has a pixel."""
     if not polygons:
         return []
     rows = np.array(list(polygons))
     numbers = np.array([len(outlines) for outlines in polygons.values()])
     flat = [outline for outlines in polygons.values() for outline in outlines]
-    lengths = np.array([len(outline) for outline in flat]) // 2
+    lengths = np.array([len(outline) for outline in flat]) // 16
     pictures = np.repeat(np.array(sizes)[rows, ::-1], numbers, axis=0)
     near, seen = _examine(np.frombuffer(b"".join(flat)).reshape(-1, 2), lengths, pictures)
     firsts = np.cumsum(numbers) - numbers
@@ -80,7 +80,7 @@ def _examine(points: np.ndarray, lengths: np.ndarray, sizes: np.ndarray) -> tupl
         pixel is inside, by the even-odd rule, and so far from all sides that rasterising cannot change that.
     """
     firsts = np.cumsum(lengths) - lengths
-    near = np.maximum.reduceat(np.abs(points).max(axis=1), firsts) < FARTHEST  # not where one is NaN
+    near = np.maximum.reduceat(np.abs(points).ravel(), 2 * firsts) < FARTHEST  # not where one is NaN
     with np.errstate(invalid="ignore", over="ignore"):
         mean = np.add.reduceat(points, firsts) / lengths[:, None]
         centre = np.clip(np.floor(mean), 0, sizes - 1) + 0.5

@@ -12,6 +12,8 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data import coco, coco_file
 from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.entries import EntryReader, Finding
+from maskrcnn.data.records import Annotations, Picture
 from maskrcnn.data.source import CocoSource, Split
 
 Dataset = dict[str, Any]
@@ -370,3 +372,34 @@ def test_numbers_too_large_are_taken_from_the_mask(tiny: Dataset, write: Write) 
         objects = read_annotations(write(tiny)).records[0].objects
     assert objects.boxes.tolist() == [[2, 3, 4, 4]]
     assert objects.areas.tolist() == [16]
+
+
+def test_entries_read_together_are_what_they_are_alone() -> None:
+    pictures = [Picture(1, "a.png", 50, 60), Picture(2, "b.png", 40, 30)]
+    square = [[1, 1, 20, 1, 20, 20.5, 1, 20]]
+    entry = {"id": 1, "image_id": 1, "category_id": 5, "segmentation": square, "bbox": [1, 1, 19, 19.5], "area": 370}
+    good = [
+        entry,
+        {**entry, "id": 2, "image_id": 2, "iscrowd": 1, "area": 0.5},
+        {**entry, "id": 3, "bbox": [0, 0, 1, 1]},
+    ]
+    odd = [
+        {"bbox": None}, {"bbox": [1, 1, 0, 5]}, {"bbox": [1, 1, 5]}, {"bbox": ["1", 1, 5, 5]}, {"bbox": [1e6, 1, 5, 5]},
+        {"area": None}, {"area": 0}, {"area": "7"}, {"area": 1e11}, {"iscrowd": 2}, {"iscrowd": "1"}, {"iscrowd": [1]},
+        {"segmentation": [[0, 0, 1]]},
+    ]  # fmt: skip
+
+    nameless = {key: value for key, value in entry.items() if key != "id"}  # beside it, each is looked at by itself
+
+    def read(entries: list[dict[str, Any]]) -> tuple[Annotations, list[Finding]]:
+        reader = EntryReader(pictures, {1: 0, 2: 1}, {5: 0})
+        return reader.read(entries), [finding for finding in reader.findings() if "absent" not in finding.what]
+
+    for change in ({}, *odd):
+        entries = [*good, {**entry, "id": 9, **change}]
+        (together, found), (singly, found_singly) = read(entries), read([*entries, nameless])
+        assert found == found_singly
+        assert len(singly.masks) == len(together.masks) + 1 == 5 - ("segmentation" in change)
+        for column, expected in zip(together, singly, strict=True):
+            assert np.asarray(column).dtype == np.asarray(expected).dtype
+            assert np.asarray(column).tolist() == np.asarray(expected)[:-1].tolist()
