@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,25 @@ from maskrcnn.data.convert.header import SUFFIXES, check_size, read_size
 from maskrcnn.data.segmentation import Defect, compress
 
 CIRCLE_POINTS = 128  # of the polygon in place of a circle; its area is 0.04 % less
+FOUR_CORNERS = {"rectangle", "oriented_rectangle", "rotation", "quadrilateral"}  # the last two of X-AnyLabeling
+AREAS = {"polygon", "circle", "mask"} | FOUR_CORNERS
+NO_CLASS = {"__ignore__", "_background_"}  # what LabelMe's own converters take for no object
+NUMBERED = re.compile(r"(.+)-\d+")  # how LabelMe before 4 told the objects of a class apart: person-1, person-2
 
 
 def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
     """Reads a folder of LabelMe files and the folders in it, as LabelMe opens them; not those that begin with a dot.
 
-    Polygons, rectangles, circles and masks become objects, other shapes (points, lines) are left out. Shapes of one
-    label and one group_id are one object, as in LabelMe's own converters. Sizes are those of the JSON files (LabelMe
-    shows pictures turned as their EXIF entry says), checked against the pictures.
+    Polygons, rectangles (upright or rotated), circles and masks become objects, other shapes (points, lines) are left
+    out. Shapes of one label and one group_id are one object, as in LabelMe's own converters; so are those of one
+    numbered label. Sizes are those of the JSON files (LabelMe shows pictures turned as their EXIF entry says), checked
+    against the pictures.
 
     Args:
         source: the folder.
-        classes: in the order of the category ids; shapes with other labels are left out. None for all labels that
-            occur, sorted: name them where training and validation pictures lie in two folders.
+        classes: in the order of the category ids; shapes with other labels are left out, but person-1 is of the class
+            person. None for all labels of objects as they are, sorted, without __ignore__ and _background_: name them
+            where training and validation pictures lie in two folders.
 
     Raises:
         ValueError: a file is not LabelMe's, or broken; or its picture is missing or has another size.
@@ -40,9 +47,15 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
         raise ValueError(f"source={source}: no JSON file in this folder; LabelMe writes one for each picture")
     parsed = {file: _parse(file) for file in files}
     if classes is None:
-        classes = sorted({shape["label"] for entry in parsed.values() for shape in entry["shapes"]})
+        shapes = [shape for entry in parsed.values() for shape in entry["shapes"] if _kind(shape) in AREAS]
+        classes = sorted({shape["label"] for shape in shapes} - NO_CLASS)
     names = check_classes(classes, f"classes of {source}")
     findings: Findings = {}
+    numbered = [name for name in names if NUMBERED.fullmatch(name)]
+    if numbered:
+        findings["classes with a number: if it tells objects apart (LabelMe 3), give read.classes without it"] = (
+            numbered
+        )
     pictures = []
     owners: dict[Path, Path] = {}
     for file, entry in parsed.items():
@@ -86,6 +99,10 @@ def _parse(file: Path) -> dict[str, Any]:
     return entry
 
 
+def _kind(shape: dict[str, Any]) -> str:
+    return shape.get("shape_type") or "polygon"  # the only one in the oldest files
+
+
 def _is_point(point: Any) -> bool:
     return (
         isinstance(point, list) and len(point) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in point)
@@ -93,10 +110,11 @@ def _is_point(point: Any) -> bool:
 
 
 def _find_picture(file: Path, entry: dict[str, Any]) -> Path:
-    """The file that imagePath names, written on any system, or one of that name beside the JSON file."""
+    """The file that imagePath names, written on any system, or one of that name, or of the JSON file's, beside it."""
     name = entry["imagePath"].replace("\\", "/")
-    for path in (file.parent / name, file.parent / name.rpartition("/")[2]):
-        if path.is_file():
+    same = [file.with_suffix(suffix) for suffix in sorted(SUFFIXES)]  # renamed together, or imagePath is the JSON file
+    for path in (file.parent / name, file.parent / name.rpartition("/")[2], *same):
+        if path.is_file() and path != file:
             return path
     held = " (it holds the picture as imageData: labelme_export_json writes that out)" if entry.get("imageData") else ""
     raise ValueError(
@@ -120,25 +138,28 @@ def _regions(
     """The shapes of one file, which findings call `where`, as objects, those of a group joined."""
     groups: dict[Any, list[Any]] = defaultdict(list)
     for index, shape in enumerate(shapes):
-        kind, label, group = shape.get("shape_type") or "polygon", shape["label"], shape.get("group_id")
+        kind, label, group = _kind(shape), shape["label"], shape.get("group_id")
+        if kind not in AREAS:
+            findings.setdefault(f"shapes of type {kind}: left out", []).append(where)
+            continue
+        numbered = NUMBERED.fullmatch(label)
+        if label not in classes and numbered and numbered[1] in classes:
+            label, group = numbered[1], label
         if label not in classes:
             findings.setdefault(f"shapes with the label {label!r}, which is not in classes: left out", []).append(where)
             continue
         segmentation = _segmentation(f"{file}, shape {index}", kind, shape, size)
-        if segmentation is None:
-            findings.setdefault(f"shapes of type {kind}: left out", []).append(where)
-            continue
         groups[label, f"shape {index}" if group is None else ("group", group)].append(segmentation)
     return [Region(classes.index(label), _join(members, size), False, where) for (label, _), members in groups.items()]
 
 
 def _segmentation(where: str, kind: str, shape: dict[str, Any], size: tuple[int, int]) -> Any:
-    """A shape as COCO has it: polygons or run lengths; None for a shape without an area."""
+    """A shape with an area as COCO has it: polygons or run lengths."""
     points = shape["points"]
-    if kind in ("rectangle", "circle", "mask") and len(points) != 2:
-        raise ValueError(f"{where}: a {kind} has two points, but this has {len(points)}; draw it again, or remove it")
-    if kind == "polygon":
+    if kind == "polygon" or (kind in FOUR_CORNERS and len(points) == 4):
         return [[value for point in points for value in point]]
+    if len(points) != 2 or kind in FOUR_CORNERS - {"rectangle"}:
+        raise ValueError(f"{where}: a {kind} cannot have {len(points)} points; draw it again, or remove it")
     if kind == "rectangle":
         (x1, y1), (x2, y2) = points
         return [[x1, y1, x2, y1, x2, y2, x1, y2]]
@@ -147,9 +168,7 @@ def _segmentation(where: str, kind: str, shape: dict[str, Any], size: tuple[int,
         radius = math.dist((x, y), rim)
         angles = np.arange(CIRCLE_POINTS) * (2 * math.pi / CIRCLE_POINTS)
         return [np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=-1).ravel().tolist()]
-    if kind == "mask":
-        return _paste(where, shape, size)
-    return None
+    return _paste(where, shape, size)
 
 
 def _paste(where: str, shape: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
@@ -160,19 +179,14 @@ def _paste(where: str, shape: dict[str, Any], size: tuple[int, int]) -> dict[str
             values = np.asarray(picture) != 0
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{where}: its mask is not a PNG in base64; draw it again, or remove it") from error
-    if (
-        values.shape != (bottom - top + 1, right - left + 1)
-        or left < 0
-        or top < 0
-        or bottom >= size[0]
-        or right >= size[1]
-    ):
+    if values.shape != (bottom - top + 1, right - left + 1):
         raise ValueError(
             f"{where}: its mask of {' x '.join(map(str, values.shape))} pixels does not fit its points "
-            f"{shape['points']} in a picture of {size[0]} x {size[1]}; draw it again, or remove it"
+            f"{shape['points']}; draw it again, or remove it"
         )
-    whole = np.zeros(size, np.uint8, order="F")
-    whole[top : bottom + 1, left : right + 1] = values
+    whole = np.zeros(size, np.uint8, order="F")  # without what lies outside the picture
+    inside = slice(max(top, 0), max(bottom + 1, 0)), slice(max(left, 0), max(right + 1, 0))
+    whole[inside] = values[max(-top, 0) : max(size[0] - top, 0), max(-left, 0) : max(size[1] - left, 0)]
     rle = coco_mask.encode(whole)
     return {"size": list(size), "counts": rle["counts"].decode("ascii")}
 

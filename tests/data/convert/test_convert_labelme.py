@@ -130,6 +130,53 @@ def test_the_picture_is_found_by_a_path_of_another_system_and_sizes_may_lack(
     assert annotated.pictures[0].path.resolve() == folder.parent.resolve() / "photos" / "a.png"
 
 
+def test_the_picture_of_the_same_name_is_taken_where_image_path_is_wrong(write: Write) -> None:
+    for wrong in ("b.png", "a.json"):  # renamed together; an old file that names itself
+        annotated = read_labelme(write([shape("cat", SQUARE)], imagePath=wrong), classes=None)
+        assert annotated.pictures[0].path.name == "a.png"
+
+
+def test_missing_pictures_are_named(write: Write, tmp_path: Path) -> None:
+    (write([], imagePath="b.png", imageData="aGk=") / "a.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"b\.png beside it \(it holds .* labelme_export_json .*; put it there, or corr"
+    ):
+        read_labelme(tmp_path / "labelme", classes=["cat"])
+
+
+def test_rectangles_may_have_four_corners(write: Write) -> None:
+    corners = [[10, 4], [15, 6], [13, 11], [8, 9]]
+    shapes = [shape("ship", corners, kind) for kind in ("rectangle", "rotation", "quadrilateral", "oriented_rectangle")]
+    objects = read_labelme(write(shapes), classes=None).pictures[0].objects
+    assert [found.polygons for found in objects] == [[[10, 4, 15, 6, 13, 11, 8, 9]]] * 4
+
+
+def test_masks_may_reach_over_the_border(write: Write, through_coco: Callable[[Annotated], CocoAnnotations]) -> None:
+    shapes = [mask_shape("cat", -1, -1, [[1, 1, 1], [1, 1, 0]]), mask_shape("cat", 28, 19, [[0, 1, 1], [1, 1, 1]])]
+    shapes += [mask_shape("cat", 30, 25, [[1]]), mask_shape("cat", -5, -5, [[1]])]
+    annotated = read_labelme(write(shapes), classes=None)
+    assert annotated.findings == {"objects with a mask without a pixel inside the picture: left out": ["a.json"] * 2}
+    annotations = through_coco(annotated)
+    assert np.argwhere(bitmap(annotations, 0)).tolist() == [[0, 0]]
+    assert np.argwhere(bitmap(annotations, 1)).tolist() == [[19, 29]]
+
+
+def test_what_labelme_takes_for_no_object_is_no_class(write: Write) -> None:
+    annotated = read_labelme(write([shape("cat", SQUARE), shape("__ignore__", SQUARE)]), classes=None)
+    assert annotated.classes == ("cat",) and len(annotated.pictures[0].objects) == 1
+    assert annotated.findings == {"shapes with the label '__ignore__', which is not in classes: left out": ["a.json"]}
+    assert read_labelme(write([shape("__ignore__", SQUARE)]), classes=["__ignore__"]).findings == {}
+
+
+def test_numbered_labels_are_objects_of_the_class_without_the_number(write: Write) -> None:
+    far = [[20, 3], [24, 3], [24, 7], [20, 7]]
+    folder = write([shape("cat-1", SQUARE), shape("cat-2", far), shape("cat-1", far), shape("t-1", SQUARE)])
+    found = read_labelme(folder, classes=["cat", "t-1"])
+    assert [(each.label, len(each.polygons or [])) for each in found.pictures[0].objects] == [(0, 2), (0, 1), (1, 1)]
+    ((finding, names),) = read_labelme(folder, classes=None).findings.items()
+    assert "give read.classes without" in finding and names == ["cat-1", "cat-2", "t-1"]
+
+
 def test_folders_in_the_folder_are_read_too(
     write: Write, picture: Callable[[Path], Path], through_coco: Callable[[Annotated], CocoAnnotations]
 ) -> None:
@@ -148,7 +195,7 @@ def test_folders_in_the_folder_are_read_too(
     }
     records = through_coco(annotated).records
     assert [record.path.relative_to(folder).as_posix() for record in records] == ["a.png", "day/two/a.png"]
-    assert [record.objects.labels.tolist() for record in records] == [[0], [2]]  # cat, dog
+    assert [record.objects.labels.tolist() for record in records] == [[0], [1]]  # cat, dog
 
 
 def test_two_files_for_one_picture_are_refused(write: Write) -> None:
@@ -161,15 +208,14 @@ def test_two_files_for_one_picture_are_refused(write: Write) -> None:
 @pytest.mark.parametrize(
     ("shapes", "changes", "message"),
     [
-        ([], {"imagePath": "b.png"}, r"a\.json: there is no picture b\.png beside it; put it there, or correct"),
-        ([], {"imagePath": "b.png", "imageData": "aGk="}, r"b\.png beside it \(it holds .* labelme_export_json"),
         ([], {"imageHeight": 21}, r"a\.json is for a picture 21 pixels high and 30 wide, but .*a\.png is 20 x 30: put"),
         ([], {"imagePath": None}, r"a\.json has no 'shapes' and 'imagePath', so it is not of LabelMe: move it"),
         ([{"label": "cat"}], {}, r"a\.json, shape 0: it needs a 'label' and 'points' of two finite numbers each; mend"),
         ([shape("cat", [[1, float("nan")]])], {}, r"a\.json, shape 0: it needs a 'label'"),
-        ([shape("cat", [[1, 1]], "circle")], {}, r"shape 0: a circle has two points, but this has 1; draw it again"),
+        ([shape("cat", [[1, 1]], "circle")], {}, r"shape 0: a circle cannot have 1 points; draw it again"),
         ([shape("cat", [[1, 1], [2, 2]], "mask")], {}, r"shape 0: its mask is not a PNG in base64; draw it again"),
-        ([mask_shape("cat", 29, 5, [[1, 1]])], {}, r"its mask of 1 x 2 pixels does not fit its points .* of 20 x 30"),
+        ([{**mask_shape("cat", 5, 5, [[1, 1]]), "points": [[5, 5], [7, 5]]}], {}, r"its mask of 1 x 2 pixels does not"),
+        ([shape("cat", SQUARE[:2], "rotation")], {}, r"shape 0: a rotation cannot have 2 points; draw it again"),
     ],
 )
 def test_broken_files_are_named(write: Write, shapes: list[Any], changes: dict[str, Any], message: str) -> None:
