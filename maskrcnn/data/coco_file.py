@@ -45,6 +45,7 @@ def read_json(file: Path) -> dict[str, Any]:
         dataset.setdefault("annotations", [])
     for key in ("images", "annotations", "categories"):
         _check_list(file, key, dataset.get(key) if isinstance(dataset, dict) else None)
+    _use_slashes(dataset["images"])
     return dataset
 
 
@@ -75,6 +76,7 @@ def read_pieces(file: Path) -> tuple[dict[str, Any], Iterator[list[dict[str, Any
     dataset["categories"] = orjson.loads(memoryview(content.categories))
     for key in ("images", "categories"):
         _check_list(file, key, dataset.get(key))
+    _use_slashes(dataset["images"])
     starts = range(0, len(entries), PIECE)
 
     def pieces() -> Iterator[list[dict[str, Any]]]:
@@ -84,6 +86,14 @@ def read_pieces(file: Path) -> tuple[dict[str, Any], Iterator[list[dict[str, Any
             yield piece
 
     return dataset, pieces(), len(starts)
+
+
+def _use_slashes(images: list[dict[str, Any]]) -> None:
+    """Turns the paths of Windows, which Label Studio writes there, into those of any system."""
+    for image in images:
+        name = image.get("file_name")
+        if isinstance(name, str) and "\\" in name:
+            image["file_name"] = name.replace("\\", "/")
 
 
 def _check_list(file: Path, key: str, entries: Any) -> None:
@@ -134,7 +144,8 @@ def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:
     for key in ("id", "name"):
         twice = _twice(c[key] for c in categories)
         if twice:
-            yield f"category {key} {few(twice, len(twice))} comes more than once; make it unique"
+            joined = " (inspect_data.py with fix=true joins them)" if key == "name" else ""
+            yield f"category {key} {few(twice, len(twice))} comes more than once; make it unique{joined}"
 
 
 def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:

@@ -15,6 +15,11 @@ from maskrcnn.data.repeat import repeat_factors
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.data.views import Chosen, take_census
 
+TO_LEARN = (
+    "annotate some with masks. Boxes alone do not count, nor do crowd regions: where each of them is one object, "
+    "as in exports of masks from CVAT, set their iscrowd to 0"
+)
+
 
 class Selected(NamedTuple):
     """What was selected."""
@@ -134,7 +139,8 @@ class Selection:
         if not len(census.labels):
             after = f" after {'; '.join(notes)}" if notes else ""
             raise ValueError(
-                f"{train.file} has no usable annotation of a single object{after}: there is nothing to learn"
+                f"{train.file} has no usable annotation of a single object{after}: there is nothing to learn; "
+                f"{TO_LEARN}"
             )
         repeats = repeat_factors(census, self.repeat_threshold)
         if self.repeat_threshold > 0:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maskrcnn.data.resize import Sizing
+from maskrcnn.data.selection import TO_LEARN
 from maskrcnn.data.views import Shown
 from maskrcnn.inspection.finding import Findings
 from maskrcnn.inspection.limits import Limits
@@ -102,7 +103,7 @@ def check_examples(trains: list[Content], vals: list[Content], train: Findings, 
     scored = np.sum([content.per_class() for content in vals], axis=0) if vals else learnt
     for label, name in enumerate(trains[0].classes):
         if not learnt[label] and not scored[label]:
-            train.add("note", "classes without an object", "annotate some, or leave the class out", name)
+            train.add("note", "classes without an object", "annotate some, or leave them out by data.class_map", name)
         elif not learnt[label]:
             what = "classes without an example in train: they cannot be learnt"
             train.add("note", what, "move pictures, or choose another split", name)
@@ -113,4 +114,4 @@ def check_examples(trains: list[Content], vals: list[Content], train: Findings, 
         val.add("note", "parts without an object: AP cannot be measured", "annotate some", val.part)
     if not learnt.any():
         what = "parts without a usable object: there is nothing to learn"
-        train.add("error", what, "annotate some", train.part)
+        train.add("error", what, TO_LEARN, train.part)

@@ -37,6 +37,15 @@ def test_a_good_file(tiny: Dataset, write: Write, tmp_path: Path) -> None:
     assert second.objects.masks == []
 
 
+def test_paths_of_windows_are_read(tiny: Dataset, write: Write, tmp_path: Path) -> None:
+    tiny["images"][0]["file_name"] = "in\\a.png"
+    split = write(tiny)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    assert read_annotations(split).records[0].path == tmp_path / "in" / "a.png"
+    assert coco_file.read_json(split.annotations)["images"][0]["file_name"] == "in/a.png"
+
+
 def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
     truth = read_annotations(write(tiny)).ground_truth()
     assert [image["id"] for image in truth["images"]] == [0, 1]
@@ -214,7 +223,10 @@ FATAL = [
     (change("images", 1, "id", to="7"), "all integers or all strings, but some are int (10) and others str ('7')"),
     (change("images", 1, "id", to=None), "some are NoneType (None) and others int (10)"),
     (change("categories", 1, "id", to=9), "category id 9 comes more than once"),
-    (change("categories", 1, "name", to="dog"), "category name dog comes more than once"),
+    (
+        change("categories", 1, "name", to="dog"),
+        "category name dog comes more than once; make it unique (inspect",
+    ),
     (change("categories", 1, "id", to="3"), "a category needs an integer 'id' and a 'name', but one is {'id': '3'"),
     (
         change("annotations", 0, "image_id", to=11),

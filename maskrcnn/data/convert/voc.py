@@ -36,7 +36,10 @@ def read_voc(source: Path, *, classes: list[str], split: str | None) -> Annotate
     names = check_classes(classes, "read.classes")
     for folder in ("JPEGImages", "SegmentationObject", "SegmentationClass"):
         if not (source / folder).is_dir():
-            raise ValueError(f"source={source} has no folder {folder}; give the one that holds it, such as VOC2012")
+            raise ValueError(
+                f"source={source} has no folder {folder}; give the one that holds it, such as VOC2012. Boxes alone "
+                "(Annotations) say nothing of masks"
+            )
     photos = {path.stem: path for path in sorted((source / "JPEGImages").iterdir()) if path.suffix.lower() in SUFFIXES}
     findings: Findings = {}
     pictures = [_read_picture(source, name, photos, names, findings) for name in _listed(source, split)]
@@ -107,7 +110,7 @@ def read_indices(file: Path) -> np.ndarray:
         raise ValueError(f"{file} is not a picture, or broken: replace it") from error
     raise ValueError(
         f"{file} holds colours instead of indices (mode {picture.mode}); save it as a PNG with a palette, or in grey "
-        "of 8 bits, where 0 is background and 255 border"
+        "of 8 bits, where 0 is background and 255 border; of CVAT, export COCO 1.0 instead"
     )
 
 

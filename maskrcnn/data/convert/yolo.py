@@ -83,6 +83,8 @@ def _from_yaml(file: Path, split: str | None) -> tuple[Path, tuple[str, ...], li
         raise ValueError(f"{file} is not YAML, or broken ({' '.join(str(error).split())}): mend it") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("names"), list | dict):
         raise ValueError(f"{file} has no 'names'; add the classes, as a list or as a mapping from 0, 1, ...")
+    if "kpt_shape" in entry:
+        raise ValueError(f"{file} has 'kpt_shape': its labels are boxes with key points, which say nothing of masks")
     names = entry["names"]
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):

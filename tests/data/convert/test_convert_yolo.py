@@ -136,6 +136,7 @@ def test_what_does_not_fit_together_is_named(plain: Path) -> None:
     refused(r"data\.yaml has no 'names'; add the classes", "nc: 2")
     refused(r"the keys of 'names' must be 0 to 1, but are \[1, 2\]", "names: {1: cat, 2: dog}")
     refused(r"'path' is '/nowhere', but there is no /nowhere; correct it", "{names: [cat], path: /nowhere}")
+    refused("has 'kpt_shape': its labels are boxes with key points", "{names: [cat], kpt_shape: [4, 3], train: images}")
     refused(r"read\.split=None: .* has train; choose one", "{names: [cat], train: images}")
     (plain / "data.yaml").write_text("{names: [cat], train: pictures}")
     with pytest.raises(ValueError, match=r"data\.yaml: there is no .*pictures; correct 'path' and the splits"):
