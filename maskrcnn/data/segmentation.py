@@ -86,7 +86,7 @@ def rasterise(stored: bytes, height: int, width: int) -> bytes:
     if not stored.startswith(OUTLINE):
         return stored
     points = np.frombuffer(stored, np.float64, offset=len(OUTLINE))
-    gaps = np.flatnonzero(np.isnan(points)).tolist()
+    gaps = np.flatnonzero(np.isnan(points)).tolist() if GAP in stored else []
     return _compress_polygons([points[a + 1 : b] for a, b in pairwise([-1, *gaps, len(points)])], height, width)
 
 
