@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.packing import pack_masks
 from maskrcnn.data.records import Annotations, Picture
-from maskrcnn.data.segmentation import FARTHEST, Defect, rasterise, store
+from maskrcnn.data.segmentation import FARTHEST, Defect, nest, rasterise, store
 
 
 class Finding(NamedTuple):
@@ -62,8 +62,11 @@ class EntryReader:
         for row, (entry, owner, size, mask) in enumerate(zip(entries, owners, sizes, masks, strict=True)):
             name, short = entry["id"] if "id" in entry else f"#{self._number + row}", 0
             if mask is None:
+                segmentation = nest(entry["segmentation"])
+                if segmentation is not entry["segmentation"]:
+                    found["a polygon that is not in a list of polygons: read as the only one"].append(name)
                 try:
-                    mask, short = store(entry["segmentation"], *size)
+                    mask, short = store(segmentation, *size)
                 except Defect as defect:
                     found[f"{defect}: left out"].append(name)
                     continue

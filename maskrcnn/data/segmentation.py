@@ -51,6 +51,13 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     return counts, len(segmentation) - len(polygons)
 
 
+def nest(segmentation: Any) -> Any:
+    """A single polygon, as MyVision and early versions of supervision write it, as the list of polygons that it is in
+    COCO's format; anything else as it is.
+    """
+    return [segmentation] if is_polygon(segmentation) else segmentation
+
+
 def store(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     """The same checks, but polygons stay what they are, for `rasterise`: most of the time goes into rasterising them.
 

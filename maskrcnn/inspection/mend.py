@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from maskrcnn.data.entries import is_box, odd_ids
 from maskrcnn.data.header import Size, read_header
 from maskrcnn.data.progress import follow
-from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon
+from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon, nest
 from maskrcnn.data.source import Split
 from maskrcnn.inspection.finding import Findings, Level
 from maskrcnn.inspection.polygon import crosses_itself
@@ -226,8 +226,12 @@ def _annotations(
         elif annotation.get("segmentation") is None:
             note("error", "annotations without a segmentation", LEFT_OUT, id_)
         elif size is not None:
-            ids = {"image_id": image["id"]} if image is not None else {}
-            found.append((id_, image, size, {**annotation, **ids, "category_id": category["id"]}))
+            changed = {"category_id": category["id"], "segmentation": nest(annotation["segmentation"])}
+            if changed["segmentation"] is not annotation["segmentation"]:
+                note("mended", "annotations whose polygon is not in a list of polygons", "put into one", id_)
+            if image is not None:
+                changed["image_id"] = image["id"]
+            found.append((id_, image, size, {**annotation, **changed}))
     examined = _examine_all([annotation["segmentation"] for *_, annotation in found], [size for _, _, size, _ in found])
     usable = []
     for (id_, image, size, annotation), shape in zip(found, examined, strict=True):

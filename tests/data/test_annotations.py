@@ -46,6 +46,13 @@ def test_paths_of_windows_are_read(tiny: Dataset, write: Write, tmp_path: Path) 
     assert coco_file.read_json(split.annotations)["images"][0]["file_name"] == "in/a.png"
 
 
+def test_a_polygon_that_is_not_in_a_list_is_read_as_the_only_one(tiny: Dataset, write: Write) -> None:
+    tiny["annotations"][0]["segmentation"] = tiny["annotations"][0]["segmentation"][0]
+    with pytest.warns(UserWarning, match=r"1 annotations with a polygon that is not in a list .* \(ids 5\)"):
+        objects = read_annotations(write(tiny)).records[0].objects
+    assert coco_mask.decode({"size": [20, 30], "counts": objects.masks[0]}).sum() == 16
+
+
 def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
     truth = read_annotations(write(tiny)).ground_truth()
     assert [image["id"] for image in truth["images"]] == [0, 1]

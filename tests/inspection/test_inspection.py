@@ -359,6 +359,16 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
     assert [change.id for change in part.findings.changes] == [2]
 
 
+def test_a_polygon_that_is_not_in_a_list_is_put_into_one(tmp_path: Path) -> None:
+    split = lone(tmp_path)
+    dataset = json.loads(split.annotations.read_bytes())
+    (polygon,) = dataset["annotations"][0]["segmentation"]
+    dataset["annotations"][0]["segmentation"] = polygon
+    part = inspect([Splits(write(tmp_path, "val", dataset), None)], ALL, "headers", LIMITS).files[0]
+    assert part.mended["annotations"][0]["segmentation"] == [polygon]
+    assert [change.id for change in part.findings.changes] == [1]
+
+
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     split = write(tmp_path, "train", {"images": [], "categories": [], "annotations": []})
     with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty"):

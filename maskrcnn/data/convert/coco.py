@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.convert.annotated import Annotated, Findings, Object, Picture, Region, annotate
 from maskrcnn.data.convert.output import appearing
+from maskrcnn.data.segmentation import nest
 from maskrcnn.data.source import Split
 
 
@@ -37,7 +38,7 @@ def read_coco(source: Path, *, images: str) -> Annotated:
     for position, annotation in enumerate(json.loads(source.read_bytes())["annotations"]):
         where = f"annotation {annotation.get('id', f'#{position}')}"
         crowd = bool(annotation.get("iscrowd", 0))
-        region = Region(labels[annotation["category_id"]], annotation["segmentation"], crowd, where)
+        region = Region(labels[annotation["category_id"]], nest(annotation["segmentation"]), crowd, where)
         regions[annotation["image_id"]].append(region)
     findings: Findings = {}
     pictures = [annotate(r.path, (r.height, r.width), regions[r.id], findings) for r in checked.records]

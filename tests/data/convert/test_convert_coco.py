@@ -125,6 +125,11 @@ def test_parts_are_joined_between_their_nearest_corners() -> None:
     assert joined.tolist() == [[0, 0], [2, 0], *bridge, [0, 2]]
 
 
+def test_a_polygon_that_is_not_in_a_list_is_kept(write: Callable[..., Path], tmp_path: Path) -> None:
+    (picture,) = read_coco(write(SQUARE), images=str(tmp_path / "photos")).pictures
+    assert [found.polygons for found in picture.objects] == [[SQUARE]]
+
+
 def test_coco_to_coco_keeps_polygons_and_masks(write: Callable[..., Path], tmp_path: Path) -> None:
     file = write([SQUARE, FAR], runs(discs(3)), [SQUARE, [1, 1, 2, 2]])
     annotated = read_coco(file, images=str(tmp_path / "photos"))
