@@ -3,9 +3,13 @@
 import numpy as np
 import torch
 
+FEW = 8_000  # values, below which the call itself takes longer where its code is not in the cache
+
 
 def cumulate(values: np.ndarray) -> np.ndarray:
-    """Sums [n] of all values [n] up to each, of their own type; a seventh of the time of numpy's."""
+    """Sums [n] of all values [n] up to each, of their own type; of many in a seventh of the time of numpy's."""
+    if values.size < FEW:
+        return np.cumsum(values, dtype=values.dtype)
     tensor = torch.from_numpy(values)
     sums: np.ndarray = tensor.cumsum(0, dtype=tensor.dtype).numpy()
     return sums
