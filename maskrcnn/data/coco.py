@@ -30,7 +30,7 @@ from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.source import Split
 
-VERSION = 5  # to be raised when the same file is read into other records
+VERSION = 6  # to be raised when the same file is read into other records
 
 
 @dataclass(frozen=True)
