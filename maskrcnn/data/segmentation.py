@@ -44,7 +44,7 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
         raise Defect("an empty segmentation")
     polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
-        raise Defect("no polygon of three or more points")
+        raise Defect("no polygon of three or more points, x1, y1, x2, y2, ... in one list")
     if max(map(max, polygons)) <= 1 and min(map(min, polygons)) >= 0:  # otherwise an object of one pixel, or of none
         raise Defect("coordinates from 0 to 1, as Azure ML exports them (multiply x by the width, y by the height)")
     counts = _compress_polygons(polygons, height, width)

@@ -120,12 +120,14 @@ def test_forms_of_a_mask_agree(tiny: Dataset, write: Write, form: str) -> None:
     assert read_annotations(write(tiny)).records[0].objects.masks == [compressed["counts"]]
 
 
+NO_POLYGON = "no polygon of three or more points, x1, y1, x2, y2, ... in one list"
 LEFT_OUT = [
-    ([[2, 3, 6, 7]], "no polygon of three or more points"),
-    ([[2, 3, 6, 7, 5]], "no polygon of three or more points"),
-    ([[2, 3, 6, float("nan"), 5, 5]], "no polygon of three or more points"),
-    ([[2, 3, 6, 1e9, 5, 5]], "no polygon of three or more points"),
-    ([["2", 3, 6, 1, 5, 5]], "no polygon of three or more points"),
+    ([[2, 3, 6, 7]], NO_POLYGON),
+    ([[2, 3, 6, 7, 5]], NO_POLYGON),
+    ([[2, 3, 6, float("nan"), 5, 5]], NO_POLYGON),
+    ([[2, 3, 6, 1e9, 5, 5]], NO_POLYGON),
+    ([["2", 3, 6, 1, 5, 5]], NO_POLYGON),
+    ([[[2, 3], [6, 3], [6, 7]]], NO_POLYGON),
     ([], "an empty segmentation"),
     ([[]], "an empty segmentation"),
     ({"size": [20, 30], "counts": []}, "an empty segmentation"),

@@ -161,7 +161,7 @@ PLANTED = {
     ("error", "train", "annotations without a segmentation"): [203],
     ("mended", "train", "annotations with run lengths that do not decode"): [216],
     ("mended", "train", "annotations with an empty segmentation"): [206, 217],
-    ("mended", "train", "annotations with no polygon of three or more points"): [218],
+    ("mended", "train", "annotations with no polygon of three or more points, x1, y1, x2, y2, ... in one list"): [218],
     ("mended", "train", "annotations with polygons of fewer than three points"): [214],
     ("mended", "train", "boxes without area, or not of four numbers"): [210],
     ("mended", "train", "annotations without a box"): [211],

@@ -97,7 +97,7 @@ def test_what_is_lost_is_counted(write: Callable[..., Path], tmp_path: Path) -> 
     annotated, lines = to_yolo(write(runs(ring), [SQUARE, FAR], [over], [[1, 1, 2, 2]]), tmp_path / "out")
     assert len(lines) == 3
     assert annotated.findings == {
-        "objects with no polygon of three or more points: left out": ["annotation 3"],
+        "objects with no polygon of three or more points, x1, y1, x2, y2, ... in one list: left out": ["annotation 3"],
         "objects of several parts, or with holes: joined by lines": ["a.png", "a.png"],
         "objects that reach over the border: moved onto it": ["a.png"],
     }

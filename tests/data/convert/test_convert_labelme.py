@@ -112,7 +112,7 @@ def test_what_has_no_area_or_no_class_is_left_out_and_named(write: Write, pictur
         "shapes of type point: left out": ["a.json"],
         "shapes of type linestrip: left out": ["a.json"],
         "shapes with the label 'dog', which is not in classes: left out": ["a.json"],
-        "objects with no polygon of three or more points: left out": ["a.json"],
+        "objects with no polygon of three or more points, x1, y1, x2, y2, ... in one list: left out": ["a.json"],
         "objects with a mask without a pixel inside the picture: left out": ["a.json"],
         "pictures without a JSON file: left out": ["new.png"],
     }
