@@ -40,6 +40,7 @@ bench: $(READY) ## the benchmarks
 	$(BIN)/python benchmarks/spike.py
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/scaling.py
 	for work in operators train inference; do $(BIN)/python benchmarks/cpu.py $$work || exit 1; done
 	$(BIN)/python benchmarks/evaluation.py
 
