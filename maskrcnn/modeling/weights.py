@@ -39,6 +39,7 @@ PUBLISHED = {
     # torchvision evaluates this file with epsilon 0, although it was trained with 1e-5.
     "maskrcnn_resnet50_fpn_coco": Published(f"{_PYTORCH}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 0.0),
 }
+_FILES = {published.url.rpartition("/")[2]: published for published in PUBLISHED.values()}
 
 # torchvision's keys, new and old, to ours.
 _RENAMES = [
@@ -195,8 +196,9 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     Raises:
         ValueError: no such file or name, another architecture, or conventions that disagree.
     """
-    published = PUBLISHED.get(weights)
-    state = read(fetch(weights) if published else Path(weights))
+    state = read(fetch(weights) if weights in PUBLISHED else Path(weights))
+    # A published file is known by its own name too, wherever it lies.
+    published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
     detector = any(key.startswith("backbone.body.") for key in state)
     if "maskrcnn" in state:
         found = {k.removeprefix("model."): v for k, v in state["state_dict"].items() if k.startswith("model.")}

@@ -208,3 +208,9 @@ def test_a_named_file_carries_its_epsilon(
     monkeypatch.setattr(module, "fetch", lambda name: Path(save(state, tmp_path / f"{name}.pth")))
     with pytest.raises(ValueError, match=r"add model\.backbone\.norm_eps=0\.0$"):
         load_weights(make_model(5, *CONVENTIONS), "maskrcnn_resnet50_fpn_coco", [1, 2, 3, 4, 5])
+
+
+def test_a_published_file_is_known_by_its_own_name(state: dict[str, Tensor], tmp_path: Path) -> None:
+    path = save(state, tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
+    with pytest.raises(ValueError, match=r"add model\.backbone\.norm_eps=0\.0$"):
+        load_weights(make_model(5, *CONVENTIONS), path, [1, 2, 3, 4, 5])
