@@ -30,29 +30,28 @@ from maskrcnn.engine.detector import detect
 Size = tuple[int, int]
 SIZES: list[Size] = [(160, 224), (320, 416), (480, 640), (600, 800), (800, 1333)]
 SIZE: Size = (320, 416)
-TIMES = 3  # after one that warms up
 
 
-def seconds(work: Callable[[], object]) -> list[float]:
-    """Median, least and most seconds."""
+def seconds(work: Callable[[], object], times: int) -> list[float]:
+    """Median, least and most seconds, after one that warms up."""
     spent = []
-    for _ in range(TIMES + 1):
+    for _ in range(times + 1):
         start = time.perf_counter()
         work()
         spent.append(time.perf_counter() - start)
     return [round(f(spent[1:]), 3) for f in (statistics.median, min, max)]
 
 
-def training(size: Size, objects: int, images: int) -> dict[str, Any]:
+def training(size: Size, objects: int, images: int, times: int) -> dict[str, Any]:
     """A step, with 32 mask slots a picture."""
     batch = make_batch(images, *size, objects, max(32, -(-objects // 32) * 32))
     model = make_model(f"model.sampler.mask_slots={32 * images}", f"model.rpn.train_post_nms={PROPOSALS}")
     calibrate(model, lambda: model.extract(model.normalise(batch.images[:1], batch.image_sizes[:1])))
     step = make_step(model, lambda: total(model(batch)))
-    return {"seconds": seconds(step), "MB": peak_mb(step)}
+    return {"seconds": seconds(step, times), "MB": peak_mb(step)}
 
 
-def inference(size: Size, images: int) -> dict[str, Any]:
+def inference(size: Size, images: int, times: int) -> dict[str, Any]:
     """Detections, with the masks of all 100 slots."""
     batch = make_batch(images, *size)
     model = make_model("model.box_head.score_threshold=0.0").eval()
@@ -61,7 +60,7 @@ def inference(size: Size, images: int) -> dict[str, Any]:
     def work() -> None:
         detect(model, batch.images, batch.image_sizes)
 
-    return {"seconds": seconds(work), "MB": peak_mb(work)}
+    return {"seconds": seconds(work, times), "MB": peak_mb(work)}
 
 
 def loading(workers: int, folder: Path, pictures: int) -> dict[str, Any]:
@@ -78,17 +77,21 @@ def loading(workers: int, folder: Path, pictures: int) -> dict[str, Any]:
 def measure(quick: bool, folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The scale, the place on it, and what was found there."""
     sizes, base = ([(64, 96)], (64, 96)) if quick else (SIZES, SIZE)
-    ends = slice(None, None, 2) if quick else slice(None)
+    ends, times = (slice(None, None, 2), 1) if quick else (slice(None), 3)
     for size in sizes:
-        yield "training, 2 pictures", f"{size[0]} x {size[1]}", training(size, OBJECTS, 2)
+        yield "training, 2 pictures", f"{size[0]} x {size[1]}", training(size, OBJECTS, 2, times)
     for objects in (1, OBJECTS, 200)[ends]:
-        yield f"training, 2 pictures of {base[0]} x {base[1]}", f"{objects} objects each", training(base, objects, 2)
-    for images in (1, 4, 8)[ends]:
-        yield f"training, {base[0]} x {base[1]}", f"{images} pictures", training(base, OBJECTS, images)
+        yield (
+            f"training, 2 pictures of {base[0]} x {base[1]}",
+            f"{objects} objects each",
+            training(base, objects, 2, times),
+        )
+    for images in (1, 2, 4)[ends]:
+        yield f"training, {base[0]} x {base[1]}", f"{images} pictures", training(base, OBJECTS, images, times)
     for size in sizes:
-        yield "inference, 1 picture", f"{size[0]} x {size[1]}", inference(size, 1)
-    for images in (2, 4, 8)[ends]:
-        yield f"inference, {base[0]} x {base[1]}", f"{images} pictures", inference(base, images)
+        yield "inference, 1 picture", f"{size[0]} x {size[1]}", inference(size, 1, times)
+    for images in (2, 3, 4)[ends]:
+        yield f"inference, {base[0]} x {base[1]}", f"{images} pictures", inference(base, images, times)
     pictures = 2 if quick else 32
     write_dataset(folder, pictures, 480, 640)
     for workers in (0, 1, 2)[ends]:
