@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -74,6 +75,8 @@ def _run(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
+    except yaml.YAMLError as error:  # names the file and the line
+        sys.exit(f"error: {' '.join(str(error).split())}")
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
     except KeyboardInterrupt:

@@ -23,6 +23,8 @@ from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
 from maskrcnn.evaluation.results import Result
 
 SAME = 1e-6  # two AP of the same detections
+ALL = ["trainer.limit_val_batches=1.0"]
+FOLDERS = ("evaluation", "evaluation_to_compare")  # of a run; the latter where the former is with overrides or tta
 
 
 class Summary(NamedTuple):
@@ -77,15 +79,19 @@ class Compared:
             ValueError: there is no checkpoint, or the detections are not of all validation pictures.
         """
         best = self.folder / "checkpoints" / "best.ckpt"
-        file = self.folder / "evaluation" / "detections.json"
-        if not file.is_file() or (best.is_file() and file.stat().st_mtime < best.stat().st_mtime):
+        file = next((file for name in FOLDERS if _serves(file := self.folder / name / "detections.json", best)), None)
+        if file is None:
             if not best.is_file():
                 raise ValueError(
-                    f"{self.folder} has neither {file.name} nor {best}: train it, or copy one of them there"
+                    f"{self.folder} has neither detections.json nor {best}: train it, or copy one of them there"
                 )
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
+            # Beside what was made in another way, and is kept.
+            places = [self.folder / name / "detections.json" for name in FOLDERS]
+            file = places[1] if places[0].is_file() and not _stale(places[0], best) else places[0]
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
-            evaluate(**build(options | {"override": ["trainer.limit_val_batches=1.0"]}, plugins))
+            override = [] if self.config["trainer"]["limit_val_batches"] == 1.0 else ALL
+            evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
         metrics = json.loads((file.parent / "metrics.json").read_text())
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         check_nodes(self.config["data"], "data", plugins)
@@ -104,6 +110,18 @@ class Compared:
                     "they are found anew"
                 )
         return made
+
+
+def _serves(file: Path, best: Path) -> bool:
+    """Whether detections are of the best checkpoint, and were made as the other side's are: plainly."""
+    if not file.is_file() or _stale(file, best):
+        return False
+    metrics = json.loads((file.parent / "metrics.json").read_text())
+    return metrics.get("tta") is None and metrics.get("override", []) in ([], ALL)
+
+
+def _stale(file: Path, best: Path) -> bool:
+    return best.is_file() and file.stat().st_mtime < best.stat().st_mtime
 
 
 def _by_picture(entries: list[dict[str, Any]], annotations: CocoAnnotations, file: Path) -> dict[int, list[Result]]:

@@ -92,7 +92,9 @@ def evaluate(
         return scored.scores
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)
-    numbers = {"checkpoint": checkpoint, "results": results, **scored.scores, "per_class": per_class}
+    numbers: dict[str, Any] = {"checkpoint": checkpoint, "results": results, "override": override}
+    numbers["tta"] = None if tta.off else {"flip": tta.flip, "scales": tta.scales}
+    numbers |= {**scored.scores, "per_class": per_class}
     for name in metrics:
         numbers[name] = SECTIONS[name](scored, console)
     if slices:

@@ -108,6 +108,13 @@ def export(
         highlight=False,
         soft_wrap=True,
     )
+    if not instances:
+        console.print(
+            "nothing was found in them, so that no box or mask was compared: train further, or give source=... with "
+            "pictures in which the model finds something",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
     usage = PT2_USE if path.suffix == ".pt2" else ONNX_USE
     slots = len(wanted[0][-1])

@@ -107,7 +107,10 @@ class Interruption(pl.Callback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            saved = self.last is not None and self.last.path.is_file()
+            os.write(1, b"stopped at once\n")
+            # Not KeyboardInterrupt, for which Lightning ends the process with 1.
+            raise Stopped(128 + number, self.last.path.parent.parent if self.last is not None and saved else None)
         self.received = number
         # Not print(): the signal may have come in the middle of one, which cannot be entered twice.
         if is_main():

@@ -54,6 +54,16 @@ def check_rules(config: dict[str, Any]) -> None:
             warnings.warn(sentence, stacklevel=2)
 
 
+def no_gpu(config: dict[str, Any]) -> str | None:
+    """A GPU is asked for where torch sees none."""
+    if config["trainer"].get("accelerator") not in ("gpu", "cuda") or torch.accelerator.is_available():
+        return None
+    return (
+        f"trainer.accelerator={config['trainer']['accelerator']}, but torch {torch.__version__} sees no GPU: give "
+        "trainer=cpu, or install a driver and a torch for it"
+    )
+
+
 def half_precision(config: dict[str, Any]) -> str | None:
     """float16 is for GPUs."""
     precision = str(config["trainer"].get("precision"))
@@ -155,5 +165,5 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (half_precision, canvas_size, narrow_shortcut)
+REFUSED = (no_gpu, half_precision, canvas_size, narrow_shortcut)
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions)

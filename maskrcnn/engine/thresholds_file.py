@@ -42,7 +42,7 @@ def read(checkpoint: Path) -> dict[str, float]:
         ValueError: there are none, or they are another checkpoint's.
     """
     path = path_of(checkpoint)
-    remedy = f"run evaluate.py checkpoint={checkpoint}, which finds them"
+    remedy = f"run evaluate.py checkpoint={checkpoint}, without override and tta, which finds them"
     if not path.is_file():
         raise ValueError(f"there is no {path} with the best scores: {remedy}")
     try:

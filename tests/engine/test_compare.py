@@ -8,8 +8,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine.compare import check_same, compare, configuration, surroundings, verdict
 from maskrcnn.engine.compared import Compared
+from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.evaluation.bootstrap import Difference
 
 
@@ -78,6 +81,22 @@ def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixtur
     score = json.loads(evaluated)["bbox/AP"]
     row = next(line for line in output.splitlines() if "box AP " in line)
     assert row.split("│")[2].strip() == f"{score:.3f}" == row.split("│")[3].strip()
+
+
+def test_detections_of_several_views_are_kept_and_not_compared(first: Path, other: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(other, tmp_path / "run")
+    shutil.rmtree(run / "evaluation", ignore_errors=True)
+    plain = Compared(run).evaluator(Console(quiet=True), []).predictions
+    shutil.rmtree(run / "evaluation")
+    options = {**to_plain(compose([], "evaluate")), "checkpoint": str(run / "checkpoints" / "best.ckpt")}
+    options["tta"] = {**options["tta"], "flip": True}
+    evaluate(**build(options, []))
+    file = run / "evaluation" / "detections.json"
+    several = file.read_bytes()
+    assert json.loads((run / "evaluation" / "metrics.json").read_text())["tta"] == {"flip": True, "scales": [1.0]}
+    assert Compared(run).evaluator(Console(quiet=True), []).predictions == plain
+    assert file.read_bytes() == several
+    assert (run / "evaluation_to_compare" / "detections.json").read_bytes() != several
 
 
 def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:

@@ -54,6 +54,26 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == [path]
 
 
+class InterruptTwice(pl.Callback):
+    """Ctrl-C twice in the second epoch."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_ctrl_c_ends_at_once_with_its_status(
+    fit: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Stopped) as stopped:
+        fit(tmp_path / "run", "trainer.max_epochs=2", callback=InterruptTwice())
+    assert stopped.value.code == 130 and stopped.value.folder == tmp_path / "run"
+    said = capfd.readouterr().out
+    assert said.endswith("Ctrl-C once more stops at once\nstopped at once\n") and "is written" not in said
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4
+
+
 class Interrupt(pl.Callback):
     """Ctrl-C in the first step."""
 

@@ -4,6 +4,7 @@ import re
 import warnings
 
 import pytest
+import torch
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
@@ -25,6 +26,12 @@ def refused_or_doubted(*overrides: str) -> list[str]:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        pytest.param(
+            ["trainer=gpu"],
+            f"error: trainer.accelerator=gpu, but torch {torch.__version__} sees no GPU: give trainer=cpu, or install "
+            "a driver and a torch for it",
+            marks=pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU"),
+        ),
         (
             ["trainer.precision=16-mixed"],
             "error: trainer.precision=16-mixed needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed",
@@ -85,7 +92,8 @@ def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
         ["model.backbone.norm=frozen", "weights=some.pt"],
     ],
 )
-def test_what_is_usual_passes(overrides: list[str]) -> None:
+def test_what_is_usual_passes(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert refused_or_doubted(*overrides) == []
 
 
