@@ -34,7 +34,6 @@ def test_labelme_to_coco_to_yolo(command: Command, folder: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "1 pictures (0 without objects), 1 objects, 0 crowd regions",
-        "  cat: 0",
         "  dog: 1",
         "1 shapes of type point: left out (a.json)",
         "wrote all.json; names of pictures start from labelme",
@@ -44,7 +43,7 @@ def test_labelme_to_coco_to_yolo(command: Command, folder: Path, tmp_path: Path)
     done = command("convert_data.py", *arguments, cwd=tmp_path, tiny=False)
     assert done.returncode == 0, done.stderr
     label, *numbers = (tmp_path / "yolo" / "labels" / "a.txt").read_text().split()
-    assert label == "1"
+    assert label == "0"  # a point makes no class
     corners = [2 / 30, 0.15, 0.2, 0.15, 0.2, 0.35, 2 / 30, 0.35]
     assert [float(number) for number in numbers] == pytest.approx(corners, abs=1e-10)
 
