@@ -29,6 +29,14 @@ class SweepCallback(Callback):
         self.name = f".started-{uuid.uuid4().hex[:8]}"
         self.began = 0.0
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuses what a sweep does by itself; Hydra would only warn of an exception."""
+        if config.resume is not None:
+            sys.exit(
+                "error: resume=... is for a run alone; a sweep goes on where it was stopped: repeat its command "
+                "without it"
+            )
+
     def on_job_start(self, config: DictConfig, *, task_function: Any, **kwargs: Any) -> None:
         """Remembers when, in the process of the trial."""
         self.began = time.time()

@@ -84,3 +84,11 @@ def test_trials_of_other_launchers_are_counted_and_skipped_alike(
     assert first.returncode == 1 and "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in first.stdout
     second = command("train.py", "-m", *SWEEP, "seed=0,1", f"hydra/launcher={launcher}", cwd=tmp_path)
     assert second.returncode == 0 and "this time: 0 trained, 0 resumed, 2 skipped, 0 failed" in second.stdout
+
+
+def test_a_sweep_goes_on_by_itself(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "-m", "seed=0,1", "resume=runs/a", cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
+        "error: resume=... is for a run alone; a sweep goes on where it was stopped: repeat its command without it"
+    )
+    assert not list(tmp_path.glob("multirun/*/*/checkpoints"))
