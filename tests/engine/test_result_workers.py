@@ -94,5 +94,5 @@ def test_evaluation_by_processes_is_the_same_file(
             f'override=["callbacks.mean_ap.workers={workers}"]', tiny=False, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        files.append([(out / name).read_bytes() for name in ("detections.json", "metrics.json", "funnel.json")])
+        files.append([(out / name).read_bytes() for name in ("detections.json", "curves.json", "funnel.json")])
     assert len(files[0][0]) > 1000 and files[0] == files[1]
