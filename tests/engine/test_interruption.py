@@ -54,31 +54,27 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == [path]
 
 
-class InterruptTwice(pl.Callback):
-    """Ctrl-C twice in the second epoch."""
+class Interrupt(pl.Callback):
+    """Ctrl-C, once or more, in the first step of an epoch."""
+
+    def __init__(self, epoch: int, times: int) -> None:
+        self.epoch, self.times = epoch, times
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.current_epoch == 1:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+        if trainer.current_epoch == self.epoch:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
 
 
 def test_a_second_ctrl_c_ends_at_once_with_its_status(
     fit: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Stopped) as stopped:
-        fit(tmp_path / "run", "trainer.max_epochs=2", callback=InterruptTwice())
+        fit(tmp_path / "run", "trainer.max_epochs=2", callback=Interrupt(epoch=1, times=2))
     assert stopped.value.code == 130 and stopped.value.folder == tmp_path / "run"
     said = capfd.readouterr().out
     assert said.endswith("Ctrl-C once more stops at once\nstopped at once\n") and "is written" not in said
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4
-
-
-class Interrupt(pl.Callback):
-    """Ctrl-C in the first step."""
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
 
 
 def test_the_command_and_not_the_run_says_how_to_go_on(
@@ -86,7 +82,7 @@ def test_the_command_and_not_the_run_says_how_to_go_on(
 ) -> None:
     """A sweep goes on in another way than a run alone."""
     with pytest.raises(Stopped) as stopped:
-        fit(tmp_path / "run", "trainer.max_epochs=1", callback=Interrupt())
+        fit(tmp_path / "run", "trainer.max_epochs=1", callback=Interrupt(epoch=0, times=1))
     assert stopped.value.code == 130 and stopped.value.folder == tmp_path / "run"
     said = capfd.readouterr().out
     assert f"stopped after step 1 of 4; {tmp_path}/run/checkpoints/last.ckpt is written\n" in said
