@@ -10,7 +10,7 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
-from maskrcnn.engine import thresholds_file
+from maskrcnn.engine import funnel_files, thresholds_file
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
@@ -22,6 +22,8 @@ from maskrcnn.engine.slices import Slices
 from maskrcnn.engine.tta import Tta
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.results import Result
+
+FILES = ("detections.json", "metrics.json", "curves.json", "thresholds.json", "report.html", *funnel_files.FILES)
 
 
 def evaluate(
@@ -41,7 +43,7 @@ def evaluate(
     """Scores a checkpoint on its validation pictures. Writes metrics.json, curves.json (see
     `maskrcnn.evaluation.curves`), detections.json, report.html of all that, and thresholds.json with each class's best
     score; that also beside the checkpoint, unless an override or tta changes what is found. Of pictures without any
-    annotation, only detections.json.
+    annotation, only detections.json. Of these files, those of an evaluation before in the same folder go.
 
     Args:
         checkpoint: the file.
@@ -84,6 +86,7 @@ def evaluate(
         return scored.scores
     directory = _folder(Path(checkpoint), results) if output is None else Path(output)
     directory.mkdir(parents=True, exist_ok=True)
+    _remove_old(directory)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
     _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
     if not scored.evaluator.ground_truth["annotations"]:
@@ -121,6 +124,15 @@ def _folder(checkpoint: Path, results: str | None) -> Path:
     """Where files go that were given no folder: into the run's."""
     name = "evaluation" if results is None else f"evaluation_of_{Path(results).stem}"
     return checkpoint.resolve().parent.parent / name
+
+
+def _remove_old(directory: Path) -> None:
+    """Removes what an evaluation before wrote, or its numbers would lie beside those of this one."""
+    for name in FILES:
+        (directory / name).unlink(missing_ok=True)
+    for folder in {(directory / name).parent for name in FILES} - {directory}:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list[dict[str, Any]]:

@@ -45,6 +45,11 @@ from maskrcnn.inspection.funnel import Missed
 from maskrcnn.inspection.funnel_chart import draw_funnel
 from maskrcnn.inspection.gallery import Wrong, draw_errors, draw_gallery
 
+FILES = (
+    *("funnel.json", "funnel/chart.svg", *(f"funnel/{bucket.name}.png" for bucket in BUCKETS)),
+    *("errors.json", *(f"errors/{kind}.png" for kind in KINDS)),
+)  # all that may be left
+
 
 def write_funnel(
     directory: Path, scored: Scored, missed: dict[int, list[Missed]], iou: float, console: Console
@@ -52,7 +57,7 @@ def write_funnel(
     """Writes funnel.json with its chart and galleries, and says how many objects were lost where.
 
     Args:
-        directory: of the evaluation.
+        directory: of the evaluation, without the `FILES` of another one.
         scored: all detections; missed: objects by picture.
         iou: of masks, at which they were missed.
     """
@@ -72,7 +77,6 @@ def write_funnel(
     for bucket in BUCKETS:
         own = [(index, one) for index, one in lost if one.lost.bucket == bucket.name]
         path = directory / "funnel" / f"{bucket.name}.png"
-        path.unlink(missing_ok=True)  # of an evaluation before
         if own:
             draw_gallery(bucket, own, functools.partial(_read, scored), classes, path)
         buckets.append(
@@ -112,7 +116,6 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
     galleries = {}
     for kind, found in wrong.items():
         path = directory / "errors" / f"{kind}.png"
-        path.unlink(missing_ok=True)  # of an evaluation before
         if found:
             draw_errors(kind, found, functools.partial(_read, scored), list(scored.data.classes), path)
         galleries[kind] = f"errors/{kind}.png" if found else None

@@ -11,6 +11,7 @@ import pytest
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.engine.evaluate import FILES, evaluate
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import count_errors
@@ -56,6 +57,20 @@ def test_the_funnel_adds_up_to_recall(
         assert (gallery is None) == (errors["errors"]["segm"]["kinds"][kind]["count"] == 0)
         assert gallery is None or (tmp_path / gallery).is_file()
     assert errors["galleries"]["background"] is not None
+
+
+def test_an_evaluation_removes_what_one_before_wrote_and_nothing_else(run: Path, tmp_path: Path) -> None:
+    mine = [tmp_path / "out" / name for name in ("notes.txt", "errors/mine.png")]
+    for path in [*mine, *(tmp_path / "out" / name for name in FILES)]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of before")
+    (tmp_path / "none.json").write_text("[]")
+    options = {**to_plain(compose([], "evaluate")), "checkpoint": str(run / "checkpoints" / "best.ckpt")}
+    evaluate(**build({**options, "results": str(tmp_path / "none.json"), "output": str(tmp_path / "out")}, []))
+    left = {str(path.relative_to(tmp_path / "out")): path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    written = {"detections.json", "metrics.json", "curves.json", "report.html"}
+    assert left.keys() == written | {"notes.txt", "errors/mine.png"} and not (tmp_path / "out" / "funnel").exists()
+    assert {name for name, path in left.items() if path.read_text() == "of before"} == left.keys() - written
 
 
 def test_an_iou_that_is_none_is_refused() -> None:
