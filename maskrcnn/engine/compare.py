@@ -13,7 +13,7 @@ from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.resume import changes
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.matches import Matches, match
 
 RESAMPLES = 1000
@@ -39,12 +39,16 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     for note in [note for side in sides for note in unlike(side)]:
         console.print(note)
     _print_course(console, sides)
-    evaluators = [[run.evaluator(console, plugins) for run in side] for side in sides]
-    check_same([run for side in sides for run in side], [made for side in evaluators for made in side])
-    names = evaluators[0][0].classes
+    runs = [run for side in sides for run in side]
+    for run in runs:
+        run.open(plugins)
+    check_same(runs)  # before minutes go into detections
+    for run in runs:
+        run.detect(console, plugins)
+    names = first.evaluator.classes
     found = {}
     for kind in IOU_TYPES:
-        matches: list[list[list[Matches]]] = [[match(made, kind) for made in side] for side in evaluators]
+        matches: list[list[list[Matches]]] = [[match(run.evaluator, kind) for run in side] for side in sides]
         for name, one in bootstrap.compare(matches[0], matches[1], names, RESAMPLES, 0).items():
             found[f"{KINDS[kind]} {name}"] = one
     table = Table("average precision", "a", "b", "b - a", "95 % of resamples")
@@ -99,20 +103,21 @@ def surroundings(a: Compared, b: Compared) -> list[str]:
     return ["code, versions, hardware and data: a -> b", *_list(lines)]
 
 
-def check_same(runs: list[Compared], evaluators: list[CocoEvaluator]) -> None:
-    """Makes sure that all runs were validated alike.
+def check_same(runs: list[Compared]) -> None:
+    """Makes sure that all runs, once opened, were validated alike.
 
     Raises:
         ValueError: classes or validation pictures differ.
     """
-    for run, made in zip(runs[1:], evaluators[1:]):
+    first = runs[0].evaluator
+    for run in runs[1:]:
         between = f"of {runs[0].folder} and {run.folder}"
-        if made.classes != evaluators[0].classes:
+        if run.evaluator.classes != first.classes:
             raise ValueError(
-                f"the classes {between} differ ({', '.join(evaluators[0].classes)}; {', '.join(made.classes)}): AP of "
+                f"the classes {between} differ ({', '.join(first.classes)}; {', '.join(run.evaluator.classes)}): AP of "
                 "other classes is another number; train one of them anew with the other's data and data.class_map"
             )
-        if made.ground_truth != evaluators[0].ground_truth:
+        if run.evaluator.ground_truth != first.ground_truth:
             raise ValueError(
                 f"the validation pictures {between} differ: AP on other pictures is another number; train one of them "
                 "anew with the other's data.source, data.fold and data.fold_seed"

@@ -42,9 +42,16 @@ class Compared:
     Args:
         folder: with config.yaml, and receipt.json if there is one.
 
+    Attributes (after `open`):
+        annotations: its validation pictures.
+        evaluator: of these, without detections before `detect`.
+
     Raises:
         ValueError: it is no run's.
     """
+
+    annotations: CocoAnnotations
+    evaluator: CocoEvaluator
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,8 +79,22 @@ class Compared:
             end.get("seconds", math.nan) / 3600,
         )
 
-    def evaluator(self, console: Console, plugins: list[str]) -> CocoEvaluator:
-        """Its detections with their ground truth; evaluates best.ckpt if that was not done since it was written.
+    def open(self, plugins: list[str]) -> None:
+        """Reads its validation pictures' annotations.
+
+        Raises:
+            ValueError: they are not as its configuration says; the message says what is wrong.
+        """
+        check_nodes(self.config["data"], "data", plugins)
+        data: CocoDataModule = build(self.config["data"], plugins, "data")
+        data.training = False
+        data.prepare_data()
+        data.setup("validate")
+        self.annotations = data.val_annotations
+        self.evaluator = make_evaluator(data, int(self.config["model"]["box_head"]["max_detections"]), "hotcoco")
+
+    def detect(self, console: Console, plugins: list[str]) -> None:
+        """Gives its detections to the evaluator; evaluates best.ckpt if that was not done since it was written.
 
         Raises:
             ValueError: there is no checkpoint, or the detections are not of all validation pictures.
@@ -94,22 +115,14 @@ class Compared:
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
         metrics = json.loads((file.parent / "metrics.json").read_text())
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
-        check_nodes(self.config["data"], "data", plugins)
-        data: CocoDataModule = build(self.config["data"], plugins, "data")
-        data.training = False
-        data.prepare_data()
-        data.setup("validate")
-        cap = int(self.config["model"]["box_head"]["max_detections"])
-        made = make_evaluator(data, cap, "hotcoco")
-        made.update(_by_picture(json.loads(file.read_text()), data.val_annotations, file))
-        for name, score in made.compute().items():
+        self.evaluator.update(_by_picture(json.loads(file.read_text()), self.annotations, file))
+        for name, score in self.evaluator.compute().items():
             if name in ("bbox/AP", "segm/AP") and abs(score - metrics[name]) > SAME:
                 raise ValueError(
                     f"{file} gives {name} {score:.4f} on the validation pictures of {self.folder}/config.yaml, but "
                     f"metrics.json beside it says {metrics[name]:.4f}: it was made on other pictures; delete it, and "
                     "they are found anew"
                 )
-        return made
 
 
 def _serves(file: Path, best: Path) -> bool:

@@ -10,10 +10,11 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine.compare import check_same, compare, configuration, surroundings, verdict
+from maskrcnn.engine.compare import compare, configuration, surroundings, verdict
 from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.evaluation.bootstrap import Difference
+from maskrcnn.evaluation.results import Result
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,13 @@ def change(folder: Path, part: str, key: str, value: object) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config[part][key] = value
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def detections(folder: Path) -> dict[int, list[Result]]:
+    run = Compared(folder)
+    run.open([])
+    run.detect(Console(quiet=True), [])
+    return run.evaluator.predictions
 
 
 def test_what_differs(run: Path, other: Path) -> None:
@@ -86,7 +94,7 @@ def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixtur
 def test_detections_of_several_views_are_kept_and_not_compared(first: Path, other: Path, tmp_path: Path) -> None:
     run = shutil.copytree(other, tmp_path / "run")
     shutil.rmtree(run / "evaluation", ignore_errors=True)
-    plain = Compared(run).evaluator(Console(quiet=True), []).predictions
+    plain = detections(run)
     shutil.rmtree(run / "evaluation")
     options = {**to_plain(compose([], "evaluate")), "checkpoint": str(run / "checkpoints" / "best.ckpt")}
     options["tta"] = {**options["tta"], "flip": True}
@@ -94,7 +102,7 @@ def test_detections_of_several_views_are_kept_and_not_compared(first: Path, othe
     file = run / "evaluation" / "detections.json"
     several = file.read_bytes()
     assert json.loads((run / "evaluation" / "metrics.json").read_text())["tta"] == {"flip": True, "scales": [1.0]}
-    assert Compared(run).evaluator(Console(quiet=True), []).predictions == plain
+    assert detections(run) == plain
     assert file.read_bytes() == several
     assert (run / "evaluation_to_compare" / "detections.json").read_bytes() != several
 
@@ -104,19 +112,23 @@ def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> N
     file = other / "evaluation" / "metrics.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "bbox/AP": 0.99}))
     with pytest.raises(ValueError, match=r"detections\.json gives bbox/AP .* says 0\.9900: it was made on other pictu"):
-        Compared(other).evaluator(Console(quiet=True), [])
+        detections(other)
 
 
-def test_other_classes_and_pictures_are_refused(first: Path, other: Path) -> None:
-    a, b = Compared(first), Compared(other)
-    truth, same = (each.evaluator(Console(quiet=True), []) for each in (a, b))
-    check_same([a, b], [truth, same])
-    same.ground_truth = {**same.ground_truth, "annotations": same.ground_truth["annotations"][1:]}
+def test_other_pictures_are_refused_before_any_is_evaluated(first: Path, other: Path, tmp_path: Path) -> None:
+    source = yaml.safe_load((other / "config.yaml").read_text())["data"]["source"]
+    change(other, "data", "source", {**source, "val_seed": 3})
+    change(other, "data", "root", str(tmp_path / "shapes"))
     with pytest.raises(ValueError, match=r"the validation pictures of .* differ: .* data\.fold and data\.fold_seed"):
-        check_same([a, b], [truth, same])
-    same.classes = ["a", "b"]
-    with pytest.raises(ValueError, match=r"the classes of .*first and .*other differ .*; a, b\).*data\.class_map"):
-        check_same([a, b], [truth, same])
+        compare([first], [other], [])
+    assert not (other / "evaluation").exists()
+
+
+def test_other_classes_are_refused_before_any_is_evaluated(first: Path, other: Path) -> None:
+    change(other, "data", "class_map", {"round": ["circle"]})
+    with pytest.raises(ValueError, match=r"the classes of .*first and .*other differ .*; round\): AP.*data\.class_map"):
+        compare([first], [other], [])
+    assert not (other / "evaluation").exists()
 
 
 def test_no_run_is_told(tmp_path: Path) -> None:
