@@ -155,6 +155,7 @@ def _train_run(
 ) -> dict[str, float]:
     """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
+    from maskrcnn.engine.architecture import explained
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels, check_rules
     from maskrcnn.engine.train import train
@@ -177,7 +178,8 @@ def _train_run(
     parts = build(plain, plain["plugins"])
     parts["callbacks"]["told"] = told
     begin = functools.partial(receipt_file.begin, Path(plain["run_dir"]), plain, overrides, plain["resume"])
-    return train(portable(config), begin, **parts)
+    with explained(plain):
+        return train(portable(config), begin, **parts)
 
 
 def _search(config: DictConfig) -> None:

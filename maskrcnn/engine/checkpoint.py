@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.config.later import renew
+from maskrcnn.modeling.weights import check_fit
 
 FORMAT = 1
 
@@ -69,20 +70,7 @@ def load_state(model: torch.nn.Module, state: dict[str, Tensor], path: str | Pat
     """Loads weights, all of them.
 
     Raises:
-        ValueError: keys or shapes differ; the message names the first few.
+        OtherArchitecture: keys or shapes differ; the message names the first few.
     """
-    own = model.state_dict()
-    differences = [f"{key} is missing" for key in own if key not in state]
-    differences += [f"{key} is not in the model" for key in state if key not in own]
-    differences += [
-        f"{key} is {tuple(state[key].shape)}, the model's is {tuple(own[key].shape)}"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
-    if differences:
-        raise ValueError(
-            f"{path} is a checkpoint of another architecture: {'; '.join(differences[:4])}"
-            + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
-            + ". Use the configuration that it was trained with."
-        )
+    check_fit(model.state_dict(), state, model.state_dict(), Path(path), str(path))
     model.load_state_dict(state)

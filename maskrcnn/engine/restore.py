@@ -10,6 +10,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine import checkpoint
+from maskrcnn.engine.architecture import explained
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -74,5 +75,6 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
         raise ValueError(f"the configuration in {path}: {error}") from error
     check_channels(config)
     model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
-    checkpoint.load_state(model, checkpoint.model_state(loaded), path)
+    with explained(config):
+        checkpoint.load_state(model, checkpoint.model_state(loaded), path)
     return Restored(model.eval(), config, content["classes"], content["category_ids"])

@@ -7,6 +7,7 @@ overrides to use, for a model that disagrees runs without an error and is merely
 import pickle
 import re
 import urllib.error
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ _RENAMES = [
 ]
 # The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
 STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
+NAMED = 5  # of what does not fit
 PREDICTORS = ("box_head.logits.", "box_head.deltas.", "mask_head.logits.")
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
@@ -182,6 +184,43 @@ def spread_colours(stem: Tensor, channels: int) -> Tensor:
     return stem.sum(dim=1, keepdim=True).div(channels).repeat(1, channels, 1, 1)
 
 
+class OtherArchitecture(ValueError):
+    """Weights that do not fit the model.
+
+    Args:
+        path: their file; given: what the user calls it; reasons: why they do not fit, of which the first are named.
+    """
+
+    def __init__(self, path: Path, given: str, reasons: list[str]) -> None:
+        more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+        super().__init__(
+            f"{given} is of another architecture: {'; '.join(reasons[:NAMED])}{more}. "
+            "Use the configuration that it was trained with"
+        )
+        self.path, self.given = path, given
+
+
+def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable[str], path: Path, given: str) -> None:
+    """Makes sure that weights fit a model.
+
+    Args:
+        own: the model's state; found: weights under its keys; needed: the keys that must be found.
+        path, given: of `OtherArchitecture`.
+
+    Raises:
+        OtherArchitecture: keys or shapes differ; the message names the first few.
+    """
+    wrong = [f"{k} is missing" for k in needed if k not in found]
+    wrong += [f"{k} has no place in the model" for k in found if k not in own]
+    wrong += [
+        f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}"
+        for k, v in found.items()
+        if k in own and own[k].shape != v.shape
+    ]
+    if wrong:
+        raise OtherArchitecture(path, given, wrong)
+
+
 def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -> list[str]:
     """Starts a model from weights of elsewhere or of an own checkpoint; the number of classes may differ.
 
@@ -194,9 +233,11 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
         What to tell the user: what was loaded, what was made to fit, and what starts anew.
 
     Raises:
-        ValueError: no such file or name, another architecture, or conventions that disagree.
+        ValueError: no such file or name, or conventions that disagree.
+        OtherArchitecture: of `check_fit`.
     """
-    state = read(fetch(weights) if weights in PUBLISHED else Path(weights))
+    path = fetch(weights) if weights in PUBLISHED else Path(weights)
+    state = read(path)
     # A published file is known by its own name too, wherever it lies.
     published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
     detector = any(key.startswith("backbone.body.") for key in state)
@@ -229,16 +270,7 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     whole = [k for k in own if k not in anew and not k.endswith("num_batches_tracked")]
     if not any(not k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
         whole = [k for k in whole if k.startswith("backbone.")]
-    wrong = [f"{k} is missing" for k in whole if k not in found]
-    wrong += [f"{k} has no place in the model" for k in found if k not in own]
-    wrong += [
-        f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}"
-        for k, v in found.items()
-        if k in own and own[k].shape != v.shape
-    ]
-    if wrong:
-        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise ValueError(f"weights={weights} are of another architecture: {'; '.join(wrong[:3])}{more}")
+    check_fit(own, found, whole, path, f"weights={weights}")
     model.load_state_dict(found, strict=False)
     notes = [f"loaded {len(found)} tensors from {weights}"]
     notes += [

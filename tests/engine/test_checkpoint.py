@@ -92,8 +92,13 @@ def test_other_files_and_other_architectures_are_told_apart(run: Path, tmp_path:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "foreign.pth")
     with pytest.raises(ValueError, match=r"use weights=.*foreign\.pth"):
         checkpoint.read(tmp_path / "foreign.pth")
-    with pytest.raises(ValueError, match=r"another architecture: .*the model's is"):
-        restore(run / "checkpoints" / "last.ckpt", ["model.neck.channels=24"], [])
+    last = run / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError) as refused:
+        restore(last, ["model.neck.channels=24", "model.backbone.layers=[0, 2, 1, 2]"], [])
+    assert str(refused.value) == (
+        f"{last} is of another architecture: model.backbone.layers=[0, 2, 1, 1] there, [0, 2, 1, 2] here; "
+        "model.neck.channels=16 there, 24 here. Use the configuration that it was trained with"
+    )
     with pytest.raises(ValueError, match=r"unknown key 'model.nek.channels'. Did you mean model.neck.channels"):
         restore(run / "checkpoints" / "last.ckpt", ["model.nek.channels=24"], [])
 

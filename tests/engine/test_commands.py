@@ -183,6 +183,21 @@ def test_mistakes_end_in_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_weights_of_another_architecture_are_told_by_their_configuration(
+    run: Path, command: Command, tmp_path: Path
+) -> None:
+    weights = f"weights={run}/checkpoints/best.ckpt"
+    other = ["backbone=resnet18", "neck=fpn", "model.backbone.norm=frozen", "model.mask_head.channels=[8,8]"]
+    done = command("train.py", weights, *other, "model.box_head.max_detections=20", cwd=tmp_path)
+    assert done.returncode == 1
+    assert (
+        f"error: {weights} is of another architecture: model.backbone.stem=conv3x2 there, conv7 here; "
+        "model.backbone.layers=[0, 2, 1, 1] there, [2, 2, 2, 2] here; model.backbone.norm=batch there, frozen here; "
+        "model.neck.norm=batch there, null here; model.neck.extra_level=false there, true here; and 2 more. "
+        "Use the configuration that it was trained with"
+    ) in done.stderr
+
+
 def test_a_mistake_found_by_a_worker_ends_in_one_sentence(command: Command, tmp_path: Path, shapes_root: Path) -> None:
     root = tmp_path / "cut"
     shutil.copytree(shapes_root, root)
