@@ -3,7 +3,8 @@
 What makes the file unusable raises, all of it in one message: no COCO file at all, pictures that are missing, doubled
 ids of pictures or categories, annotations of unknown pictures or categories, annotations without a mask. What spoils a
 single annotation does not:
-- an annotation whose mask cannot be read, or has no pixel in the picture, is left out;
+- an annotation whose mask cannot be read, or has no pixel in the picture, is left out, and so is a box without a mask
+  (an empty one; where it is absent, the file is refused);
 - single polygons of fewer than three points are left out of their annotation;
 - a box that is missing, or has no area, is taken from the mask; so is a missing area;
 - annotation ids are issued anew, which is said where it matters: pycocotools takes an object with id 0 for unmatched,
@@ -30,7 +31,7 @@ from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.source import Split
 
-VERSION = 6  # to be raised when the same file is read into other records
+VERSION = 7  # to be raised when the same file is read into other records
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.packing import pack_masks
 from maskrcnn.data.records import Annotations, Picture
-from maskrcnn.data.segmentation import FARTHEST, Defect, nest, rasterise, store
+from maskrcnn.data.segmentation import EMPTY, FARTHEST, Defect, nest, rasterise, store
+
+BARE_BOX = "a box but no mask"  # a rectangle among polygons, as CVAT exports it
+AS_BACKGROUND = "left out, so that their objects count as background: add masks, or remove their pictures"
 
 
 class Finding(NamedTuple):
@@ -68,7 +71,7 @@ class EntryReader:
                 try:
                     mask, short = store(segmentation, *size)
                 except Defect as defect:
-                    found[f"{defect}: left out"].append(name)
+                    found[": ".join(name_defect(str(defect), entry.get("bbox")))].append(name)
                     continue
             if short:
                 found["some polygons of fewer than three points: those left out"].append(name)
@@ -105,6 +108,15 @@ class EntryReader:
             "an id that comes twice: all numbered anew": twice,
         }
         return [Finding(what, len(names), names[:5]) for what, names in found.items() if names]
+
+
+def name_defect(defect: str, box: Any) -> tuple[str, str]:
+    """What an annotation without a usable mask has, and what becomes of it.
+
+    Args:
+        defect: of its mask; box: as in the file.
+    """
+    return (BARE_BOX, AS_BACKGROUND) if defect == EMPTY and is_box(box) else (defect, "left out")
 
 
 def _ordinary(entries: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

@@ -15,6 +15,7 @@ from maskrcnn.data.rle import count_pixels
 FARTHEST = 1e5  # pixels; pycocotools walks along a polygon's edges, and one that leads far away takes all the memory
 OUTLINE = b"p"  # what stored polygons start with; the characters of run lengths end one before
 GAP = struct.pack("d", math.nan)  # between stored polygons, whose coordinates are finite
+EMPTY = "an empty segmentation"
 
 
 class Defect(ValueError):
@@ -41,7 +42,7 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
     if not isinstance(segmentation, list):
         raise Defect("a segmentation that is neither polygons nor run lengths")
     if not segmentation or segmentation == [[]]:
-        raise Defect("an empty segmentation")
+        raise Defect(EMPTY)
     polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
         raise Defect("no polygon of three or more points, x1, y1, x2, y2, ... in one list")
@@ -133,7 +134,7 @@ def encode_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:
     if segmentation.get("size") != [height, width]:
         raise Defect("run lengths of another size than the picture")
     if counts in (None, [], ""):
-        raise Defect("an empty segmentation")
+        raise Defect(EMPTY)
     try:
         if isinstance(counts, list):
             encoded: bytes = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]

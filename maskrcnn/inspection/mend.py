@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.entries import is_box, odd_ids
+from maskrcnn.data.entries import AS_BACKGROUND, is_box, name_defect, odd_ids
 from maskrcnn.data.header import Size, read_header
 from maskrcnn.data.progress import follow
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon, nest
@@ -224,7 +224,8 @@ def _annotations(
         if category is None:
             note("error", "annotations of categories that are not there", LEFT_OUT, id_)
         elif annotation.get("segmentation") is None:
-            note("error", "annotations without a segmentation", LEFT_OUT, id_)
+            done = AS_BACKGROUND if is_box(annotation.get("bbox")) else LEFT_OUT
+            note("error", "annotations without a segmentation", done, id_, image and image["id"])
         elif size is not None:
             changed = {"category_id": category["id"], "segmentation": nest(annotation["segmentation"])}
             if changed["segmentation"] is not annotation["segmentation"]:
@@ -254,7 +255,8 @@ def _mend_annotation(
     note = findings.add if image is None else findings.mend
     picture = None if image is None else image["id"]
     if shape.defect is not None:
-        note("mended", f"annotations with {shape.defect}", LEFT_OUT, id_)
+        defect, done = name_defect(shape.defect, annotation.get("bbox"))
+        note("mended", f"annotations with {defect}", done, id_, picture)
         return False
     if shape.short:
         note("mended", "annotations with polygons of fewer than three points", "those polygons left out", id_)

@@ -149,7 +149,7 @@ LEFT_OUT = [
 
 @pytest.mark.parametrize("segmentation, defect", LEFT_OUT)
 def test_a_mask_that_cannot_be_read_is_left_out(tiny: Dataset, write: Write, segmentation: Any, defect: str) -> None:
-    tiny["annotations"][0]["segmentation"] = segmentation
+    tiny["annotations"][0] |= {"segmentation": segmentation, "bbox": None}
     with pytest.warns(UserWarning, match=rf"annotations\.json: 1 annotations with {defect}: left out \(ids 5\)"):
         annotations = read_annotations(write(tiny))
     assert annotations.records[0].objects.masks == []
@@ -194,13 +194,25 @@ def test_a_bad_area_is_taken_from_the_mask(tiny: Dataset, write: Write, area: An
 
 def test_one_warning_for_a_kind(tiny: Dataset, write: Write) -> None:
     good = tiny["annotations"][0]
-    tiny["annotations"] += [{**good, "id": id_, "segmentation": []} for id_ in range(100, 107)]
+    tiny["annotations"] += [{**good, "id": id_, "segmentation": [], "bbox": None} for id_ in range(100, 107)]
     with pytest.warns(UserWarning, match="7 annotations") as caught:
         read_annotations(write(tiny))
     (warning,) = caught
     assert "7 annotations with an empty segmentation: left out (ids 100, 101, 102, 103, 104, ... (7 in all))" in str(
         warning.message
     )
+
+
+def test_boxes_among_masks_are_said_to_be_background(tiny: Dataset, write: Write) -> None:
+    good = tiny["annotations"][0]
+    tiny["annotations"] += [{**good, "id": id_, "segmentation": empty} for id_, empty in ((100, []), (101, [[]]))]
+    with pytest.warns(UserWarning, match="a box but no mask") as caught:
+        annotations = read_annotations(write(tiny))
+    assert [str(warning.message).partition(": ")[2] for warning in caught] == [
+        "2 annotations with a box but no mask: left out, so that their objects count as background: add masks, or "
+        "remove their pictures (ids 100, 101)"
+    ]
+    assert len(annotations.ground_truth()["annotations"]) == 2
 
 
 def test_a_file_of_pictures_alone_has_no_annotations(tiny: Dataset, write: Write) -> None:
@@ -361,7 +373,8 @@ def test_the_size_of_pieces_does_not_matter(tiny: Dataset, write: Write, monkeyp
             found.append((read_annotations(write(tiny)).ground_truth(), [str(warning.message) for warning in caught]))
     assert found[0] == found[1] == found[2]
     assert [message.split(": ", 1)[1] for message in found[0][1]] == [
-        "1 annotations with an empty segmentation: left out (ids 7)",
+        "1 annotations with a box but no mask: left out, so that their objects count as background: add masks, or "
+        "remove their pictures (ids 7)",
         "1 annotations with an id that comes twice: all numbered anew (ids 5)",
     ]
 

@@ -18,6 +18,7 @@ from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Split, Splits
 from maskrcnn.inspection.anchors import cell_shapes
 from maskrcnn.inspection.file import mended_paths, write_mended
+from maskrcnn.inspection.finding import Finding
 from maskrcnn.inspection.inspection import Inspection, glance, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.pixels import SAME
@@ -160,7 +161,7 @@ PLANTED = {
     ("error", "train", "annotations of categories that are not there"): [202, 208],
     ("error", "train", "annotations without a segmentation"): [203],
     ("mended", "train", "annotations with run lengths that do not decode"): [216],
-    ("mended", "train", "annotations with an empty segmentation"): [206, 217],
+    ("mended", "train", "annotations with a box but no mask"): [206, 217],
     ("mended", "train", "annotations with no polygon of three or more points, x1, y1, x2, y2, ... in one list"): [218],
     ("mended", "train", "annotations with polygons of fewer than three points"): [214],
     ("mended", "train", "boxes without area, or not of four numbers"): [210],
@@ -193,6 +194,19 @@ def test_finds_each_planted_defect_and_no_other(planted: Splits) -> None:
     found = table(inspect([planted], ALL, "pixels", LIMITS))
     found["error", "train", CANNOT] = [one.split("/")[-1] for one in found["error", "train", CANNOT]]  # with its folder
     assert found == PLANTED
+
+
+def test_boxes_without_a_mask_are_shown_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
+    annotations = [square(1, 7, 8, 8), square(2, 7, 30, 8, segmentation=[]), square(3, 7, 8, 30, segmentation=None)]
+    dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": annotations}
+    found = inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
+    done = "left out, so that their objects count as background: add masks, or remove their pictures"
+    assert found.findings() == [
+        Finding("error", "train", "annotations without a segmentation", 1, [3], done, [7]),
+        Finding("mended", "train", "annotations with a box but no mask", 1, [2], done, [7]),
+    ]
 
 
 def test_headers_alone_find_what_needs_no_pixels(planted: Splits) -> None:
