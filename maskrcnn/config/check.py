@@ -8,6 +8,7 @@ parties.
 
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -27,6 +28,7 @@ ALLOWED = (
 )
 # Public names that are shorter than the module they lie in.
 ALIASES = {"pytorch_lightning.Trainer": "pytorch_lightning.trainer.Trainer"}
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 SPECIAL = {"_target_", "_partial_"}
 MISSING = "???"  # OmegaConf's mark for what must be given; `compose.check` names all of them at once
 
@@ -157,6 +159,8 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
         one = _is_list(annotation) and isinstance(value, str)
         text = f'"{value}"' if one and "=" in str(value) else value
         remedy = f": give '{key}=[{text}]'" if one else ""
+        if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value) and _fits(0.5, annotation):
+            remedy = f": a number has a decimal point: {key}={value.replace(',', '.')}"
         raise ValueError(f"'{key}' is {value!r}, but must be {_describe(annotation)}{remedy}")
 
 

@@ -9,7 +9,7 @@ import hydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
-from maskrcnn.config.check import resolve_target
+from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
 from maskrcnn.config.groups import CONF, check_groups, groups
 from maskrcnn.config.suggest import keys, suggest, suggest_key
 
@@ -50,6 +50,9 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
         key, value = ambiguous.groups()
+        if DECIMAL_COMMA.fullmatch(value) and isinstance(_at(_without(key, config_name, arguments), key), float):
+            point = value.replace(",", ".")
+            return f"{key}={value}: a number has a decimal point: {key}={point}. A sweep needs -m: -m {key}={value}"
         as_list = "" if key in groups() else f"A list needs brackets: '{key}=[{value}]'; a sweep needs -m: "
         return f"{key}={value} holds a comma. {as_list or 'A sweep needs -m: '}-m {key}={value}"
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)

@@ -127,7 +127,7 @@ def small_batch_norm(config: dict[str, Any]) -> str | None:
     """Batch norm over too few pictures to know mean and variance (arXiv 1803.08494, figure 1)."""
     parts = [part for part in config["model"] if _normalises(config["model"][part])]
     size = config["data"]["batch_size"]
-    if not parts or size >= FEWEST or config["trainer"].get("sync_batchnorm"):
+    if not parts or not 1 <= size < FEWEST or config["trainer"].get("sync_batchnorm"):
         return None
     return (
         f"batch norm in model.{', model.'.join(parts)} sees only data.batch_size={size} pictures at a time: take "

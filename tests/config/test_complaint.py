@@ -56,6 +56,10 @@ SLIPS = {
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
     "seed==1": "seed==1 has too many =. Did you mean seed=1?",
     "seed=0,1": "seed=0,1 holds a comma. A list needs brackets: 'seed=[0,1]'; a sweep needs -m: -m seed=0,1",
+    "optimizer.lr=0,01": "optimizer.lr=0,01: a number has a decimal point: optimizer.lr=0.01. A sweep needs -m: "
+    "-m optimizer.lr=0,01",
+    "data.fraction='0,5'": "'data.fraction' is '0,5', but must be float: a number has a decimal point: "
+    "data.fraction=0.5",
     "neck=fpn,fpn_small": "neck=fpn,fpn_small holds a comma. A sweep needs -m: -m neck=fpn,fpn_small",
     "data.canvases=[[192, 256]]": "data.canvases=[[192, ends in the middle of a list. Put quotes around all of it: "
     "'data.canvases=[[192, 256]]'",
