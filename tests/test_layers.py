@@ -1,5 +1,5 @@
 """Imports point down: structures, ops, modeling beside data, evaluation, visualize and page above them, inspection,
-prediction and report, engine, sweep, the commands."""
+prediction and report, engine, sweep, the commands (their start, a run, the command line)."""
 
 import ast
 from pathlib import Path
@@ -24,11 +24,20 @@ MAY_IMPORT = {
     "report": {*PICTURED, "page"},
     "engine": {*PICTURED, "modeling", "page", "inspection", "prediction", "report", "config"},
     "sweep": {"page", "engine", "config"},
-    "cli": {"config", "engine", "sweep"},
+    "start": {"config"},
+    "run": {"config", "engine", "sweep", "start"},
+    "cli": {"config", "engine", "sweep", "start", "run"},
 }
 FENCED = {
-    "hydra": {"config", "cli", "sweep"},  # a sweep's end is one of Hydra's callbacks
-    "omegaconf": {"config", "cli", "engine", "sweep"},  # engine/restore.py resolves a checkpoint's configuration
+    "hydra": {"config", "start", "run", "cli", "sweep"},  # a sweep's end is one of Hydra's callbacks
+    "omegaconf": {
+        "config",
+        "start",
+        "run",
+        "cli",
+        "engine",
+        "sweep",
+    },  # engine/restore.py resolves a checkpoint's configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
     "cv2": {"data", "visualize", "page", "inspection", "prediction", "report"},

@@ -37,7 +37,7 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
     ("group", "key", "value"),
     [
         ("model", "backbone", {"_target_": "os.system", "command": "touch ran"}),
-        ("model", "backbone", {"_target_": "maskrcnn.cli.os.system", "command": "touch ran"}),
+        ("model", "backbone", {"_target_": "maskrcnn.start.os.system", "command": "touch ran"}),
         ("data", "transforms", [{"_target_": "subprocess.run", "args": ["touch", "ran"]}]),
         ("schedule", "_target_", "os.system"),
     ],

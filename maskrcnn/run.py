@@ -1,0 +1,84 @@
+"""A training run as a command starts it: alone, or as the trial of a sweep or a search."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import check, portable, to_plain
+from maskrcnn.config.launcher import check_sweep, is_main
+from maskrcnn.start import find_plugins, quieten, reason
+
+
+def run(config: DictConfig) -> float:
+    """Trains alone, or as the trial of a sweep, as Hydra says; returns the mask AP."""
+    # Imported late: an error in the configuration's composition shows before torch is loaded.
+    from maskrcnn.engine.interruption import Stopped
+    from maskrcnn.sweep.trial import visit
+
+    hydra_config = HydraConfig.get()
+    config.run_dir = hydra_config.runtime.output_dir
+    overrides = list(hydra_config.overrides.task)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
+        result = visit(
+            Path(config.run_dir),
+            about,
+            commit(),
+            lambda resume: run_trial(config, resume, overrides, None),
+            reason,
+        )
+        return result.scores.get("segm/AP", float("nan"))
+    try:
+        return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
+    except Stopped as stopped:
+        if stopped.folder is not None and is_main():
+            print(f"to go on, repeat the command with resume={stopped.folder}", flush=True)
+        raise
+
+
+def run_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
+    """Trains as a trial; see `maskrcnn.sweep`."""
+    return _run(config, resume, overrides, True, told)
+
+
+def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bool, told: Any) -> dict[str, float]:
+    """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
+    from maskrcnn.engine import receipt_file
+    from maskrcnn.engine.architecture import explained
+    from maskrcnn.engine.resume import finished, resolve
+    from maskrcnn.engine.rules import check_channels, check_rules
+    from maskrcnn.engine.train import train
+
+    quieten()
+    config.resume = resume
+    plain = to_plain(config)
+    find_plugins(plain["plugins"])
+    check(plain, train)
+    check_channels(plain)
+    check_rules(plain)
+    if trial:
+        check_sweep(plain["trainer"])
+    plain["resume"] = resolve(plain["resume"], plain["run_dir"])
+    scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
+    if scores is not None:
+        if is_main():
+            print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
+        return scores
+    parts = build(plain, plain["plugins"])
+    parts["callbacks"]["told"] = told
+    begin = functools.partial(receipt_file.begin, Path(plain["run_dir"]), plain, overrides, plain["resume"])
+    with explained(plain):
+        return train(portable(config), begin, **parts)
+
+
+def commit() -> str:
+    """The code's commit, shortened, with a + where tracked files differ from it."""
+    from maskrcnn.engine.commit import read_commit
+
+    found = read_commit(Path(__file__))
+    return "unknown" if found is None else found.name[:10] + ("+" if found.diff else "")

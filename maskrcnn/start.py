@@ -1,0 +1,116 @@
+"""How a command starts: its configuration is composed, and a user's mistake ends in one sentence."""
+
+import functools
+import logging
+import os
+import re
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from maskrcnn.config.build import build
+from maskrcnn.config.complaint import complain, dashes
+from maskrcnn.config.compose import check, to_plain
+from maskrcnn.config.groups import CONF
+from maskrcnn.config.launcher import is_main, rank_name
+from maskrcnn.config.run_dir import remove_start
+from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
+
+
+def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
+    dashed = dashes(sys.argv[1:])
+    if dashed is not None:
+        sys.exit(f"error: {dashed}")
+    shorten_warnings()
+    if not is_main():  # one process of a run writes files
+        sys.argv += ["hydra/job_logging=stdout", "hydra.output_subdir=null"]
+    if "HYDRA_FULL_ERROR" in os.environ:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us.
+
+    begun = time.time() - 1  # file systems keep coarser time
+
+    @functools.wraps(task)
+    def in_one_sentence(config: DictConfig) -> Any:
+        del os.environ["HYDRA_FULL_ERROR"]  # or processes that the task starts take it for the user's wish
+        try:
+            return task(config)
+        except (ValueError, OSError) as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra notes it, and the other trials go on.
+            if config_name == "train" and is_main():
+                remove_start(Path(HydraConfig.get().runtime.output_dir), begun)
+            sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
+        finally:
+            os.environ["HYDRA_FULL_ERROR"] = "1"
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
+    except yaml.YAMLError as error:  # names the file and the line
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except (ValueError, OSError) as error:
+        sys.exit(_sentence(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+def call(task: Callable[..., Any], config: DictConfig) -> Any:
+    """Checks a configuration against a task's parameters, builds them, and calls it."""
+    plain = to_plain(config)
+    find_plugins(plain["plugins"])
+    check(plain, task)
+    return task(**build(plain, plain["plugins"]))
+
+
+def find_plugins(plugins: list[str]) -> None:
+    """Makes packages in the current folder importable, if the command line names any."""
+    if plugins:
+        sys.path.insert(0, os.getcwd())
+
+
+def reason(error: Exception) -> str:
+    """What an error says to a user."""
+    # torch hands an error of a data worker on with the worker's traceback before it.
+    worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
+    return worker[1].strip() if worker else str(error)
+
+
+def _sentence(error: Exception) -> str:
+    where = "" if is_main() else f"{rank_name()}: "
+    return f"{where}error: {reason(error)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+
+
+def quieten() -> None:
+    """Leaves out what Lightning says of itself at every start; call it once Lightning is imported."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of its start and its stop
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # resumed, or retried
+    shorten_warnings()  # again, where a sweep runs its trials in other processes
+
+
+def shorten_warnings() -> None:
+    """Gives a warning one line, without our file and line, and that of one process of a run only."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    if not is_main():
+        warnings.filterwarnings("ignore")
