@@ -7,7 +7,7 @@ import pytest
 from maskrcnn.config.complaint import HABITS, dashes
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
-from maskrcnn.config.suggest import suggest_key
+from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.train import train
 
@@ -115,11 +115,10 @@ def test_inspection_answers_as_training_does(key: str) -> None:
 
 @pytest.mark.parametrize("habit", [habit for habit in HABITS if "Did you mean" in HABITS[habit]])
 def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> None:
-    """The keys in the answers are the configuration's own: setting each to what it is composes."""
     answer = HABITS[habit].removeprefix("Did you mean ").removesuffix("?")
-    for word in answer.replace(" and ", " ").split():
-        key, _, value = word.partition("=")
-        compose([word] if key in groups() and "." not in key and value else [f"{key}=null"])
+    choices = {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
+    offered = {word.removesuffix("=...") for word in answer.replace(" and ", " ").split()}
+    assert offered <= {*choices, *keys(to_plain(compose())), "trainer.devices"}  # the last one of trainer=gpu
 
 
 def test_options_that_are_keys_lose_their_dashes() -> None:

@@ -10,7 +10,6 @@ from maskrcnn.config.build import build
 from maskrcnn.config.check import check_nodes
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.data.collate import Collate
-from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.transforms import Sample
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -36,7 +35,11 @@ def fill(value: Any) -> Any:
 def test_every_choice_fits_its_constructors(data: str, augmentation: str) -> None:
     node = load(data, augmentation)
     check_nodes(node, "data", [])
-    assert isinstance(build(node, [], "data"), CocoDataModule)
+    made = build(node, [], "data")
+    for name in ("seed", "shuffle", "batch_size", "val_batch_size", "workers", "group_by_aspect"):
+        assert getattr(made, name) == node[name]
+    assert (made.root, made.read.channels) == (Path(node["root"]), node["channels"])
+    assert [list(canvas) for canvas in made.collate.canvases] == sorted(node["canvases"], key=lambda c: c[0] * c[1])
 
 
 @pytest.mark.parametrize("data", DATA)

@@ -120,9 +120,11 @@ def test_full_mask_fills_its_box_exactly_when_continuous() -> None:
 @pytest.mark.parametrize("convention", ["continuous", "integer"])
 @pytest.mark.parametrize("box", [[-30, -30, -20, -20], [60, 5, 80, 15], [5, 70, 15, 90]])
 def test_box_outside_the_picture_reaches_nothing(box: list[float], convention: Convention) -> None:
-    crop = paste_crop(np.ones((28, 28), np.float32), np.array(box, np.float32), (50, 40), convention)
+    mask, place = np.ones((28, 28), np.float32), np.array(box, np.float32)
+    crop = paste_crop(mask, place, (50, 40), convention)
     assert crop.values.size == 0
     assert 0 <= crop.top <= 50 and 0 <= crop.left <= 40
+    np.testing.assert_array_equal(paste_bitmap(mask, place, (50, 40), convention), np.zeros((50, 40), bool))
 
 
 @pytest.mark.parametrize("box", [[5, 5, 5, 9], [5, 5, 9, 5], [9, 5, 5, 9]])
