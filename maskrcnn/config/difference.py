@@ -35,7 +35,7 @@ def difference(a: Described, b: Described) -> Difference:
     """
     target = essence(b.config)
     pairs = list(differing(essence(a.config), target))
-    keys = [f"{key}: {_told(old)} -> {_told(new)}" for key, old, new in pairs]
+    keys = [f"{key}: {told(old)} -> {told(new)}" for key, old, new in pairs]
     if not pairs or a.overrides is None or b.overrides is None:
         return Difference([] if not pairs else None, keys)
     given = [line for line in a.overrides if _name(line) not in BESIDE]
@@ -116,5 +116,6 @@ def _name(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """A value of `differing` as it is written in an override."""
     return "absent" if value is ... else written(value)

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from maskrcnn.config.difference import differing
+from maskrcnn.config.difference import differing, told
 from maskrcnn.config.later import renew
-from maskrcnn.config.written import written
 from maskrcnn.modeling.weights import OtherArchitecture, read
 
 
@@ -33,8 +32,4 @@ def explained(config: dict[str, Any]) -> Iterator[None]:
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     pairs = list(differing(there["model"], here["model"], "model"))
     pairs += differing(there["data"]["channels"], here["data"]["channels"], "data.channels")
-    return [f"{key}={_told(old)} there, {_told(new)} here" for key, old, new in pairs]
-
-
-def _told(value: Any) -> str:
-    return "absent" if value is ... else written(value)
+    return [f"{key}={told(old)} there, {told(new)} here" for key, old, new in pairs]

@@ -1,10 +1,7 @@
 """The file that a step with a loss that is not finite leaves: all that it takes to make it again, as plain values."""
 
-import pickle
 from pathlib import Path
 from typing import Any, cast
-
-import torch
 
 from maskrcnn.config.later import renew
 from maskrcnn.data.annotation_ids import annotation_ids
@@ -12,6 +9,7 @@ from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.ranges import Range
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.modeling.tensor_file import read_tensors
 from maskrcnn.structures import Batch, Losses, Targets
 
 FORMAT = 1
@@ -68,14 +66,7 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         found = f"{path} is a folder" if path.is_dir() else f"there is no {path}"
         raise ValueError(f"{found}; name the blackbox_step_*.pt in a run's folder")
-    try:
-        box = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors and plain values and was not opened: it could run code"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is no black box, or it is cut short: {error}") from error
+    box = read_tensors(path, str(path), "a black box")
     if not isinstance(box, dict) or box.get("black_box") != FORMAT:
         raise ValueError(f"{path} is no black box of this version; name the blackbox_step_*.pt in a run's folder")
     box["maskrcnn"]["config"] = renew(box["maskrcnn"]["config"], path)

@@ -1,7 +1,5 @@
 """Checkpoints: what they hold, and how they are read without running any code of theirs."""
 
-import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.config.later import renew
+from maskrcnn.modeling.tensor_file import read_tensors
 from maskrcnn.modeling.weights import check_fit
 
 FORMAT = 1
@@ -37,17 +36,7 @@ def read(path: str | Path) -> dict[str, Any]:
         )
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        if code is None:
-            raise ValueError(f"{path} is not a checkpoint, or it is broken") from error
-        raise ValueError(
-            f"{path} holds more than tensors and plain values and was not opened: it could run code ({code[1]})"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a checkpoint, or it is cut short: {error}") from error
+    checkpoint = read_tensors(path, str(path), "a checkpoint")
     if not isinstance(checkpoint, dict) or "maskrcnn" not in checkpoint:
         raise ValueError(
             f"{path} is not a checkpoint of this project; to start from foreign weights use weights={path}"

@@ -4,7 +4,6 @@ A layout carries conventions that weights alone do not show. Loading compares th
 overrides to use, for a model that disagrees runs without an error and is merely worse.
 """
 
-import pickle
 import re
 import urllib.error
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from maskrcnn.modeling.layers import FrozenBatchNorm2d
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.modeling.tensor_file import read_tensors
 
 
 class Published(NamedTuple):
@@ -138,17 +138,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ValueError(f"weights={path}: there is no such file, nor a known name; known are {', '.join(PUBLISHED)}")
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        if code is None:
-            raise ValueError(f"weights={path} is not a file of weights, or it is broken") from error
-        raise ValueError(
-            f"weights={path} holds more than tensors and was not opened: it could run code ({code[1]})"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"weights={path} is not a file of weights, or it is cut short: {error}") from error
+    loaded = read_tensors(path, f"weights={path}", "a file of weights")
     if not isinstance(loaded, dict):
         raise ValueError(f"weights={path} holds a {type(loaded).__name__}, not a mapping of names to tensors")
     return loaded
