@@ -58,6 +58,7 @@ LATER = [
     Later(_BOX_HEAD, "nms_sigma", 0.5, "2026-11-26"),
     Later(_DATA, "stretch", None, "2026-11-26"),
     Later(_MEAN_AP, "workers", 0, "2026-11-26"),
+    Later("", "cuda_graphs", False, "2026-11-26"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Inference outside the static graph: masks are drawn only for as many slots as detections need."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ Detect = Callable[[MaskRCNN, Tensor, Tensor], Detections]  # a model, pictures a
 # Mask slots an image; a batch takes the smallest that holds its fullest image. With the paper's head a mask costs
 # about 1 GFLOP.
 BUCKETS = (8, 32, 100, 200, 500)
+Found = TypeVar("Found", BoxDetections, Detections)
 
 
 def detect(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
@@ -28,8 +30,8 @@ def detect(model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
         return model.segment(table, trim(model.classify(table, proposals, image_sizes)))
 
 
-def trim(boxes: BoxDetections) -> BoxDetections:
+def trim(boxes: Found) -> Found:
     """Without trailing slots that are empty in all images, down to one of BUCKETS."""
     fullest = int(boxes.valid.sum(dim=1).max().item())
     slots = next((bucket for bucket in BUCKETS if bucket >= fullest), boxes.valid.shape[1])
-    return BoxDetections(*(field[:, :slots] for field in boxes))
+    return type(boxes)(*(field[:, :slots] for field in boxes))

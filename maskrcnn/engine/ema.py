@@ -8,9 +8,9 @@ import torch
 
 from maskrcnn.engine import ranks
 from maskrcnn.engine.checkpoint_file import CheckpointFile
-from maskrcnn.engine.detector import detect
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch
 
@@ -38,6 +38,7 @@ class Ema(pl.Callback):
             )
         self.decay, self.warmup, self.mean_ap = decay, warmup, mean_ap
         self.monitor, self.path = monitor, path
+        self.detect = RecordedDetect()
         self.updates, self.step, self.best = 0, 0, -1.0
         self.loaded: dict[str, Any] | None = None
         self.model: MaskRCNN
@@ -87,13 +88,14 @@ class Ema(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         with trainer.precision_plugin.val_step_context():
-            found = detect(self.model, batch.images, batch.image_sizes)
+            found = self.detect(self.model, batch.images, batch.image_sizes)
         self.mean_ap.on_validation_batch_end(trainer, pl_module, found, batch, batch_idx)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.mean_ap.on_validation_epoch_end(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.detect.forget()
         score = float(trainer.callback_metrics[self.monitor])
         if trainer.is_global_zero:
             print(f"average of the weights: {self.monitor} {score:.3f}", flush=True)

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from maskrcnn.data.window import Windowed
 from maskrcnn.engine import ranks
-from maskrcnn.engine.detector import Detect, detect
+from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.optimizer import Optimizer, Schedule
+from maskrcnn.engine.recorded_detect import RecordedDetect
+from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Detections, Loss, Losses
 
@@ -32,6 +34,7 @@ class MaskRCNNModule(pl.LightningModule):
 
     Attributes:
         detect: how validation finds instances.
+        recorded: replays the training step, if that is asked for; None works it plainly.
     """
 
     def __init__(
@@ -46,7 +49,8 @@ class MaskRCNNModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.detect: Detect = detect
+        self.detect: Detect = RecordedDetect()
+        self.recorded: RecordedLosses | None = None
         self.counts = torch.zeros(len(Losses._fields))  # of the losses of an optimiser step, see `Accumulation`
         self.divisors, self.scale = self.counts, 1  # of the batch's losses, and of what they give
         self.optimizer, self.schedule, self.loss_weights = optimizer, schedule, loss_weights
@@ -72,7 +76,7 @@ class MaskRCNNModule(pl.LightningModule):
 
     def losses(self, batch: Batch) -> Losses:
         """Of a training batch."""
-        losses: Losses = self.model(batch)
+        losses: Losses = self.model(batch) if self.recorded is None else self.recorded(self.model, batch)
         return losses
 
     def objective(self, losses: Losses) -> Tensor:
@@ -95,6 +99,10 @@ class MaskRCNNModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Detections:  # type: ignore[override]
         return self.detect(self.model, batch.images, batch.image_sizes)
+
+    def on_validation_end(self) -> None:
+        if isinstance(self.detect, RecordedDetect):
+            self.detect.forget()  # training needs the memory
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer.build(self.model, self.images_per_step)

@@ -10,7 +10,8 @@ from torch import Tensor
 from maskrcnn.config.build import build
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Sizing, prepare_picture
-from maskrcnn.engine.detector import Detect, detect
+from maskrcnn.engine.detector import Detect
+from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.engine.restore import Restored, restore
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.modeling.stages import Stages, stages
@@ -20,6 +21,7 @@ from maskrcnn.prediction.tiles import Tiling, find_in_tiles
 
 STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
 WHOLE = Tiling(size=None, overlap=0)
+MIXED = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of Lightning's names of precisions
 
 
 def canvas_of(picture: np.ndarray) -> tuple[int, int]:
@@ -29,7 +31,7 @@ def canvas_of(picture: np.ndarray) -> tuple[int, int]:
 
 
 class Predictor:
-    """Finds instances in pictures.
+    """Finds instances in pictures: on a GPU in the precision that its configuration says, elsewhere in float32.
 
     Args:
         restored: the model and its configuration.
@@ -53,8 +55,10 @@ class Predictor:
             reason = str(error).splitlines()[0]
             raise ValueError(f"device={device} cannot be used ({reason}); device=cpu works everywhere") from error
         self.classes, self.category_ids = restored.classes, restored.category_ids
-        self.device, self.batch_size = device, batch_size
-        self.detect: Detect = detect
+        self.device, self.batch_size = torch.device(device), batch_size
+        precision = str(restored.config["trainer"]["precision"])
+        self.dtype = MIXED.get(precision) if self.device.type == "cuda" else None
+        self.detect: Detect = RecordedDetect()
         data = restored.config["data"]
         stretch = build(data["stretch"], [], "data.stretch")
         self.read = PictureReader(data["channels"], data["max_value"], stretch)
@@ -126,7 +130,8 @@ class Predictor:
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
                 images, sizes = self._batch([resized[i].image for i in chosen], canvas)
-                detections = self.detect(self.model, images, sizes)
+                with self._precision():
+                    detections = self.detect(self.model, images, sizes)
                 originals = torch.tensor([resized[i].original_size for i in chosen])
                 found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
                 for i in chosen:
@@ -144,7 +149,11 @@ class Predictor:
         """
         pixels = self._picture(image, as_read)
         resized = prepare_picture(pixels, self.resize).image
-        return stages(self.model, *self._batch([resized], canvas_of(resized)))
+        with self._precision():
+            return stages(self.model, *self._batch([resized], canvas_of(resized)))
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
 
     def _batch(self, pictures: list[np.ndarray], canvas: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Pictures [h, w, C] on canvases, [B, C, H, W] uint8, and their heights and widths [B, 2]."""

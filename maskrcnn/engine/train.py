@@ -29,6 +29,7 @@ from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.out_of_memory import OutOfMemory
+from maskrcnn.engine.recorded_losses import RecordedLosses, check_recordable
 from maskrcnn.engine.report import print_scores
 from maskrcnn.engine.resume import Resumption, read
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
@@ -70,6 +71,7 @@ def train(
     weights: str | None,
     resume: str | None,
     compile: bool,
+    cuda_graphs: bool,
     accumulation: Accumulation,
     out_of_memory: OutOfMemory,
     optimizer: Optimizer,
@@ -90,6 +92,7 @@ def train(
         data: the data set; model: makes the detector from the numbers of classes and of channels.
         weights: file or known name to start from; resume: folder of a run to go on with.
         compile: make one graph of the training step with torch.compile.
+        cuda_graphs: record the training step on a GPU, once for each shape of batch, and replay it.
         accumulation: what micro-batches count in a step.
         out_of_memory: what is done where memory is too little.
         optimizer, schedule, loss_weights: how it learns.
@@ -170,6 +173,9 @@ def train(
         check_splittable(detector, engine.world_size)
     kind = SplittingModule if splits else MaskRCNNModule
     module = kind(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
+    if cuda_graphs:
+        check_recordable(engine, splits)
+        module.recorded = RecordedLosses()
     rows = 0
     if resume is not None:
         loaded = read(resume)

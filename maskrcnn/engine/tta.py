@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from maskrcnn.data.resize import resize_picture
-from maskrcnn.engine.detector import detect, trim
+from maskrcnn.engine.detector import trim
+from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes
 from maskrcnn.ops.nms import nms
@@ -59,16 +60,17 @@ class Tta:
             raise ValueError(f"tta.scales is {scales}; give one or more numbers above 0, such as [0.75, 1.0, 1.25]")
         self.flip, self.scales = flip, scales
         self.off = not flip and scales == [1.0]
+        self.plain = RecordedDetect()
 
     def __call__(self, model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:
-        """Finds instances; without views to add, exactly what `detect` finds.
+        """Finds instances; without views to add, exactly what `RecordedDetect` finds.
 
         Args:
             model: in evaluation mode.
             images: [B, C, H, W] uint8; image_sizes: [B, 2] height and width of the content.
         """
         if self.off:
-            return detect(model, images, image_sizes)
+            return self.plain(model, images, image_sizes)
         with torch.inference_mode():
             views, tables, found = [], [], []
             for scale in self.scales:

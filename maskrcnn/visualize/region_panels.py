@@ -107,7 +107,7 @@ def _scores(scene: Scene, example: Example, region: _Region) -> Panel:
     side = drawing.shape[1] * 2 // 5
     top = (drawing.shape[0] - side) // 2
     drawing[top : top + side, :side] = framed(region.pooled, side)
-    probabilities = scene.stages.prediction.logits[example.region].softmax(dim=-1).cpu().numpy()
+    probabilities = scene.stages.prediction.logits[example.region].float().softmax(dim=-1).cpu().numpy()
     names = [*scene.classes, "background"]
     best = np.argsort(-probabilities, kind="stable")[:_BARS]
     left, step = side + 24, 30

@@ -1,0 +1,114 @@
+"""The training step's forward and backward pass on a GPU, recorded once for each shape."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.utils._pytree import tree_map
+
+from maskrcnn.engine.recordings import Recordings, Waits, key_of, load, recording, without_waiting
+from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.structures import Batch, Loss, Losses
+
+
+class RecordedLosses:
+    """The losses that the model gives, and their gradients, by replaying recordings from the second time that a shape
+    of batch comes.
+
+    Each gives its losses and gradients in memory of its own, which are copied out, so that batches can be accumulated.
+    """
+
+    def __init__(self) -> None:
+        self.recordings: Recordings[_Recording] = Recordings()
+
+    def __call__(self, model: MaskRCNN, batch: Batch) -> Losses:
+        """The losses of a batch.
+
+        Raises:
+            ValueError: a part of the model waits for the GPU.
+        """
+        kept = self.recordings.find(key_of(model, batch), lambda pool: _Recording(model, batch, pool))
+        if kept is not None:
+            sums, counts = _Replay.apply(kept, batch, *kept.learning)  # type: ignore[no-untyped-call]
+            return Losses(*map(Loss, sums, counts))
+        try:
+            losses: Losses = without_waiting(lambda: model(batch))
+            return losses
+        except Waits as error:
+            why = str(error.__cause__).splitlines()[0]
+            raise ValueError(
+                f"cuda_graphs=true, but a part of the model waits for the GPU ({why}): give cuda_graphs=false"
+            ) from error
+
+
+def check_recordable(trainer: pl.Trainer, splits: bool) -> None:
+    """Makes sure that steps can be recorded.
+
+    Args:
+        trainer: that trains; splits: whether batches that do not fit are learnt in parts.
+
+    Raises:
+        ValueError: there is no GPU, or there are several; or batches are split.
+    """
+    if trainer.strategy.root_device.type != "cuda":
+        raise ValueError("cuda_graphs=true records the work of a GPU: give trainer=gpu, or cuda_graphs=false")
+    if trainer.world_size > 1:
+        raise ValueError(f"cuda_graphs=true is for one GPU, and there are {trainer.world_size}: give cuda_graphs=false")
+    if splits:
+        raise ValueError(
+            "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes the memory of a step: give "
+            "out_of_memory.action=stop or cuda_graphs=false"
+        )
+
+
+class _Recording:
+    """Losses of batches of one shape, and the gradients of the weights that learn."""
+
+    def __init__(self, model: MaskRCNN, batch: Batch, pool: Any) -> None:
+        self.batch: Batch = tree_map(torch.clone, batch)
+        learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self.learning = list(learning.values())
+        # Leaves of their own: where the graph of a plain step is still alive, the weights' accumulators of gradients
+        # would wait for its stream, which breaks off a recording.
+        leaves = {name: weight.detach().requires_grad_() for name, weight in learning.items()}
+        self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with recording(self.forward, pool):
+            losses: Losses = functional_call(model, leaves, (self.batch,))
+            sums = torch.stack([loss.sum for loss in losses])
+            self.counts = torch.stack([loss.count for loss in losses])
+        self.factors = torch.ones_like(sums)
+        with recording(self.backward, pool):
+            self.gradients = torch.autograd.grad(sums, list(leaves.values()), self.factors, allow_unused=True)
+        self.sums = sums.detach()
+
+
+class _Replay(torch.autograd.Function):
+    """A recording as a function of the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, kept: _Recording, batch: Batch, *learning: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.kept = kept
+        load(kept.batch, batch)
+        kept.forward.replay()
+        counts = kept.counts.clone()
+        ctx.mark_non_differentiable(counts)
+        return kept.sums.clone(), counts
+
+    @staticmethod
+    def backward(ctx: Any, factors: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        kept: _Recording = ctx.kept
+        kept.factors.copy_(factors)
+        kept.backward.replay()
+        return None, None, *_copies(kept.gradients)
+
+
+def _copies(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Of the gradients that there are, in few kernels."""
+    there = [gradient for gradient in gradients if gradient is not None]
+    copies = [torch.empty_like(gradient) for gradient in there]
+    torch._foreach_copy_(copies, there)
+    rest = iter(copies)
+    return [None if gradient is None else next(rest) for gradient in gradients]
