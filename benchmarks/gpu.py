@@ -4,9 +4,10 @@
 
 ResNet-50-FPN with frozen norms, stem and C2 frozen, bfloat16, pictures of 800 x 1333 on a canvas of 800 x 1344, already
 on the device; SGD with momentum. No weights: but objects of the sizes of COCO's, 20 a picture, so that there are
-regions to learn from, and as many proposals and mask regions in both. Parts: torchvision, train, inference, operators,
-norms (without the fused ones), heuristics (cuDNN guesses its algorithms), compiled, graphs, and "compiled inference";
-all but that, if none is named. `quick` measures fewer steps. Each result is written at once.
+regions to learn from, and as many proposals and mask regions in both. Parts: torchvision, train, recorded
+(cuda_graphs=true), few (2 pictures, plain and recorded and torchvision's), inference, operators, norms (without the
+fused ones), heuristics (cuDNN guesses its algorithms), run (train.py from files), validation, compiled, and "compiled
+inference"; all but the last two, if none is named. `quick` measures fewer steps. Each result is written at once.
 """
 
 import contextlib
@@ -16,11 +17,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from gpu_operators import operators
+from gpu_run import run, validation
 from gpu_timing import HEIGHT, WIDTH, Note, milliseconds
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
@@ -28,6 +31,8 @@ from torchvision_workload import torchvision_model, torchvision_pictures, torchv
 from workload import OBJECTS, calibrate, make_batch, make_model, total
 
 from maskrcnn.engine.profile import PARTS, name_parts, time_of_parts
+from maskrcnn.engine.recorded_detect import RecordedDetect
+from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch
 
@@ -77,7 +82,7 @@ def without_fused_norms(images: int, times: int, folder: Path, slots: int, note:
 
     large, layers.LARGE = layers.LARGE, 2**62
     try:
-        train(images, times, folder, None, slots, "norms in torch", note)
+        train(images, times, folder, slots, "norms in torch", note)
     finally:
         layers.LARGE = large
 
@@ -105,26 +110,37 @@ def parts_of(model: MaskRCNN, step: Callable[[], None], times: int) -> dict[str,
     return {name: [round(ms / times, 2) for ms in spent[name]] for name in PARTS}
 
 
-def train(images: int, times: int, folder: Path, compiled: str | None, slots: int, name: str, note: Note) -> None:
+def train(
+    images: int,
+    times: int,
+    folder: Path,
+    slots: int,
+    name: str,
+    note: Note,
+    compiled: bool = False,
+    recorded: bool = False,
+) -> None:
     batch = on_gpu(make_batch(images, HEIGHT, WIDTH))
     model = make_model(f"model.sampler.mask_slots={slots}").cuda()
     calibrate(model, lambda: model.extract(model.normalise(batch.images[:2], batch.image_sizes[:2])))
     forward: Any = model
-    if compiled is not None:
+    if compiled:
         torch._dynamo.reset()
-        forward = torch.compile(model, fullgraph=True, mode=compiled)
+        forward = torch.compile(model, fullgraph=True)
+    if recorded:
+        forward = partial(RecordedLosses(), model)
     step = make_step(model, lambda: total(forward(batch)))
     found = measure_step(step, images, times)
     note(name, found)
     found["loss"] = round(total(forward(batch)).item(), 3)
     found["mask slots"] = slots
-    kernels_of(step, folder / f"kernels_{name.replace(' ', '_')}.txt")
     note(name, found)
     if name == "eager":
+        kernels_of(step, folder / "kernels.txt")
         note("parts, forward and backward ms", parts_of(model, step, 2))
 
 
-def torchvision_train(batch: Batch, times: int, folder: Path, channels_last: bool) -> dict[str, Any]:
+def torchvision_train(batch: Batch, times: int, channels_last: bool) -> dict[str, Any]:
     """As torchvision's own training script with --amp: float16 with loss scaling. channels_last: with bfloat16 too."""
     model = torchvision_model(HEIGHT, WIDTH).cuda().train()
     if channels_last:
@@ -137,17 +153,22 @@ def torchvision_train(batch: Batch, times: int, folder: Path, channels_last: boo
     found = measure_step(step, len(pictures), times)
     hook.remove()
     found["mask regions"] = round(statistics.mean(regions))
-    if not channels_last:
-        kernels_of(step, folder / "kernels_torchvision.txt")
     return found
 
 
-def with_torchvision(images: int, times: int, folder: Path, note: Note) -> None:
+def with_torchvision(images: int, times: int, note: Note) -> None:
     batch = on_gpu(make_batch(images, HEIGHT, WIDTH))
     for name, channels_last in (("float16 as shipped", False), ("bfloat16, channels_last", True)):
-        note(name, torchvision_train(batch, times, folder, channels_last))
+        note(name, torchvision_train(batch, times, channels_last))
         gc.collect()
         torch.cuda.empty_cache()
+
+
+def few(times: int, folder: Path, note: Note) -> None:
+    """Two pictures: the host cannot start kernels as fast as they end."""
+    train(2, times, folder, 64, "plain", note)
+    train(2, times, folder, 64, "recorded", note, recorded=True)
+    with_torchvision(2, times, note)
 
 
 def inference(times: int, note: Note, compiled: bool) -> None:
@@ -170,16 +191,8 @@ def inference(times: int, note: Note, compiled: bool) -> None:
     torch.cuda.reset_peak_memory_stats()
     detect(model.detect)
     note("peak GB", round(torch.cuda.max_memory_allocated() / 1e9, 2))
-    # No shape and no branch depends on the data, so that one recording of the eager calls serves all pictures.
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        recorded = detect(model.detect)
-    note("eager, as a CUDA graph", milliseconds(graph.replay, times))
-    batch.images.copy_(batch.images.flip(-1))
-    graph.replay()
-    again = detect(model.detect)
-    note("detections of another picture that graph and eager share", int((recorded.labels == again.labels).sum()))
-    del graph
+    recorded = partial(RecordedDetect(), model)
+    note("recorded", milliseconds(lambda: detect(recorded), times))
     with contextlib.suppress(ImportError):
         theirs = torchvision_model(HEIGHT, WIDTH).cuda().eval()
         theirs.roi_heads.score_thresh = 0.0
@@ -195,8 +208,7 @@ def inference(times: int, note: Note, compiled: bool) -> None:
 def main() -> None:
     path, *words = sys.argv[1:]
     quick = "quick" in words
-    everything = ["torchvision", "train", "inference", "operators", "norms", "heuristics", "compiled", "graphs"]
-    wanted = [word for word in words if word != "quick"] or everything
+    wanted = [word for word in words if word != "quick"]
     images, times = (16, 5) if quick else (16, 20)
     out = Path(path)
     folder = out.parent
@@ -215,19 +227,23 @@ def main() -> None:
 
     parts: dict[str, Callable[[Note], None]] = {
         "operators": lambda note: operators(times, note),
-        "torchvision": lambda note: with_torchvision(images, times, folder, note),
-        "train": lambda note: train(images, times, folder, None, slots(), "eager", note),
+        "torchvision": lambda note: with_torchvision(images, times, note),
+        "train": lambda note: train(images, times, folder, slots(), "eager", note),
+        "recorded": lambda note: train(images, times, folder, slots(), "recorded", note, recorded=True),
+        "few": lambda note: few(times, folder, note),
         "norms": lambda note: without_fused_norms(images, times, folder, slots(), note),
-        "heuristics": lambda note: train(images, times, folder, None, slots(), "cuDNN's guesses", note),
+        "heuristics": lambda note: train(images, times, folder, slots(), "cuDNN's guesses", note),
         "inference": lambda note: inference(times, note, compiled=False),
-        "compiled": lambda note: train(images, times, folder, "default", slots(), "compiled", note),
+        "run": lambda note: run(images, quick, note),
+        "validation": lambda note: validation(quick, note),
+        "compiled": lambda note: train(images, times, folder, slots(), "compiled", note, compiled=True),
         "compiled inference": lambda note: inference(times, note, compiled=True),
-        "graphs": lambda note: train(images, times, folder, "reduce-overhead", slots(), "compiled, graphs", note),
     }
+    wanted = wanted or [part for part in parts if not part.startswith("compiled")]
     started = time.perf_counter()
     for part in wanted:
         # torchvision's regions change in number from step to step, and each would be searched for anew.
-        torch.backends.cudnn.benchmark = part not in ("torchvision", "heuristics")
+        torch.backends.cudnn.benchmark = part not in ("torchvision", "few", "heuristics")
 
         def note(name: str, value: Any, part: str = part) -> None:
             """Keeps a result at once, so that what breaks off later loses nothing."""
