@@ -14,6 +14,7 @@ Interpolation is separable, so a paste is two matrix products over the pixels th
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 
 Convention = Literal["continuous", "integer"]
 
@@ -70,7 +71,9 @@ def paste_probabilities(mask: np.ndarray, box: np.ndarray, size: tuple[int, int]
     x1, y1, x2, y2 = np.asarray(box, np.float32)
     top, rows = _axis_weights(y1, y2, mask.shape[0], size[0], convention)
     left, columns = _axis_weights(x1, x2, mask.shape[1], size[1], convention)
-    return Crop(rows @ mask @ columns.T, top, left)
+    # By torch, which heeds the number of threads: numpy's products took 5 to 13 times the CPU time on two busy cores.
+    values = torch.from_numpy(rows) @ torch.from_numpy(mask) @ torch.from_numpy(columns).T
+    return Crop(values.numpy(), top, left)
 
 
 def paste_crop(mask: np.ndarray, box: np.ndarray, size: tuple[int, int], convention: Convention) -> Crop:
