@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -42,26 +41,6 @@ class RecordedLosses:
             raise ValueError(
                 f"cuda_graphs=true, but a part of the model waits for the GPU ({why}): give cuda_graphs=false"
             ) from error
-
-
-def check_recordable(trainer: pl.Trainer, splits: bool) -> None:
-    """Makes sure that steps can be recorded.
-
-    Args:
-        trainer: that trains; splits: whether batches that do not fit are learnt in parts.
-
-    Raises:
-        ValueError: there is no GPU, or there are several; or batches are split.
-    """
-    if trainer.strategy.root_device.type != "cuda":
-        raise ValueError("cuda_graphs=true records the work of a GPU: give trainer=gpu, or cuda_graphs=false")
-    if trainer.world_size > 1:
-        raise ValueError(f"cuda_graphs=true is for one GPU, and there are {trainer.world_size}: give cuda_graphs=false")
-    if splits:
-        raise ValueError(
-            "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes the memory of a step: give "
-            "out_of_memory.action=stop or cuda_graphs=false"
-        )
 
 
 class _Recording:

@@ -72,6 +72,23 @@ def half_precision(config: dict[str, Any]) -> str | None:
     return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
 
 
+def recorded_steps(config: dict[str, Any]) -> str | None:
+    """What CUDA graphs cannot record, or was not tried."""
+    trainer = config["trainer"]
+    if not config["cuda_graphs"]:
+        return None
+    if trainer.get("accelerator") not in ("gpu", "cuda") or not torch.cuda.is_available():
+        return "cuda_graphs=true records the work of a CUDA GPU: give trainer=gpu, or cuda_graphs=false"
+    if trainer.get("devices") != 1 or trainer.get("num_nodes", 1) != 1:
+        return "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or cuda_graphs=false"
+    if config["out_of_memory"]["action"] == "split":
+        return (
+            "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes the memory of a step: give "
+            "out_of_memory.action=stop or cuda_graphs=false"
+        )
+    return None
+
+
 def canvas_size(config: dict[str, Any]) -> str | None:
     """A canvas that no resized picture fits on: its longer side has at least the resize's shortest, unless capped."""
     canvases, resize = config["data"]["canvases"], config["data"]["resize"]
@@ -165,5 +182,5 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (no_gpu, half_precision, canvas_size, narrow_shortcut)
+REFUSED = (no_gpu, half_precision, recorded_steps, canvas_size, narrow_shortcut)
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions)

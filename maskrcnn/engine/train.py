@@ -29,7 +29,7 @@ from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.out_of_memory import OutOfMemory
-from maskrcnn.engine.recorded_losses import RecordedLosses, check_recordable
+from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.engine.report import print_scores
 from maskrcnn.engine.resume import Resumption, read
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
@@ -173,9 +173,7 @@ def train(
         check_splittable(detector, engine.world_size)
     kind = SplittingModule if splits else MaskRCNNModule
     module = kind(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
-    if cuda_graphs:
-        check_recordable(engine, splits)
-        module.recorded = RecordedLosses()
+    module.recorded = RecordedLosses() if cuda_graphs else None
     rows = 0
     if resume is not None:
         loaded = read(resume)

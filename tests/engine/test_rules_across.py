@@ -37,6 +37,10 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: trainer.precision=16-mixed needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed",
         ),
         (
+            ["cuda_graphs=true"],
+            "error: cuda_graphs=true records the work of a CUDA GPU: give trainer=gpu, or cuda_graphs=false",
+        ),
+        (
             ["data.canvases=[[128, 160]]"],
             "error: no picture fits on data.canvases=[[128, 160]]: data.resize makes sides of 192 and more; give "
             "larger canvases, data.canvases=[] for any, or a smaller data.resize",
@@ -137,3 +141,18 @@ def test_a_size_of_nothing_is_refused_with_its_key(override: str, message: str) 
     make = build(to_plain(compose([override]))["model"], [], "model")
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.devices=2", "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or "),
+        ("out_of_memory.action=split", "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes"),
+    ],
+)
+def test_what_recorded_steps_cannot_go_with(override: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    [said] = refused_or_doubted("trainer=gpu", "cuda_graphs=true", override)
+    assert said.startswith(f"error: {message}")
+    assert not refused_or_doubted("trainer=gpu", "cuda_graphs=true")

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from maskrcnn.engine import recordings
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.engine.recorded_detect import RecordedDetect
-from maskrcnn.engine.recorded_losses import RecordedLosses, check_recordable
+from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.engine.recordings import Recordings, key_of
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Detections, Losses, Targets
@@ -62,21 +61,6 @@ def test_on_a_cpu_nothing_is_recorded(build_model: BuildModel, make_batch: MakeB
     wanted = detect(model, batch.images, batch.image_sizes)
     assert wanted.valid.any() and not recorded.recordings.kept
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, wanted, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("device", "ranks", "splits", "said"),
-    [
-        ("cpu", 1, False, "cuda_graphs=true records the work of a GPU: give trainer=gpu, or cuda_graphs=false"),
-        ("cuda", 2, False, "cuda_graphs=true is for one GPU, and there are 2: give cuda_graphs=false"),
-        ("cuda", 1, True, "out_of_memory.action=split cannot go with cuda_graphs=true"),
-    ],
-)
-def test_where_steps_cannot_be_recorded_it_is_said(device: str, ranks: int, splits: bool, said: str) -> None:
-    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)), world_size=ranks)
-    with pytest.raises(ValueError) as error:
-        check_recordable(trainer, splits)
-    assert str(error.value).startswith(said)
 
 
 def to_cuda(batch: Batch) -> Batch:
