@@ -25,28 +25,20 @@ def crop_masks(regions: Regions, rows: Rows, extents: Extents) -> np.ndarray:
     used = np.minimum(sizes, MASK_CROP)
     width, height = used.max(axis=0, initial=0).tolist()
     large = (sizes > MASK_CROP).any(axis=1)
-    corner = np.full(regions.number, FAR)  # where a mask's picture would begin in a line of all rows of cells
     places = (np.arange(len(instances)) * height - corners[:, 1]) * width - corners[:, 0]
-    corner[instances] = np.where(large, FAR, places)
+    places[large] = FAR
+    corner = np.full(regions.number, FAR)  # where a mask's picture would begin in a line of all rows of cells
+    corner[instances] = places
     start = corner[rows.mask] + rows.y * width + rows.x1
-    length = rows.x2 - rows.x1
-    some = start < FAR // 2
-    if not some.all():
-        start, length = start[some], length[some]
+    some = (start < FAR // 2).nonzero()[0]
+    start = start[some]
     line = np.zeros(len(instances) * height * width + 1, np.uint8)
-    paint(line, np.array(255, np.uint8), start, start + length)
+    paint(line, np.array(255, np.uint8), start, start + (rows.x2 - rows.x1)[some])
     masks = cumulate(line)[:-1].reshape(len(instances), height, width)
-    for i in np.flatnonzero(large).tolist():
+    for i in large.nonzero()[0].tolist():
         (x1, y1, x2, y2), (w, h) = corners[i].tolist(), used[i].tolist()
-        covered = _cover(regions.image[y1:y2, x1:x2], regions.ids[regions.masks == instances[i]])
+        table = np.zeros(2 ** (8 * regions.image.itemsize), np.uint8)
+        table[regions.ids[regions.masks == instances[i]]] = 255
+        covered = cv2.LUT(regions.image[y1:y2, x1:x2], table)
         cv2.resize(covered, (w, h), dst=masks[i, :h, :w], interpolation=cv2.INTER_AREA)
     return masks
-
-
-def _cover(window: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """255 where a window's pixels have one of the ids, 0 elsewhere."""
-    if len(ids) == 1:
-        return cv2.inRange(window, int(ids[0]), int(ids[0]))
-    table = np.zeros(np.iinfo(window.dtype).max + 1, np.uint8)
-    table[ids] = 255
-    return cv2.LUT(window, table)

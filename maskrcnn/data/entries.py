@@ -79,9 +79,9 @@ class EntryReader:
             if not is_box(box):
                 kind = "no box" if box is None else "a box without area, or not of four numbers"
                 found[f"{kind}: taken from the mask"].append(name)
-                box = coco_mask.toBbox({"size": size, "counts": rasterise(mask, *size)}).tolist()
+                box = coco_mask.toBbox({"size": size, "counts": rasterise([mask], *size)[0]}).tolist()
             if not isinstance(area, int | float) or not 0 < area < FARTHEST**2:
-                area = float(coco_mask.area({"size": size, "counts": rasterise(mask, *size)}))
+                area = float(coco_mask.area({"size": size, "counts": rasterise([mask], *size)[0]}))
             if crowd not in (0, 1):
                 found["an iscrowd that is neither 0 nor 1: taken for 1 only if it is '1'"].append(name)
                 crowd = crowd == "1"

@@ -119,7 +119,7 @@ class Records(Sequence[Record]):
         return [name.decode(*TEXT) for name in self._names]
 
     def _instances(self, rows: np.ndarray, height: int, width: int) -> Instances:
-        masks = [rasterise(self._masks[row], height, width) for row in rows.tolist()]
+        masks = rasterise([self._masks[row] for row in rows.tolist()], height, width)
         return Instances(self.label[rows], self.boxes[rows], self._areas[rows], masks)
 
 

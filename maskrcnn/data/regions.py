@@ -8,8 +8,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from maskrcnn.data.line import cumulate, paint
+from maskrcnn.data.line import cumulate, fill
 from maskrcnn.data.rle import Stretches, find_stretches
+
+DEPTH = 20  # bits for the number of masks that share a pixel
 
 
 class Regions(NamedTuple):
@@ -40,62 +42,50 @@ def paint_masks(masks: list[bytes], height: int, width: int) -> Regions:
         ValueError: 2**16 ids do not suffice.
     """
     count = len(masks)
+    ends, values, members = _split(find_stretches(masks), count)
     own = np.arange(count)
-    ids, of_mask = own + 1, own
-    stretches, alone = _sort(find_stretches(masks))
-    pieces = [stretches._replace(mask=(stretches.mask + 1) * alone)]  # with ids from here on
-    if not alone.all():
-        shared, members = _split(Stretches(*(values[~alone] for values in stretches)), count)
-        pieces.append(shared)
-        pairs = np.flatnonzero(members)  # a tenth of the time of np.nonzero
-        ids, of_mask = np.append(ids, count + 1 + pairs // count), np.append(of_mask, pairs % count)
+    pairs = members.ravel().nonzero()[0]  # a tenth of the time that it takes in two dimensions
+    ids, of_mask = np.concatenate((own + 1, count + 1 + pairs // count)), np.concatenate((own, pairs % count))
     largest = int(ids.max(initial=0))
     if largest >= 2**16:
         raise ValueError(f"a picture's {count} masks overlap in {largest - count} ways, more than fit: remove some")
-    line = np.zeros(height * width + 1, np.uint8 if largest < 256 else np.int16)  # of all columns
-    for id_, start, end in pieces:
-        paint(line, id_.astype(line.dtype), start, end)
-    columns = cumulate(line)[:-1].reshape(width, height)
-    return Regions(cv2.transpose(columns.view(np.uint8 if largest < 256 else np.uint16)), count, ids, of_mask)
+    line = fill(ends, values.astype(np.uint8 if largest < 256 else np.uint16), height * width)
+    return Regions(cv2.transpose(line.reshape(width, height)), count, ids, of_mask)
 
 
-def _sort(stretches: Stretches) -> tuple[Stretches, np.ndarray]:
-    """Stretches in the order of their starts, and whether each shares no pixel with any other, [n] bool."""
-    bits = len(stretches.start).bit_length()
-    keys = np.sort(stretches.start << bits | np.arange(len(stretches.start)))  # a quarter of the time of np.argsort
-    keys &= (1 << bits) - 1
-    mask, start, end = (values[keys] for values in stretches)
-    apart = np.ones(len(start) + 1, bool)  # from those before
-    apart[1:-1] = start[1:] >= np.maximum.accumulate(end)[:-1]
-    return Stretches(mask, start, end), apart[:-1] & apart[1:]
-
-
-def _split(stretches: Stretches, count: int) -> tuple[Stretches, np.ndarray]:
-    """Parts of stretches that are of the same masks all along.
+def _split(stretches: Stretches, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts the line of all columns where a mask begins or ends, so that the pixels of a part are of the same masks.
 
     Args:
         stretches: which may share pixels; count: how many masks there are.
 
     Returns:
-        The parts, of ids instead of masks; and which masks share the pixels of id `count` + 1 + s, [sets, count] bool.
+        Where parts begin, [n] int64, ascending; the id of each, [n] int64; and which masks share the pixels of id
+        `count` + 1 + s, [sets, count] bool.
     """
     mask, start, end = stretches
-    # A mask begins or ends at each of these places.
-    places = np.concatenate((start, end))
-    order = np.argsort(places, kind="stable")
-    mask = np.concatenate((mask, mask))[order]
-    places = places[order]
-    change = np.where(order < start.size, 1, -1)
-    depth = cumulate(change)
-    ids = cumulate(change * (mask + 1))  # where there is one mask, the sum is its own
-    covered = np.append(places[1:] > places[:-1], False) & (depth > 0)
-    members = np.zeros((0, count), bool)
-    shared = np.flatnonzero(covered & (depth > 1))
-    if shared.size:
-        number, members = _number_sets(mask, shared, count)
-        ids[shared] = count + 1 + number
-    some = np.flatnonzero(covered)
-    return Stretches(ids[some], places[some], places[some + 1]), members
+    number = len(mask)
+    bits = (2 * number).bit_length()
+    keys = np.concatenate((start, end)) << bits | np.arange(2 * number)
+    keys.sort()  # a quarter of the time of np.argsort
+    places, order = keys >> bits, keys & (1 << bits) - 1
+    # How many masks a part has beside the sum of their ids; where there is one mask, that is its own.
+    ids = (mask + 1 << DEPTH) + 1
+    sums = cumulate(np.concatenate((ids, -ids))[order])
+    depth, values = sums & (1 << DEPTH) - 1, sums >> DEPTH
+    shared = ((depth[:-1] > 1) & (places[1:] > places[:-1])).nonzero()[0]
+    if not shared.size:
+        return places, values, np.zeros((0, count), bool)
+    # What begins and ends alone changes no set; of many masks this is true for most.
+    alone = (depth[:-1] == 1) & (depth[1:] == 0)
+    alone[1:] &= depth[:-2] == 0
+    rest = np.ones(len(depth), bool)
+    rest[:-1] ^= alone
+    rest[1:] ^= alone
+    some = rest.nonzero()[0]
+    sets, members = _number_sets(mask[order[some] % number], some.searchsorted(shared), count)
+    values[shared] = count + 1 + sets
+    return places, values, members
 
 
 def _number_sets(mask: np.ndarray, shared: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -108,14 +98,15 @@ def _number_sets(mask: np.ndarray, shared: np.ndarray, count: int) -> tuple[np.n
     Returns:
         The number [s] int64 of the set at each of these places, and the members [sets, count] bool of each set.
     """
-    # One bit for each mask, which changes where it begins and ends.
-    words = np.zeros((-(-count // 64), mask.size), np.uint64)
-    words[mask // 64, np.arange(mask.size)] = np.uint64(1) << (mask % 64).astype(np.uint64)
-    sets = np.bitwise_xor.accumulate(words, axis=1)[:, shared]
+    own = np.arange(count)
+    bits = np.zeros((-(-count // 64), count), np.uint64)
+    bits[own // 64, own] = np.uint64(1) << (own % 64).astype(np.uint64)
+    sets = np.bitwise_xor.accumulate(bits[:, mask], axis=1)[:, shared]  # each changes where a mask begins or ends
     order = np.lexsort(sets)  # a twentieth of the time of np.unique over rows
     sets = sets.T[order]
-    new = np.append(True, (sets[1:] != sets[:-1]).any(axis=1))
+    new = np.ones(shared.size, bool)
+    new[1:] = (sets[1:] != sets[:-1]).any(axis=1)
     number = np.empty(shared.size, np.int64)
-    number[order] = np.cumsum(new) - 1
+    number[order] = new.cumsum() - 1
     bytes_ = sets[new].astype("<u8").view(np.uint8)
     return number, np.unpackbits(bytes_, axis=1, count=count, bitorder="little").astype(bool)

@@ -32,12 +32,12 @@ def read_runs(masks: list[bytes]) -> Runs:
         return Runs(*np.zeros((3, 0), np.int64))
     numbers, counts = _read_numbers(masks)
     pairs = (counts + 1) >> 1
-    ends = np.cumsum(pairs)
+    ends = pairs.cumsum()
     first = ends - pairs
-    mask = np.repeat(np.arange(len(masks)), pairs)
+    mask = np.arange(len(masks)).repeat(pairs)
     single = counts & 1  # whether the last number is alone in its pair
-    place = np.arange(0, 2 * mask.size, 2) - (np.cumsum(single) - single)[mask]
-    outside, inside = numbers[place], np.append(numbers, 0)[place + 1]
+    place = np.arange(0, 2 * mask.size, 2) - (single.cumsum() - single)[mask]
+    outside, inside = numbers[place], np.concatenate((numbers, [0]))[place + 1]
     start, inside_first = outside[first], inside[first]
     outside[first] = 0  # the second number of these counts from 0 again
     outside, inside = cumulate(outside), cumulate(inside)
@@ -52,19 +52,21 @@ def read_runs(masks: list[bytes]) -> Runs:
 
 def _read_numbers(masks: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """The numbers [n] int64 of one mask after another, and how many each has, [masks] int64."""
-    sizes = np.fromiter(map(len, masks), np.int64, len(masks))
-    codes = np.frombuffer(b"".join(masks), np.uint8) - np.uint8(48)  # wraps, so that what is less becomes more than 63
-    ends = np.cumsum(sizes)
-    if sizes.min() == 0 or codes.max() > 63 or (codes[ends - 1] & 32).any():
+    if b"" in masks:
         raise ValueError("not a run-length encoding")
-    last = np.flatnonzero(codes < 32)
-    counts = np.searchsorted(last, ends)
+    sizes = np.array([len(mask) for mask in masks])
+    codes = np.frombuffer(b"".join(masks), np.uint8) - np.uint8(48)  # wraps, so that what is less becomes more than 63
+    ends = sizes.cumsum()
+    if codes.max() > 63 or codes[ends - 1].max() > 31:
+        raise ValueError("not a run-length encoding")
+    last = (codes < 32).nonzero()[0]
+    counts = last.searchsorted(ends)
     counts[1:] -= counts[:-1]
     numbers = ((codes << 3).view(np.int8) >> 3)[last].astype(np.int64)  # the fifth bit of the last one is the sign
     more = last.copy()
     more[1:] -= last[:-1] + 1
     place = 1
-    longer = np.flatnonzero(more >= place)  # few numbers take more than one character
+    longer = (more >= place).nonzero()[0]  # few numbers take more than one character
     while longer.size:
         if place > 6:
             raise ValueError("a run of 2^35 pixels or more")
@@ -98,7 +100,7 @@ def find_stretches(masks: list[bytes]) -> Stretches:
     mask, outside, inside = read_runs(masks)
     both = outside + inside
     end = cumulate(both)
-    first = np.searchsorted(mask, np.arange(len(masks)))
+    first = mask.searchsorted(np.arange(len(masks)))
     end -= (end[first] - both[first])[mask]  # from where each mask starts
     return Stretches(mask, end - inside, end)
 

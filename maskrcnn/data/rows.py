@@ -7,6 +7,8 @@ import numpy as np
 from maskrcnn.data.line import cumulate
 from maskrcnn.data.regions import Regions
 
+FAR = 2**62  # beyond all pixels
+
 
 class Rows(NamedTuple):
     """The pixels of masks, in stretches along the rows of a picture, from top to bottom."""
@@ -28,29 +30,32 @@ def find_rows(regions: Regions) -> Rows:
     """Equal neighbours in a row, taken together: some ten times fewer than pixels."""
     width = regions.image.shape[1]
     pixels = regions.image.ravel()
-    changes = np.zeros(-(-pixels.size // 4) * 4, bool)
+    changes = np.empty(-(-pixels.size // 8) * 8, bool)
+    changes[pixels.size :] = False
     np.not_equal(pixels[1:], pixels[:-1], out=changes[1 : pixels.size])
     changes[: pixels.size : width] = True
     starts = _find_true(changes)
-    ids = pixels[starts].astype(np.int64)
+    ids = pixels[starts]
+    some = (ids != 0).nonzero()[0]
+    ids, start, end = ids[some], starts[some], np.concatenate((starts, [pixels.size]))[some + 1]
     # Each with each of the masks that it is of: those after one another in the list of pairs.
     number = np.bincount(regions.ids, minlength=int(ids.max(initial=0)) + 1)
-    first = np.cumsum(number) - number
+    first = number.cumsum() - number
     number = number[ids]
-    some = np.repeat(np.arange(ids.size), number)
-    mask = regions.masks[np.arange(some.size) + (first[ids] - cumulate(number) + number)[some]]
-    start, end = starts[some], np.append(starts[1:], pixels.size)[some]
+    place = first[ids] - cumulate(number) + number
     y = start // width
-    y_start = y * width
-    return Rows(mask, y, start - y_start, end - y_start)
+    before = y * width
+    some = np.arange(ids.size).repeat(number)
+    mask = regions.masks[place[some] + np.arange(some.size)]
+    return Rows(mask, y[some], (start - before)[some], (end - before)[some])
 
 
 def _find_true(flags: np.ndarray) -> np.ndarray:
-    """Where flags [n] bool are set; n is a multiple of four. Half the time of np.flatnonzero if one in twenty is."""
-    fours = flags.view(np.uint32)
-    some = np.flatnonzero(fours != 0)
-    inner = np.flatnonzero(fours[some].view(bool))
-    return 4 * some[inner >> 2] + (inner & 3)
+    """Where flags [n] bool are set; n is a multiple of eight. Half the time of np.flatnonzero if one in twenty is."""
+    eights = flags.view(np.uint64)
+    some = (eights != 0).nonzero()[0]
+    inner = eights[some].view(bool).nonzero()[0]
+    return (some << 3)[inner >> 3] + (inner & 7)
 
 
 def count_pixels(rows: Rows, count: int) -> np.ndarray:
@@ -60,11 +65,12 @@ def count_pixels(rows: Rows, count: int) -> np.ndarray:
 
 def find_extents(rows: Rows, count: int) -> Extents:
     """The extents of those among a number of masks that have a pixel."""
-    far = np.iinfo(np.int64).max
-    x1, y1, x2, y2 = corners = np.repeat([[far], [far], [0], [0]], count, axis=1)
+    corners = np.zeros((count, 4), np.int64)
+    x1, y1, x2, y2 = corners.T
+    corners[:, :2] = FAR
     np.minimum.at(x1, rows.mask, rows.x1)
     np.minimum.at(y1, rows.mask, rows.y)
     np.maximum.at(x2, rows.mask, rows.x2)
     y2[rows.mask] = rows.y + 1  # of values for one place the last stays
-    seen = np.flatnonzero(x2)
-    return Extents(seen, corners[:, seen].T)
+    seen = x2.nonzero()[0]
+    return Extents(seen, corners[seen])

@@ -64,10 +64,10 @@ def cut_out(scene: Scene, min_visible: float) -> Objects:
     """The visible objects of a scene."""
     rows = find_rows(scene.regions)
     extents = find_visible(scene, rows, min_visible)
-    x1, y1, x2, y2 = extents.corners.T
+    sizes = extents.corners[:, 2:] - extents.corners[:, :2]
     return Objects(
         boxes=extents.corners * np.array(scene.scale * 2),
         labels=scene.labels[extents.instances],
         masks=crop_masks(scene.regions, rows, extents),
-        mask_sizes=np.minimum(np.stack((y2 - y1, x2 - x1), axis=1), MASK_CROP),
+        mask_sizes=np.minimum(sizes[:, ::-1], MASK_CROP),
     )

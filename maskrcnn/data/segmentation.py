@@ -91,17 +91,32 @@ def pack(polygons: Sequence[bytes]) -> bytes:
     return OUTLINE + GAP.join(polygons)
 
 
-def rasterise(stored: bytes, height: int, width: int) -> bytes:
-    """The compressed run lengths of a stored mask; height and width are the picture's."""
-    if not stored.startswith(OUTLINE):
-        return stored
+def rasterise(stored: Sequence[bytes], height: int, width: int) -> list[bytes]:
+    """The compressed run lengths of stored masks; height and width are those of their picture."""
+    outlines = [_unpack(mask) if mask.startswith(OUTLINE) else [] for mask in stored]
+    polygons = [polygon for mask in outlines for polygon in mask]
+    parts = coco_mask.frPyObjects(polygons, height, width) if polygons else []
+    counts, start = [], 0
+    for mask, outline in zip(stored, outlines):
+        end = start + len(outline)
+        counts.append(_merge(parts[start:end]) if outline else mask)
+        start = end
+    return counts
+
+
+def _unpack(stored: bytes) -> list[np.ndarray]:
     points = np.frombuffer(stored, np.float64, offset=len(OUTLINE))
-    gaps = np.flatnonzero(np.isnan(points)).tolist() if GAP in stored else []
-    return _compress_polygons([points[a + 1 : b] for a, b in pairwise([-1, *gaps, len(points)])], height, width)
+    if GAP not in stored:
+        return [points]
+    gaps = np.flatnonzero(np.isnan(points)).tolist()
+    return [points[a + 1 : b] for a, b in pairwise([-1, *gaps, len(points)])]
 
 
 def _compress_polygons(polygons: Sequence[Any], height: int, width: int) -> bytes:
-    parts = coco_mask.frPyObjects(polygons, height, width)
+    return _merge(coco_mask.frPyObjects(polygons, height, width))
+
+
+def _merge(parts: list[dict[str, Any]]) -> bytes:
     counts: bytes = (parts[0] if len(parts) == 1 else coco_mask.merge(parts))["counts"]  # merging takes 6 us
     return counts
 

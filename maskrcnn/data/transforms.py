@@ -57,7 +57,7 @@ class Augmentation:
         self.min_visible = min_visible
         # Neither seed= nor set_random_seed(): both give every transform the same stream, so that, say, horizontal and
         # vertical flips always come together (albumentations 2.0.8, issue 2473).
-        self.compose = albumentations.Compose(transforms) if transforms else None
+        self.compose = albumentations.Compose(transforms, is_check_shapes=False) if transforms else None
 
     def __call__(self, image: np.ndarray, regions: Regions, rng: np.random.Generator) -> tuple[np.ndarray, Regions]:
         """Augments a picture [h, w, C] uint8 and its masks with the randomness of `rng` alone.

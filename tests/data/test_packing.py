@@ -42,7 +42,7 @@ def test_packed_polygons_are_what_they_are_alone(seed: int) -> None:
     for segmentation, size, mask in zip(segmentations, sizes, packed, strict=True):
         if mask is not None:
             assert (mask, 0) == store(segmentation, *size)  # which raises where no pixel is inside
-            assert rasterise(mask, *size) == compress(segmentation, *size)[0]
+            assert rasterise([mask], *size) == [compress(segmentation, *size)[0]]
 
 
 def test_what_is_certain() -> None:
@@ -55,7 +55,7 @@ def test_what_is_certain() -> None:
     )
     assert [mask is not None for mask in packed] == [True, False, True, False, True, False]
     assert packed[4] == counts
-    assert [rasterise(packed[i], *SIZE) for i in (0, 2)] == [counts, counts]  # type: ignore[arg-type]
+    assert rasterise([packed[i] for i in (0, 4, 2)], *SIZE) == [counts] * 3  # type: ignore[misc]
     with pytest.raises(Defect, match="a mask without a pixel inside the picture"):
         compress([TWICE], *SIZE)
 
