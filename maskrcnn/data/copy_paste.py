@@ -6,7 +6,7 @@ import numpy as np
 
 from maskrcnn.data.regions import Regions, select_masks
 from maskrcnn.data.rows import find_rows
-from maskrcnn.data.scene import Scene, find_visible
+from maskrcnn.data.scene import Scene, find_visible, resize_scene
 
 GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
 
@@ -37,13 +37,14 @@ class CopyPaste:
             `scene` with the objects in its picture and without what they cover in its regions. Its picture grows, up to
             its canvas, where an object lies beyond. And `other`, holding the pasted objects only.
         """
-        other = _trim(other, scene.canvas)
+        other = _trim(resize_scene(other), scene.canvas)
         instances, corners = find_visible(other, find_rows(other.regions), min_visible)
         count = int(rng.integers(min(len(instances), self.most) + 1))
         chosen = np.sort(rng.choice(len(instances), count, replace=False))
         other = _select(other, instances[chosen])
         if count == 0:
             return scene, other
+        scene = resize_scene(scene)
         mask = _union(other.regions)
         right, bottom = corners[chosen, 2:].max(axis=0).tolist()
         height = max(scene.image.shape[0], _reach(bottom, other.scale[1], scene.canvas[0]))
@@ -57,16 +58,17 @@ class CopyPaste:
         step = (scene.scale[0] / other.scale[0], scene.scale[1] / other.scale[1])
         below = scene.regions.image
         below = np.where(_read_at_centres(mask, below.shape, step), 0, below)
-        return scene._replace(image=image, regions=scene.regions._replace(image=below)), other
+        return scene._replace(image=image, size=(height, width), regions=scene.regions._replace(image=below)), other
 
 
 def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
-    """What of a scene lies on a canvas of a given height and width."""
-    height, width = scene.image.shape[:2]
+    """What of a resized scene lies on a canvas of a given height and width."""
+    height, width = scene.size
     rows = None if height <= canvas[0] else int(canvas[0] / scene.scale[1])
     columns = None if width <= canvas[1] else int(canvas[1] / scene.scale[0])
     regions = scene.regions._replace(image=scene.regions.image[:rows, :columns])
-    return scene._replace(image=scene.image[: canvas[0], : canvas[1]], regions=regions)
+    size = min(height, canvas[0]), min(width, canvas[1])
+    return scene._replace(image=scene.image[: size[0], : size[1]], size=size, regions=regions)
 
 
 def _select(scene: Scene, instances: np.ndarray) -> Scene:

@@ -14,34 +14,41 @@ from maskrcnn.structures import MASK_CROP
 class Scene(NamedTuple):
     """A view of a picture and of its objects."""
 
-    image: np.ndarray  # [h, w, C] uint8 at the network's size
+    image: np.ndarray  # [h, w, C] uint8, as it was or at the network's size
+    size: tuple[int, int]  # height and width of `image` for the network
     regions: Regions  # of the same view, in pixels that were annotated
     labels: np.ndarray  # [n] int64 of all objects, whether in view or not
     whole: Regions  # before anything was cut off or covered
-    scale: tuple[float, float]  # x, y: pixels of `image` for one of the regions
-    canvas: tuple[int, int]  # height and width that `image` may grow to
+    scale: tuple[float, float]  # x, y: the network's pixels for one of the regions
+    canvas: tuple[int, int]  # height and width that `size` may grow to
 
 
 class Objects(NamedTuple):
     """Objects as the network learns them."""
 
-    boxes: np.ndarray  # [n, 4] float64: x1, y1, x2, y2 in continuous pixels of the scene's picture
+    boxes: np.ndarray  # [n, 4] float64: x1, y1, x2, y2 in the network's continuous pixels
     labels: np.ndarray  # [n] int64
     masks: np.ndarray  # [n, R, C] uint8 coverage 0..255, R and C up to MASK_CROP; cells in use fill the top left corner
     mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
 
 
 def make_scene(image: np.ndarray, regions: Regions, labels: np.ndarray, view: View) -> Scene:
-    """Cuts a picture and its masks to a view, and resizes the picture."""
+    """Cuts a picture and its masks to a view."""
     x1, y1, x2, y2 = view.window
     return Scene(
-        image=resize_picture(image[y1:y2, x1:x2], view.size),
+        image=image[y1:y2, x1:x2],
+        size=view.size,
         regions=regions._replace(image=regions.image[y1:y2, x1:x2]),
         labels=labels,
         whole=regions,
         scale=(view.size[1] / (x2 - x1), view.size[0] / (y2 - y1)),
         canvas=view.canvas,
     )
+
+
+def resize_scene(scene: Scene) -> Scene:
+    """The scene with its picture at the network's size."""
+    return scene._replace(image=resize_picture(scene.image, scene.size))
 
 
 def find_visible(scene: Scene, rows: Rows, min_visible: float) -> Extents:

@@ -16,7 +16,7 @@ from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.records import Record
 from maskrcnn.data.regions import Regions, paint_masks
 from maskrcnn.data.resize import Sizing
-from maskrcnn.data.scene import Scene, cut_out, make_scene
+from maskrcnn.data.scene import Scene, cut_out, make_scene, resize_scene
 
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, Record]]
 
@@ -133,7 +133,6 @@ def make_sample(
         scenes = list(augmentation.paste(scenes[0], beside, augmentation.min_visible, rng))
     parts = [cut_out(scene, 0.0 if augmentation is None else augmentation.min_visible) for scene in scenes]
     return Sample(
-        image=scenes[0].image,
         boxes=np.concatenate([part.boxes for part in parts]).astype(np.float32),
         labels=np.concatenate([part.labels for part in parts]),
         masks=_join([part.masks for part in parts]),
@@ -142,6 +141,7 @@ def make_sample(
         index=index,
         key=int(seed.generate_state(1)[0]),
         vanished=len(record.objects.labels) - len(parts[0].labels),
+        image=resize_scene(scenes[0]).image,  # last: it leaves nothing else in the processor's cache
     )
 
 
