@@ -1,6 +1,7 @@
 """A trained model for pictures from anywhere."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ class Predictor:
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
                 images, sizes = self._batch([resized[i].image for i in chosen], canvas)
-                with self._precision():
+                with self._at_work():
                     detections = self.detect(self.model, images, sizes)
                 originals = torch.tensor([resized[i].original_size for i in chosen])
                 found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
@@ -149,11 +150,17 @@ class Predictor:
         """
         pixels = self._picture(image, as_read)
         resized = prepare_picture(pixels, self.resize).image
-        with self._precision():
+        with self._at_work():
             return stages(self.model, *self._batch([resized], canvas_of(resized)))
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Within it, the network works in its precision and, of several GPUs, on its own: kernels go to the current."""
+        with ExitStack() as stack:
+            if self.device.type == "cuda":
+                stack.enter_context(torch.cuda.device(self.device))
+            stack.enter_context(torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None))
+            yield
 
     def _batch(self, pictures: list[np.ndarray], canvas: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Pictures [h, w, C] on canvases, [B, C, H, W] uint8, and their heights and widths [B, 2]."""
