@@ -132,7 +132,8 @@ def train(
     step = make_step(model, lambda: total(forward(batch)))
     found = measure_step(step, images, times)
     note(name, found)
-    found["loss"] = round(total(forward(batch)).item(), 3)
+    with torch.autocast("cuda", torch.bfloat16):
+        found["loss"] = round(total(forward(batch)).item(), 3)
     found["mask slots"] = slots
     note(name, found)
     if name == "eager":

@@ -47,10 +47,8 @@ def run(images: int, quick: bool, note: Note) -> None:
             command = [sys.executable, str(ROOT / "train.py"), *overrides(Path(folder), images), *steps]
             done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
             pace = {int(step): float(speed) for step, speed in PACE.findall(done.stdout)}
-            note(
-                f"train.py cuda_graphs={graphs}: images/s up to a step",
-                pace or done.stdout[-500:] + done.stderr[-1500:],
-            )
+            said = pace if done.returncode == 0 else done.stdout[-500:] + done.stderr[-1500:]
+            note(f"train.py cuda_graphs={graphs}: images/s up to a step", said)
 
 
 def validation(quick: bool, note: Note) -> None:

@@ -86,6 +86,8 @@ class OutOfMemory(pl.Callback):
         ways.append("a smaller data.resize and data.canvases")
         if str(trainer.precision).startswith("32"):
             ways.append("trainer.precision=bf16-mixed")
+        if getattr(trainer.lightning_module, "recorded", None) is not None:
+            ways.append("cuda_graphs=false")
         return f"give {', '.join(ways[:-1])} or {ways[-1]}" if len(ways) > 1 else f"give {ways[0]}"
 
 

@@ -22,7 +22,8 @@ from maskrcnn.prediction.tiles import Tiling, find_in_tiles
 
 STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
 WHOLE = Tiling(size=None, overlap=0)
-MIXED = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of Lightning's names of precisions
+# Of Lightning's names of precisions, old ones too.
+MIXED = {"bf16-mixed": torch.bfloat16, "bf16": torch.bfloat16, "16-mixed": torch.float16, "16": torch.float16}
 
 
 def canvas_of(picture: np.ndarray) -> tuple[int, int]:
@@ -32,7 +33,7 @@ def canvas_of(picture: np.ndarray) -> tuple[int, int]:
 
 
 class Predictor:
-    """Finds instances in pictures: on a GPU in the precision that its configuration says, elsewhere in float32.
+    """Finds instances in pictures: on a GPU in the mixed precision that its configuration says, elsewhere in float32.
 
     Args:
         restored: the model and its configuration.

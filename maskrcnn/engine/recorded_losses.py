@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from maskrcnn.engine.recordings import Recordings, Waits, key_of, load, recording, without_waiting
+from maskrcnn.engine.recordings import Memory, Recordings, Waits, load, recording, shape_of, state_of, without_waiting
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Loss, Losses
 
@@ -22,6 +22,7 @@ class RecordedLosses:
 
     def __init__(self) -> None:
         self.recordings: Recordings[_Recording] = Recordings()
+        self.looked = False  # whether the model waits
 
     def __call__(self, model: MaskRCNN, batch: Batch) -> Losses:
         """The losses of a batch.
@@ -29,24 +30,30 @@ class RecordedLosses:
         Raises:
             ValueError: a part of the model waits for the GPU.
         """
-        kept = self.recordings.find(key_of(model, batch), lambda pool: _Recording(model, batch, pool))
-        if kept is not None:
-            sums, counts = _Replay.apply(kept, batch, *kept.learning)  # type: ignore[no-untyped-call]
-            return Losses(*map(Loss, sums, counts))
-        try:
-            losses: Losses = without_waiting(lambda: model(batch))
+
+        def plain() -> Losses:
+            losses: Losses = model(batch) if self.looked else without_waiting(lambda: model(batch))
+            self.looked = True
             return losses
+
+        try:
+            return self.recordings.work(
+                state_of(model),
+                shape_of(batch),
+                plain,
+                lambda memory: _Recording(model, batch, memory),
+                lambda kept: kept.replay(batch),
+            )
         except Waits as error:
-            why = str(error.__cause__).splitlines()[0]
             raise ValueError(
-                f"cuda_graphs=true, but a part of the model waits for the GPU ({why}): give cuda_graphs=false"
+                f"cuda_graphs=true, but a part of the model waits for the GPU ({error}): give cuda_graphs=false"
             ) from error
 
 
 class _Recording:
     """Losses of batches of one shape, and the gradients of the weights that learn."""
 
-    def __init__(self, model: MaskRCNN, batch: Batch, pool: Any) -> None:
+    def __init__(self, model: MaskRCNN, batch: Batch, memory: Memory) -> None:
         self.batch: Batch = tree_map(torch.clone, batch)
         learning = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self.learning = list(learning.values())
@@ -54,14 +61,19 @@ class _Recording:
         # would wait for its stream, which breaks off a recording.
         leaves = {name: weight.detach().requires_grad_() for name, weight in learning.items()}
         self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with recording(self.forward, pool):
+        with recording(self.forward, memory):
             losses: Losses = functional_call(model, leaves, (self.batch,))
             sums = torch.stack([loss.sum for loss in losses])
             self.counts = torch.stack([loss.count for loss in losses])
         self.factors = torch.ones_like(sums)
-        with recording(self.backward, pool):
+        with torch.autocast("cuda", enabled=False), recording(self.backward, memory):  # as a plain backward pass runs
             self.gradients = torch.autograd.grad(sums, list(leaves.values()), self.factors, allow_unused=True)
         self.sums = sums.detach()
+        self.replays = 0
+
+    def replay(self, batch: Batch) -> Losses:
+        sums, counts = _Replay.apply(self, batch, *self.learning)  # type: ignore[no-untyped-call]
+        return Losses(*map(Loss, sums, counts))
 
 
 class _Replay(torch.autograd.Function):
@@ -69,9 +81,10 @@ class _Replay(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kept: _Recording, batch: Batch, *learning: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.kept = kept
         load(kept.batch, batch)
         kept.forward.replay()
+        kept.replays += 1
+        ctx.kept, ctx.replay = kept, kept.replays
         counts = kept.counts.clone()
         ctx.mark_non_differentiable(counts)
         return kept.sums.clone(), counts
@@ -79,6 +92,7 @@ class _Replay(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, factors: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         kept: _Recording = ctx.kept
+        assert kept.replays == ctx.replay, "what the backward pass needs was overwritten by another forward pass"
         kept.factors.copy_(factors)
         kept.backward.replay()
         return None, None, *_copies(kept.gradients)

@@ -6,7 +6,7 @@ No shape and no branch of the model depends on the data, so that one recording s
 import warnings
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 MOST = 16  # recordings kept; each holds what it puts out, and shapes that come later are worked plainly
 WAITS = "synchronizing CUDA operation"  # of torch's error
+PLAIN = (bool, int, float, str, tuple, list, dict)
 
 Kept = TypeVar("Kept")
 Result = TypeVar("Result")
@@ -23,59 +24,111 @@ class Waits(Exception):
     """Work that makes the host wait for the GPU cannot be recorded."""
 
 
-class Recordings(Generic[Kept]):
-    """Recordings by key, the first `MOST` that came twice; the first time work is done plainly, which compiles kernels
-    and shows whether it can be recorded.
+class Memory(NamedTuple):
+    """What recordings share: what one puts out is to be copied before the next is replayed."""
 
-    Recordings share their memory: what one puts out is to be copied before the next is replayed.
+    pool: Any
+    stream: torch.cuda.Stream  # of the current device; torch's own is that of the first recording of a process
+
+
+class Recordings(Generic[Kept]):
+    """Recordings of a model's work by shape, the first `MOST` that came twice. The first time, work is done plainly,
+    which compiles kernels.
     """
 
     def __init__(self) -> None:
-        self.kept: dict[Hashable, Kept | None] = {}
-        self.pool: Any = None
+        self.state: Hashable = None
+        self.seen: set[Hashable] = set()
+        self.kept: dict[Hashable, Kept] = {}
+        self.memory: Memory | None = None
 
-    def find(self, key: Hashable, record: Callable[[Any], Kept]) -> Kept | None:
-        """The recording of a key, made by `record` of the pool of memory when it comes the second time; else None."""
-        if key not in self.kept:
-            if len(self.kept) < MOST:
-                self.kept[key] = None
-            return None
-        if self.kept[key] is None:
-            if self.pool is None:
-                self.pool = torch.cuda.graph_pool_handle()
-            self.kept[key] = record(self.pool)
-        return self.kept[key]
+    @property
+    def full(self) -> bool:
+        """Whether no other shape will be recorded."""
+        return len(self.kept) == MOST
+
+    def work(
+        self,
+        state: Hashable,
+        shape: Hashable,
+        plain: Callable[[], Result],
+        record: Callable[[Memory], Kept],
+        replay: Callable[[Kept], Result],
+    ) -> Result:
+        """What `plain` or, if there is one, `replay` of a recording gives.
+
+        Args:
+            state: of `state_of`; with another one, all recordings are forgotten.
+            shape: of `shape_of`.
+        """
+        if state != self.state:
+            self.forget()
+            self.state = state
+        if shape not in self.kept and shape in self.seen and not self.full:
+            self.kept[shape] = self._record(record)
+        if shape in self.kept:
+            return replay(self.kept[shape])
+        result = plain()
+        self.seen.add(shape)
+        return result
+
+    def _record(self, record: Callable[[Memory], Kept]) -> Kept:
+        if self.memory is None:
+            self.memory = Memory(torch.cuda.graph_pool_handle(), torch.cuda.Stream())
+        try:
+            return record(self.memory)
+        except BaseException:
+            self.forget()  # a pool may not be usable after a recording that failed
+            raise
 
     def forget(self) -> None:
         """Gives the memory back."""
-        self.kept, self.pool = {}, None
+        self.state, self.seen, self.kept, self.memory = None, set(), {}, None
 
 
-def key_of(model: nn.Module, inputs: Any) -> Hashable:
-    """All that a recording depends on: shapes and types, where weights and buffers lie, what learns, and the precision.
-
-    Args:
-        model: that is recorded; inputs: nested tuples of tensors.
+def state_of(model: nn.Module) -> Hashable:
+    """What recordings depend on besides shapes: where weights and buffers lie, what learns, the settings of the model's
+    parts, and the precision.
     """
-    tensors = [(tensor.shape, tensor.dtype) for tensor in tree_leaves(inputs)]
-    weights = [(weight.data_ptr(), weight.requires_grad) for weight in model.parameters()]
-    buffers = [buffer.data_ptr() for buffer in model.buffers()]
-    learning = [part.training for part in model.modules()]
-    precision = torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda")
-    return *tensors, *weights, *buffers, *learning, precision
+    found: list[Any] = []
+    for part in model.modules():  # by hand: this is done for each batch, and `parameters` takes three times as long
+        content = vars(part)
+        found.append(content["training"])
+        for weight in content["_parameters"].values():
+            if weight is not None:
+                found += weight.data_ptr(), weight.requires_grad
+        found += [buffer.data_ptr() for buffer in content["_buffers"].values() if buffer is not None]
+        if not type(part).__module__.startswith("torch."):
+            found += [repr(value) for name, value in content.items() if name[0] != "_" and isinstance(value, PLAIN)]
+    precision = (
+        torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda"),
+        torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.allow_tf32,
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    return *found, *precision
+
+
+def shape_of(inputs: Any) -> Hashable:
+    """Shapes and types of nested tuples of tensors."""
+    return tuple((tensor.shape, tensor.dtype) for tensor in tree_leaves(inputs))
 
 
 @contextmanager
-def recording(graph: torch.cuda.CUDAGraph, pool: Any) -> Iterator[None]:
+def recording(graph: torch.cuda.CUDAGraph, memory: Memory) -> Iterator[None]:
     """Within it, work is written to a graph instead of done.
 
     Casts of weights that autocast keeps are made anew, since those from before would be gone at the replay; and other
     threads, such as the one that pins memory, go on.
     """
+    before = torch.cuda.current_stream()
     torch.clear_autocast_cache()
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-        yield
-    torch.clear_autocast_cache()
+    try:
+        with torch.cuda.graph(graph, pool=memory.pool, stream=memory.stream, capture_error_mode="thread_local"):
+            yield
+    finally:
+        torch.cuda.set_stream(before)  # where the end of a recording fails, torch stays on the other
+        torch.clear_autocast_cache()
 
 
 def without_waiting(work: Callable[[], Result]) -> Result:
@@ -93,7 +146,7 @@ def without_waiting(work: Callable[[], Result]) -> Result:
     except RuntimeError as error:
         if WAITS not in str(error):
             raise
-        raise Waits from error
+        raise Waits(str(error).splitlines()[0]) from error
     finally:
         torch.cuda.set_sync_debug_mode(before)
 

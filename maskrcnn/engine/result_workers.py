@@ -1,21 +1,26 @@
 """Processes that turn detections into COCO results while the device looks at the next pictures."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import forkserver
 
 import torch
 
-from maskrcnn.evaluation.results import Result, coco_results
+from maskrcnn.evaluation.results import Result
 
 Results = dict[int, list[Result]]
 # Batches that may wait for each process. What waits is copied: 100 masks of 28 x 28 cells are 0.3 MB a picture.
 AHEAD = 4
+# Not ours, which the server might find elsewhere: it does not look where this process does.
+IMPORTS = ["torch", "pycocotools.mask"]
 
 
 class ResultWorkers:
@@ -57,13 +62,15 @@ class ResultWorkers:
 
 def _context() -> multiprocessing.context.BaseContext:
     """How the processes start: not forked from this one, as threads of torch and a CUDA context do not survive that,
-    but, where the system can, from one that has nothing but the imports, which take 4 seconds each time.
+    but on Linux from one that has nothing but the imports, of which torch's take 4 seconds each time.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", coco_results.__module__])
-    return context
+    if sys.platform == "linux":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(IMPORTS)
+        with contextlib.suppress(OSError):  # of a socket below a folder for temporary files with a long name
+            forkserver.ensure_running()
+            return context
+    return multiprocessing.get_context("spawn")
 
 
 def _call(make: bytes) -> Results:

@@ -79,8 +79,13 @@ def recorded_steps(config: dict[str, Any]) -> str | None:
         return None
     if trainer.get("accelerator") not in ("gpu", "cuda") or not torch.cuda.is_available():
         return "cuda_graphs=true records the work of a CUDA GPU: give trainer=gpu, or cuda_graphs=false"
-    if trainer.get("devices") != 1 or trainer.get("num_nodes", 1) != 1:
+    devices = trainer.get("devices")
+    several = len(devices) > 1 if isinstance(devices, list) else devices != 1 and torch.cuda.device_count() > 1
+    if several or trainer.get("num_nodes", 1) != 1:
         return "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or cuda_graphs=false"
+    for key, value in (("compile", config["compile"]), ("trainer.detect_anomaly", trainer.get("detect_anomaly"))):
+        if value:
+            return f"{key}=true cannot go with cuda_graphs=true: give one of them"
     if config["out_of_memory"]["action"] == "split":
         return (
             "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes the memory of a step: give "

@@ -8,6 +8,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.engine.recorded_losses import RecordedLosses
+
 Fit = Callable[..., dict[str, float]]
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -40,8 +42,11 @@ def test_recorded_steps_train_as_plain_ones(fit: Fit, tmp_path: Path, monkeypatc
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     said = ("trainer=gpu", "trainer.deterministic=true", "trainer.max_epochs=2", "trainer.accumulate_grad_batches=2")
     plain = fit(tmp_path / "plain", *said)
+    made: list[RecordedLosses] = []
+    monkeypatch.setattr("maskrcnn.engine.train.RecordedLosses", lambda: made.append(RecordedLosses()) or made[-1])  # type: ignore[func-returns-value]
     recorded = fit(tmp_path / "recorded", *said, "cuda_graphs=true")
     assert repr(recorded) == repr(plain)  # without large objects their AP is nan
     assert plain["segm/AP"] >= 0
     kept = [(tmp_path / name / "checksums.csv").read_text() for name in ("plain", "recorded")]
     assert kept[0] == kept[1]
+    assert made[0].recordings.kept

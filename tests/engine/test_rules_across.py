@@ -147,12 +147,17 @@ def test_a_size_of_nothing_is_refused_with_its_key(override: str, message: str) 
     ("override", "message"),
     [
         ("trainer.devices=2", "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or "),
+        ("trainer.devices=[0,1]", "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or "),
+        ("trainer.devices=auto", "cuda_graphs=true is for one GPU: give trainer.devices=1 trainer.num_nodes=1, or "),
+        ("compile=true", "compile=true cannot go with cuda_graphs=true: give one of them"),
+        ("+trainer.detect_anomaly=true", "trainer.detect_anomaly=true cannot go with cuda_graphs=true: give one of"),
         ("out_of_memory.action=split", "out_of_memory.action=split cannot go with cuda_graphs=true, which fixes"),
     ],
 )
 def test_what_recorded_steps_cannot_go_with(override: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     [said] = refused_or_doubted("trainer=gpu", "cuda_graphs=true", override)
     assert said.startswith(f"error: {message}")
-    assert not refused_or_doubted("trainer=gpu", "cuda_graphs=true")
+    assert not refused_or_doubted("trainer=gpu", "cuda_graphs=true", "trainer.devices=[1]")

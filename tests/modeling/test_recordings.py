@@ -1,6 +1,7 @@
 """Recorded inference and training: on a GPU, bit for bit what plain work gives; what is recorded when, anywhere."""
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.engine import recordings
+from maskrcnn.engine import recorded_detect, recordings
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.engine.recorded_losses import RecordedLosses
-from maskrcnn.engine.recordings import Recordings, key_of
+from maskrcnn.engine.recordings import Recordings, shape_of, state_of
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Detections, Losses, Targets
 
@@ -22,35 +23,119 @@ MakeBatch = Callable[..., Batch]
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def test_the_first_keys_that_come_twice_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "MOST", 2)
+@pytest.fixture
+def no_gpu_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What recordings ask of CUDA, besides the recording itself."""
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: "stream")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
+
+
+def test_the_first_shapes_that_come_twice_are_recorded(monkeypatch: pytest.MonkeyPatch, no_gpu_needed: None) -> None:
+    monkeypatch.setattr(recordings, "MOST", 2)
     kept: Recordings[str] = Recordings()
-    made: list[str] = []
 
-    def come(key: str) -> str | None:
-        return kept.find(key, lambda pool: made.append(f"{key} in {pool}") or f"recording of {key}")  # type: ignore[func-returns-value]
+    def come(shapes: str, state: str = "weights") -> str:
+        """Small: worked plainly; capital: recorded and replayed."""
+        done = []
+        for shape in shapes:
+            made = lambda memory, shape=shape: f"{shape.upper()}{memory.pool}"  # noqa: E731
+            done.append(kept.work(state, shape, lambda shape=shape: shape, made, lambda one: one[0]))  # type: ignore[misc]
+        return "".join(done)
 
-    assert [come(key) for key in "aabbcca"] == [
-        None, "recording of a", None, "recording of b", None, None, "recording of a"
-    ]  # fmt: skip
-    assert made == ["a in pool", "b in pool"]
+    assert come("xyaabbccaxb") == "xyaAbBccAxB"  # what comes once takes no place, and later ones find none
+    assert kept.kept == {"a": "Apool", "b": "Bpool"} and kept.full
+    assert come("ccab", "other weights") == "cCab"  # those from before are gone
     kept.forget()
-    assert come("c") is None and come("c") == "recording of c"
+    assert come("cc") == "cC"
 
 
-def test_a_recording_is_of_shapes_weights_and_what_learns(build_model: BuildModel, make_batch: MakeBatch) -> None:
+def test_a_recording_that_fails_leaves_nothing_behind(no_gpu_needed: None) -> None:
+    kept: Recordings[str] = Recordings()
+
+    def fail(memory: object) -> str:
+        raise RuntimeError("cannot be recorded")
+
+    assert kept.work(1, "a", lambda: "plain", fail, str) == "plain"
+    with pytest.raises(RuntimeError, match="cannot be recorded"):
+        kept.work(1, "a", lambda: "plain", fail, str)
+    assert kept.memory is None and not kept.kept
+    assert kept.work(1, "a", lambda: "plain again", fail, str) == "plain again"
+
+
+def test_recordings_are_of_weights_settings_and_what_learns(build_model: BuildModel, make_batch: MakeBatch) -> None:
     model, batch = build_model(), make_batch([3, 1])
-    first = key_of(model, batch)
-    assert key_of(model, make_batch([0, 2])) == first
-    assert key_of(model, make_batch([3, 1], slots=7)) != first
-    assert key_of(copy.deepcopy(model), batch) != first
+    first = state_of(model)
+    model(batch)
+    assert state_of(model) == first
+    assert state_of(copy.deepcopy(model)) != first
     model.mask_head.eval()
-    assert key_of(model, batch) != first
+    assert state_of(model) != first
     model.mask_head.train()
-    assert key_of(model, batch) == first
+    assert state_of(model) == first
+    model.box_head.score_threshold += 0.1
+    assert state_of(model) != first
+    model.box_head.score_threshold -= 0.1
     next(model.rpn.parameters()).requires_grad_(False)
-    assert key_of(model, batch) != first
+    assert state_of(model) != first
+    assert shape_of(batch) == shape_of(make_batch([0, 2])) != shape_of(make_batch([3, 1], slots=7))
+
+
+class StandIn:
+    """In the place of a recording: works when it is replayed."""
+
+    def __init__(self, model: MaskRCNN, inputs: Any, memory: object) -> None:
+        self.model = model
+
+    def replay(self, inputs: tuple[Tensor, Tensor]) -> Detections:
+        return self.model.detect(*inputs)
+
+
+def test_detections_are_cut_to_buckets_and_recorded_once_a_shape(
+    build_model: BuildModel, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch, no_gpu_needed: None
+) -> None:
+    monkeypatch.setattr(recorded_detect, "on_gpu", lambda images: True)
+    monkeypatch.setattr(recorded_detect, "_Recording", StandIn)
+    model = build_model("model.box_head.score_threshold=0.0", "model.box_head.max_detections=20").eval()
+    recorded = RecordedDetect()
+    for batch in (make_batch([3, 1]), make_batch([1, 0]), make_batch([0, 0])):
+        found = recorded(model, batch.images, batch.image_sizes)
+        wanted = detect(model, batch.images, batch.image_sizes)
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, wanted, strict=True))
+    assert len(recorded.recordings.kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("called a synchronizing CUDA operation"), "the model waits for the GPU"),
+        (torch.OutOfMemoryError(), ""),
+    ],
+)
+def test_what_cannot_be_recorded_is_worked_plainly(
+    build_model: BuildModel,
+    make_batch: MakeBatch,
+    monkeypatch: pytest.MonkeyPatch,
+    no_gpu_needed: None,
+    error: Exception,
+    said: str,
+) -> None:
+    monkeypatch.setattr(recorded_detect, "on_gpu", lambda images: True)
+    model, batch = build_model("model.box_head.score_threshold=0.0").eval(), make_batch([3, 1])
+    wanted = detect(model, batch.images, batch.image_sizes)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(model, "detect", fail)
+    recorded = RecordedDetect()
+    with warnings.catch_warnings(record=True) as caught:
+        found = [recorded(model, batch.images, batch.image_sizes) for _ in range(2)]
+    assert [str(one.message)[: len(said)] for one in caught] == [said] * bool(said)
+    for one in found:
+        assert wanted.valid.any() and all(torch.equal(a, b) for a, b in zip(one, wanted, strict=True))
 
 
 def test_on_a_cpu_nothing_is_recorded(build_model: BuildModel, make_batch: MakeBatch) -> None:
@@ -103,7 +188,7 @@ def test_replayed_detections_are_those_of_plain_work(
         for mine, theirs in zip(found, wanted, strict=True):
             assert torch.equal(mine, theirs[:, :slots])
         assert not wanted.valid[:, slots:].any()
-    assert len(recorded.recordings.kept) == 1 and None not in recorded.recordings.kept.values()
+    assert len(recorded.recordings.kept) == 1
     recorded.forget()
     assert not recorded.recordings.kept
 
@@ -147,7 +232,7 @@ def test_replayed_steps_are_those_of_plain_work(
 
     wanted = learn(plain, lambda model, batch: model(batch), torch.optim.SGD(plain.parameters(), lr=0.01))
     found = learn(replayed, recorded, torch.optim.SGD(replayed.parameters(), lr=0.01))
-    assert len(recorded.recordings.kept) == 1 and None not in recorded.recordings.kept.values()
+    assert len(recorded.recordings.kept) == 1
     for mine, theirs in zip(found, wanted, strict=True):
         assert torch.equal(mine, theirs)
 
