@@ -43,7 +43,7 @@ class Collate:
         most = max(len(sample.labels) for sample in samples)
         slots = next((number for number in self.object_slots if number >= most), self.object_slots[-1])
         count = len(samples)
-        images = torch.zeros(count, samples[0].image.shape[2], height, width, dtype=torch.uint8)
+        images = torch.empty(count, samples[0].image.shape[2], height, width, dtype=torch.uint8)
         boxes = torch.zeros(count, slots, 4)
         labels = torch.zeros(count, slots, dtype=torch.int64)
         masks = torch.zeros(count, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8)
@@ -51,6 +51,8 @@ class Collate:
         valid = torch.zeros(count, slots, dtype=torch.bool)
         for i, sample in enumerate(samples):
             h, w = sample.image.shape[:2]
+            images[i, :, h:] = 0
+            images[i, :, :h, w:] = 0
             # Written in place; a third of the time that copying a permuted tensor takes.
             cv2.split(sample.image, list(images[i, :, :h, :w].numpy()))
             kept = _largest(sample.boxes, slots)
