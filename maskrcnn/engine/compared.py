@@ -109,7 +109,7 @@ class Compared:
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
             # Beside what was made in another way, and is kept.
             places = [self.folder / name / "detections.json" for name in FOLDERS]
-            file = places[1] if places[0].is_file() and not _stale(places[0], best) else places[0]
+            file = places[1] if _whole(places[0], best) else places[0]
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
             override = [] if self.config["trainer"]["limit_val_batches"] == 1.0 else ALL
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
@@ -127,14 +127,17 @@ class Compared:
 
 def _serves(file: Path, best: Path) -> bool:
     """Whether detections are of the best checkpoint, and were made as the other side's are: plainly."""
-    if not file.is_file() or _stale(file, best):
+    if not _whole(file, best):
         return False
     metrics = json.loads((file.parent / "metrics.json").read_text())
     return metrics.get("tta") is None and metrics.get("override", []) in ([], ALL)
 
 
-def _stale(file: Path, best: Path) -> bool:
-    return best.is_file() and file.stat().st_mtime < best.stat().st_mtime
+def _whole(file: Path, best: Path) -> bool:
+    """Whether detections are there, of an evaluation that came to its scores, and not older than the checkpoint."""
+    if not file.is_file() or not (file.parent / "metrics.json").is_file():
+        return False
+    return not best.is_file() or file.stat().st_mtime >= best.stat().st_mtime
 
 
 def _by_picture(entries: list[dict[str, Any]], annotations: CocoAnnotations, file: Path) -> dict[int, list[Result]]:

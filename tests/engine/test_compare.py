@@ -107,6 +107,15 @@ def test_detections_of_several_views_are_kept_and_not_compared(first: Path, othe
     assert (run / "evaluation_to_compare" / "detections.json").read_bytes() != several
 
 
+def test_an_evaluation_that_was_cut_off_is_made_anew(first: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    plain = detections(run)
+    (run / "evaluation" / "metrics.json").unlink()
+    (run / "evaluation" / "detections.json").write_text("[]")
+    assert detections(run) == plain and plain
+    assert sorted(path.name for path in run.glob("evaluation*")) == ["evaluation"]
+
+
 def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:
     compare([first], [other], [])
     file = other / "evaluation" / "metrics.json"
