@@ -36,7 +36,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(f"error: {dashed}")
     shorten_warnings()
     if not is_main():  # one process of a run writes files
-        sys.argv += ["hydra/job_logging=stdout", "hydra.output_subdir=null"]
+        sys.argv += ["hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
         return

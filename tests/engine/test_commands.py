@@ -31,6 +31,7 @@ def equal_bits(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_a_run_leaves_checkpoints_metrics_pictures_and_a_receipt(run: Path) -> None:
     output = (run / "output.txt").read_text()
+    assert not list(run.glob("*.log"))
     assert "epoch 2: box AP" in output and "step 4/8" in output and f"wrote {run}/checkpoints/best.ckpt" in output
     assert "learning rate 0.0" in output and "for 16 images" in output
     assert {"bbox/AP", "segm/AP", "segm/AP50", "segm/AR30", "bbox/ARl"} - last_scores(run).keys() <= {"bbox/ARl"}
