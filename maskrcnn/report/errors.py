@@ -68,7 +68,8 @@ def funnel_section(funnel: dict[str, Any], folder: Path) -> str:
         funnel: content of funnel.json; folder: that its pictures are named from.
     """
     counts = funnel["counts"]["all"]
-    said = f"<p>{counts['found']} of {counts['objects']} objects were found at IoU {funnel['iou']:g} of masks.</p>"
+    found = f"{counts['found']} of {counts['objects']} objects were found"
+    said = f"<p>{found} at IoU {funnel['iou']:g} of masks, at any score.</p>"
     buckets = (_bucket(bucket, folder) for bucket in funnel["buckets"] if bucket["lost"])
     return section("Lost objects", said, scrolling((folder / funnel["chart"]).read_text()), *buckets)
 

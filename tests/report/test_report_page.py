@@ -133,7 +133,7 @@ def test_it_shows_everything_without_an_error_or_a_network(html: Path, page: Pag
     assert "python train.py optimizer.lr=0.01 'data.root=a folder'" in facts and "2026-01-02 03:04 UTC" in facts
     assert "finished, 40 steps in 1.5 min" in facts and "commit cccccccccccc with the changes in start_1.diff" in facts
     text = page.run("document.body.innerText")
-    assert "area < 1024" in text and "1 of 2 objects were found at IoU 0.5" in text
+    assert "area < 1024" in text and "1 of 2 objects were found at IoU 0.5 of masks, at any score" in text
     assert "no proposal reached it" in text and "a.key=100, another=null" in text
     matrix = page.run("[...document.querySelectorAll('.matrix tr')].map(row => row.innerText.trim().split('\\t'))")
     assert matrix[1][:2] == ["disc", "2"] and matrix[2][-1] == "1" and matrix[3][:2] == ["nothing", "1"]
