@@ -19,6 +19,7 @@ PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the r
 SIDE = 330  # pixels of a shown picture's longer side
 SIZE_EDGES = [0.0, 4, 8, 16, 32, 64, 96, 128, 256, 512]  # pixels
 COUNT_EDGES = [0.0, 1, 2, 5, 10, 20, 50, 100, 200]
+WHOLE_WORDS = "td { overflow-wrap: normal }"  # cells of a word beside sentences; a wider table scrolls
 
 
 def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
@@ -34,7 +35,8 @@ def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
         sections += [f"<h2>{part.name}</h2>", _charts(part)]
         sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
-    write_html(", ".join(str(file.split.annotations) for file in found.files), sections, path)
+    title = ", ".join(str(file.split.annotations) for file in found.files)
+    write_html(title, sections, path, WHOLE_WORDS)
 
 
 def _summary(found: Inspection) -> str:
