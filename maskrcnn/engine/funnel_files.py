@@ -95,7 +95,8 @@ def write_funnel(
     ]
     content = {"iou": iou, "counts": counts, "buckets": buckets, "chart": "funnel/chart.svg", "missed": entries}
     _write(directory / "funnel.json", content, console)
-    table = Table("lost", "where", "keys", title=f"{len(lost)} of {len(objects)} objects were missed at IoU {iou:g}, at any score")
+    title = f"{len(lost)} of {len(objects)} objects were missed at IoU {iou:g}, at any score"
+    table = Table("lost", "where", "keys", title=title)
     for bucket in BUCKETS:
         if counts["all"]["lost"][bucket.name]:
             table.add_row(str(counts["all"]["lost"][bucket.name]), bucket.title, ", ".join(bucket.keys))
