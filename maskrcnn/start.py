@@ -31,7 +31,7 @@ from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf
 
 def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
-    dashed = dashes(sys.argv[1:])
+    dashed = dashes(sys.argv[1:], config_name)
     if dashed is not None:
         sys.exit(f"error: {dashed}")
     shorten_warnings()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
@@ -25,6 +26,7 @@ HABITS = {
     "pretrained": "Did you mean weights?",
     "num_classes": "The classes come from the annotation file.",
 }
+SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
 
 
@@ -50,11 +52,13 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
         key, value = ambiguous.groups()
+        sweep = f"A sweep needs -m: -m {key}={value}" if config_name == "train" else ""
         if DECIMAL_COMMA.fullmatch(value) and isinstance(_at(_without(key, config_name, arguments), key), float):
             point = value.replace(",", ".")
-            return f"{key}={value}: a number has a decimal point: {key}={point}. A sweep needs -m: -m {key}={value}"
-        as_list = "" if key in groups() else f"A list needs brackets: '{key}=[{value}]'; a sweep needs -m: "
-        return f"{key}={value} holds a comma. {as_list or 'A sweep needs -m: '}-m {key}={value}"
+            return f"{key}={value}: a number has a decimal point: {key}={point}. {sweep}".rstrip(". ")
+        if key not in groups():
+            sweep = f"A list needs brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
+        return f"{key}={value} holds a comma. {sweep}".rstrip(". ")
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
         return text
@@ -62,13 +66,23 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     return f"unknown key '{unknown[1]}'. {meant(unknown[1], value, config_name, arguments)}"
 
 
-def dashes(arguments: list[str]) -> str | None:
-    """A sentence about a key=value that is written like an option, if there is one."""
+def dashes(arguments: list[str], config_name: str) -> str | None:
+    """A sentence about a key that is written like an option, with its value or before it, if there is one."""
     for argument in arguments:
         bare = argument.lstrip("-")
         if bare != argument and "=" in bare and not bare.startswith(HYDRAS_OPTIONS):
             return f"{argument}: keys have no dashes before them. Did you mean {bare}?"
-    return None
+    unknown = [one for one in get_args_parser().parse_known_args(arguments)[1] if one.startswith("-")]
+    if not unknown:
+        return None
+    key = unknown[0].lstrip("-").replace("-", "_")
+    if config_name == "train":
+        return (
+            f"{unknown[0]}: keys are given as key=value, such as trainer.max_epochs=3. {HABITS.get(key, '')}".rstrip()
+        )
+    following = arguments[arguments.index(unknown[0]) + 1 :]
+    value = following[0] if following and not following[0].startswith("-") and "=" not in following[0] else "..."
+    return f"{unknown[0]}: keys are given as key=value. Did you mean {key}={value}?"
 
 
 def _unreadable(override: str, arguments: list[str]) -> str:
@@ -87,6 +101,11 @@ def _unreadable(override: str, arguments: list[str]) -> str:
                 return f"{override} ends in the middle of a list. Put quotes around all of it: '{key}={whole}'"
     if value.count("[") != value.count("]"):
         return f"{override} has {value.count('[')} opening and {value.count(']')} closing brackets"
+    if value[:1] not in ("[", "{", "'", '"') and key != "override" and (second := SECOND.search(value)):
+        return (
+            f"'{override}' holds several overrides in one argument, as {second[1]} shows: leave out the quotes around "
+            'them; a variable with several is an array, data=(key=value key=value), and given as "${data[@]}"'
+        )
     if value.startswith("[") and "=" in value:
         quoted = ",".join(f'"{one.strip()}"' for one in value.strip("[]").split(","))
         return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"

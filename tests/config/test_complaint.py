@@ -64,6 +64,9 @@ SLIPS = {
     "data.canvases=[[192, 256]]": "data.canvases=[[192, ends in the middle of a list. Put quotes around all of it: "
     "'data.canvases=[[192, 256]]'",
     "data.canvases=[[192,256]": "data.canvases=[[192,256] has 2 opening and 1 closing brackets",
+    "data=coco_custom data.root=a\tdata.fold=1": "'data.root=a\tdata.fold=1' holds several overrides in one argument, "
+    "as data.fold= shows: leave out the quotes around them; a variable with several is an array, "
+    'data=(key=value key=value), and given as "${data[@]}"',
     "run_dir=a=b": "cannot read run_dir=a=b. A value with one of =,:[]{}() in it needs two pairs of quotes: "
     "'run_dir=\"a=b\"'",
     # all that is missing at once
@@ -92,6 +95,8 @@ def test_a_slip_is_answered_with_what_was_meant(slip: str) -> None:
         (["seed=1"], "unknown key 'seed'. Keys of the checkpoint change with 'override=[\"seed=1\"]'"),
         (["override=[data.root=y]"], "override=[data.root=y]: put quotes inside the brackets, and around all of it: "
          "'override=[\"data.root=y\"]'"),
+        (["score_threshold=0,3"], "score_threshold=0,3: a number has a decimal point: score_threshold=0.3"),
+        (["checkpoint=a,b"], "checkpoint=a,b holds a comma. A list needs brackets: 'checkpoint=[a,b]'"),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],
@@ -122,8 +127,15 @@ def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> 
 
 
 def test_options_that_are_keys_lose_their_dashes() -> None:
-    assert dashes(["-m", "--seed=1"]) == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
-    assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"]) is None
+    assert dashes(["-m", "--seed=1"], "train") == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
+    assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
+    given = "keys are given as key=value"
+    assert dashes(["seed=1", "--epochs", "3"], "train") == (
+        f"--epochs: {given}, such as trainer.max_epochs=3. Did you mean trainer.max_epochs?"
+    )
+    assert dashes(["-x"], "train") == f"-x: {given}, such as trainer.max_epochs=3."
+    assert dashes(["--batch-size", "3"], "predict") == f"--batch-size: {given}. Did you mean batch_size=3?"
+    assert dashes(["-m", "-cd", "conf", "--cfg", "job", "--package", "data", "seed=1"], "train") is None
 
 
 def test_suggestions_hold_no_key_twice() -> None:
