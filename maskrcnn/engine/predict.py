@@ -16,7 +16,7 @@ from maskrcnn.engine.predict_bar import PredictBar
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
-from maskrcnn.prediction.outputs import Kind, make_output
+from maskrcnn.prediction.outputs import Kind, make_output, written
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
 from maskrcnn.prediction.thresholds import OTHERS, Thresholds
@@ -84,6 +84,7 @@ def predict(
         console.print(f"least scores: {_listed(threshold, predictor.classes)}", highlight=False, soft_wrap=True)
     thresholds = Thresholds(threshold, predictor.classes).of  # complains before anything is written
     folder.mkdir(parents=True, exist_ok=True)
+    before = written(folder)
 
     def sheet(name: str, picture: np.ndarray) -> np.ndarray:
         return draw_stages(
@@ -118,14 +119,31 @@ def predict(
     finally:
         for sink in sinks:
             sink.close()
+    left = _left(before, folder)
+    if left is not None:
+        console.print(left, highlight=False, markup=False, soft_wrap=True)
     if stopped:
         console.print(f"stopped; {tally.done()}; what was done is in {folder}", highlight=False, soft_wrap=True)
         raise SystemExit(130)
     if not tally.pictures:
         raise ValueError(f"source={source}: none of the {len(files)} files could be predicted")
     if not tally.instances:
-        console.print("nothing scored enough; try a lower score_threshold", highlight=False)
+        known = score_threshold != "best" and thresholds_file.path_of(Path(checkpoint)).is_file()
+        offered = ", or score_threshold=best, which evaluate.py found" if known else ""
+        console.print(f"nothing scored enough; try a lower score_threshold{offered}", highlight=False, soft_wrap=True)
     console.print(f"{tally.done()}; wrote {folder}{tally.left_out()}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _left(before: dict[Path, int], folder: Path) -> str | None:
+    """What to say of outputs that lay there before and were not written anew."""
+    left = [file for file, when in written(folder).items() if before.get(file) == when]
+    if not left:
+        return None
+    places = ", ".join(sorted({file.relative_to(folder).parts[0] for file in left}))
+    return (
+        f"NOTE: {len(left)} files of an earlier run still lie in {folder} ({places}) and do not belong to what was "
+        "written now: delete them, or give each run its own output=..."
+    )
 
 
 def _listed(thresholds: dict[str, float], classes: list[str]) -> str:

@@ -19,6 +19,16 @@ from maskrcnn.visualize.splash import colour_splash
 
 Kind = Literal["pictures", "splash", "masks", "yolo", "coco", "stages"]
 
+# Where each kind lies below the folder of outputs: a folder, or a file.
+PLACES: dict[Kind, tuple[str, ...]] = {
+    "pictures": ("pictures",),
+    "splash": ("splash",),
+    "masks": ("masks",),
+    "yolo": ("labels", "classes.txt"),
+    "coco": ("detections.json",),
+    "stages": ("stages",),
+}
+
 DrawStages = Callable[[str, np.ndarray], np.ndarray]
 
 
@@ -163,6 +173,13 @@ class CocoResults:
     def close(self) -> None:
         self.file.write("\n]\n")
         self.file.close()
+
+
+def written(folder: Path) -> dict[Path, int]:
+    """Files that lie where outputs of any kind would, with the time (ns) that each was last written at."""
+    places = [folder / name for names in PLACES.values() for name in names]
+    files = [file for place in places for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()]
+    return {file: file.stat().st_mtime_ns for file in files}
 
 
 def make_output(

@@ -166,6 +166,32 @@ def test_pictures_of_any_kind_and_size_are_read_as_in_training(
     assert cv2.imread(str(tmp_path / "out" / "masks" / "pixel.png"), cv2.IMREAD_UNCHANGED).shape == (1, 1)
 
 
+def test_what_an_earlier_run_left_is_told(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    run_predict(checkpoint, pictures / "a.png", out, outputs=["masks", "yolo", "coco"])
+    (out / "mine.txt").touch()
+    run_predict(checkpoint, pictures / "a.png", out, outputs=["masks", "yolo", "coco"])
+    assert "NOTE" not in capsys.readouterr().out
+    run_predict(checkpoint, pictures / "b.png", out, outputs=["masks", "coco"])
+    said = f"NOTE: 3 files of an earlier run still lie in {out} (classes.txt, labels, masks) and do not belong to what"
+    assert said in capsys.readouterr().out
+    assert {path.name for path in (out / "masks").iterdir()} == {"a.png", "b.png"}
+
+
+def test_scores_that_evaluation_found_are_offered_where_nothing_scored_enough(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / "alone.ckpt"
+    alone.write_bytes(checkpoint.read_bytes())
+    run_predict(alone, pictures / "a.png", tmp_path / "out", score_threshold=1.0)
+    assert "nothing scored enough; try a lower score_threshold\n" in capsys.readouterr().out
+    thresholds_file.path_of(alone).touch()
+    run_predict(alone, pictures / "a.png", tmp_path / "out", score_threshold=1.0)
+    assert "try a lower score_threshold, or score_threshold=best, which evaluate.py found\n" in capsys.readouterr().out
+
+
 def test_ctrl_c_leaves_what_was_done(
     checkpoint: Path,
     pictures: Path,
