@@ -106,6 +106,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what we log is the same on all ranks
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # resumed, or retried
+    # Steps are counted over all epochs, so that they are logged nevertheless.
+    warnings.filterwarnings("ignore", message="The number of training batches .* smaller than the logging interval")
     shorten_warnings()  # again, where a sweep runs its trials in other processes
 
 
