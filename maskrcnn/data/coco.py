@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.coco_file import PIECE, check_annotations, check_head, few, read_json, read_pieces
+from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, few, read_json, read_pieces
 from maskrcnn.data.entries import EntryReader, Finding
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
@@ -174,7 +174,9 @@ def _check_pictures(split: Split, records: Records) -> None:
         if base not in present[parent]:
             missing.append(name)
     if missing:
+        mend = f"\n{MEND}" if len(missing) < len(records) else ""
         raise FileNotFoundError(
             f"{len(missing)} of the {len(records)} pictures of {split.annotations} are not in {split.images}: "
-            f"{few(missing, len(missing))}. Check data.root and the paths under data.source, or complete the pictures"
+            f"{few(missing, len(missing))}. Check data.root and the paths under data.source, or complete the "
+            f"pictures{mend}"
         )

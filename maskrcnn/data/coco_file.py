@@ -12,6 +12,9 @@ import orjson
 from maskrcnn.data.segmentation import FARTHEST
 
 KEYS_OF_PICTURES = {"images", "categories"}  # files of pictures alone, as COCO's image_info_test, end there
+MEND = (
+    "python inspect_data.py with the same data=... shows all; with fix=true out=clean.json it leaves out what is wrong"
+)
 PIECE = 1_000  # annotations that are read at a time: their numbers stay in the cache of a core
 
 
@@ -112,7 +115,8 @@ def check_head(file: Path, dataset: dict[str, Any]) -> Ids:
     Raises:
         ValueError: some are not usable; the message names the file and all that is wrong.
     """
-    _refuse(file, [*_category_problems(dataset["categories"]), *_image_problems(dataset["images"])])
+    mendable = bool(dataset["categories"] and dataset["images"])
+    _refuse(file, [*_category_problems(dataset["categories"]), *_image_problems(dataset["images"])], mendable)
     pictures, categories = (
         {entry["id"]: position for position, entry in enumerate(dataset[key])} for key in ("images", "categories")
     )
@@ -125,13 +129,13 @@ def check_annotations(file: Path, annotations: list[dict[str, Any]], ids: Ids) -
     Raises:
         ValueError: some have not; the message names the file and all that is wrong.
     """
-    _refuse(file, list(_annotation_problems(annotations, ids)))
+    _refuse(file, list(_annotation_problems(annotations, ids)), True)
 
 
-def _refuse(file: Path, problems: list[str]) -> None:
+def _refuse(file: Path, problems: list[str], mendable: bool) -> None:
     if problems:
         listed = problems[0] if len(problems) == 1 else "".join(f"\n- {problem}" for problem in problems)
-        raise ValueError(f"{file}: {listed}")
+        raise ValueError(f"{file}: {listed}" + (f"\n{MEND}" if mendable else ""))
 
 
 def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:

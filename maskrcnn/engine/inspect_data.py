@@ -1,14 +1,16 @@
 """Looks a data set through before anything is trained on it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from maskrcnn.config.written import written as as_override
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.data.source import Splits
+from maskrcnn.data.source import CocoSource, Splits
 from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
@@ -79,6 +81,8 @@ def inspect_data(
         console.print("no samples are drawn: training would stop at the errors above")
     for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
+    if outs and isinstance(data.source, CocoSource):
+        console.print(f"train with it: {overrides(outs)}", markup=False, soft_wrap=True)
     return sound
 
 
@@ -92,6 +96,12 @@ def _outs(sources: list[Splits], out: Path) -> list[Path]:
     for path in outs:
         mended_paths(path)
     return outs
+
+
+def overrides(outs: list[Path]) -> str:
+    """What to give on a command line for corrected files to be used, from wherever it is run."""
+    keys = ("data.source.train_annotations", "data.source.val_annotations")
+    return " ".join(shlex.quote(f"{key}={as_override(str(path.resolve()))}") for key, path in zip(keys, outs))
 
 
 def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:

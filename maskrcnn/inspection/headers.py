@@ -5,6 +5,7 @@ from itertools import repeat
 from pathlib import Path
 
 from maskrcnn.data.coco import cache_folder
+from maskrcnn.data.coco_file import MEND
 from maskrcnn.data.fingerprint import files_state
 from maskrcnn.data.header import read_header
 from maskrcnn.data.progress import follow
@@ -33,10 +34,7 @@ def check_headers(records: Records, annotations: Path, channels: int) -> None:
         problems = [problem for problem in followed if problem is not None]
     if problems:
         first = "".join(f"\n- {problem}" for problem in problems[:5])
-        raise ValueError(
-            f"{annotations}: {len(problems)} of {len(paths)} pictures cannot be used{first}\n"
-            "python inspect_data.py with the same data=... shows all; with fix=true out=clean.json it leaves them out"
-        )
+        raise ValueError(f"{annotations}: {len(problems)} of {len(paths)} pictures cannot be used{first}\n{MEND}")
     known.parent.mkdir(parents=True, exist_ok=True)
     known.touch()
 

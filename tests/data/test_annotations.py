@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,9 @@ def test_an_unusable_file_is_refused(
         read_annotations(write(tiny))
     assert message in str(error.value)
     assert "annotations.json" in str(error.value)
+    assert str(error.value).endswith("\n" + coco_file.MEND) == (
+        re.search("is empty|has no list|must be objects", message) is None
+    )
 
 
 def test_broken_json(write: Write, tiny: Dataset) -> None:
@@ -305,7 +309,8 @@ def test_missing_files(write: Write, tiny: Dataset) -> None:
         read_annotations(Split(split.images, split.images / "other.json"))
     (split.images / "b.png").unlink()
     with pytest.raises(
-        FileNotFoundError, match=r"1 of the 2 pictures of .*annotations\.json are not in .*: b\.png\. Check"
+        FileNotFoundError,
+        match=r"1 of the 2 pictures of .*annotations\.json are not in .*: b\.png\. Check.*\npython inspect_data",
     ):
         read_annotations(split)
     with pytest.raises(FileNotFoundError, match=r"2 of the 2 pictures"):
