@@ -345,8 +345,8 @@ def test_all_that_makes_a_file_unusable_is_said_at_once(tiny: Dataset, write: Wr
     change("annotations", 1, "category_id", to=4)(tiny)
     with pytest.raises(ValueError) as error:
         read_annotations(write(tiny))
-    first, *others = str(error.value).splitlines()
-    assert first.endswith("annotations.json: ")
+    first, *others, remedy = str(error.value).splitlines()
+    assert first.endswith("annotations.json: ") and remedy == coco_file.MEND
     assert [line.split(".")[0] for line in others] == [
         "- the image_id of annotations 5 is not in 'images': 11",
         "- the category_id of annotations 6 is not in 'categories': 4",
