@@ -40,8 +40,8 @@ def inspect_data(
         data: the data set; model: of the configuration, for its anchors and its cap on detections.
         depth: headers (annotations and headers of pictures), or pixels (every picture is decoded).
         output: folder for report.html, report.json and drawn samples.
-        fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json. The original
-            is never touched.
+        fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json; says
+            what to train with them by. The original is never touched.
         draw: this many training samples, as the network gets them, into samples_1.png, ..., and what it learns from
             each of them, into lessons_1.png, ...
         plugins: packages besides ours that the configuration may name.
@@ -83,6 +83,8 @@ def inspect_data(
         console.print(f"wrote {path}", soft_wrap=True)
     if outs and isinstance(data.source, CocoSource):
         console.print(f"train with it: {overrides(outs)}", markup=False, soft_wrap=True)
+    elif not outs and any(finding.level != "note" for finding in found.findings()):
+        console.print("to write a corrected file, repeat the command with fix=true out=clean.json", soft_wrap=True)
     return sound
 
 
