@@ -19,7 +19,7 @@ from maskrcnn.visualize.splash import colour_splash
 
 Kind = Literal["pictures", "splash", "masks", "yolo", "coco", "stages"]
 
-# Where each kind lies below the folder of outputs: a folder, or a file.
+# Where each kind lies below the folder of outputs: a folder or a file, and what else it writes.
 PLACES: dict[Kind, tuple[str, ...]] = {
     "pictures": ("pictures",),
     "splash": ("splash",),
@@ -192,14 +192,15 @@ def make_output(
         classes: name of each label; category_ids: id of each label in the results.
         draw_stages: of `StageSheets`.
     """
+    place = folder / PLACES[kind][0]
     if kind == "pictures":
-        return DrawnPictures(folder / kind, draw)
+        return DrawnPictures(place, draw)
     if kind == "splash":
-        return DrawnPictures(folder / kind, lambda picture, found: colour_splash(picture, found.crops()))
+        return DrawnPictures(place, lambda picture, found: colour_splash(picture, found.crops()))
     if kind == "masks":
-        return LabelMaps(folder / kind)
+        return LabelMaps(place)
     if kind == "stages":
-        return StageSheets(folder / kind, draw_stages)
+        return StageSheets(place, draw_stages)
     if kind == "yolo":
-        return YoloLabels(folder / "labels", classes)
-    return CocoResults(folder / "detections.json", category_ids)
+        return YoloLabels(place, classes)
+    return CocoResults(place, category_ids)

@@ -133,10 +133,15 @@ def test_box_without_area_is_empty_when_continuous(box: list[float]) -> None:
     assert crop.values.size == 0
 
 
-@pytest.mark.parametrize("convention", ["continuous", "integer"])
-def test_crop_lies_near_its_box(convention: Convention) -> None:
+# A cell is 1 x 2 pixels, and interpolation reaches half a cell beyond the frame; the integer frame is wider by a pixel.
+@pytest.mark.parametrize(
+    ("convention", "rows", "columns"), [("continuous", (299, 357), (499, 529)), ("integer", (299, 358), (500, 529))]
+)
+def test_crop_holds_what_the_mask_can_reach(
+    convention: Convention, rows: tuple[int, int], columns: tuple[int, int]
+) -> None:
     values, top, left = paste_probabilities(
         np.ones((28, 28), np.float32), np.array([500, 300, 528, 356], np.float32), (4000, 4000), convention
     )
-    assert top >= 297 and top + values.shape[0] <= 360
-    assert left >= 497 and left + values.shape[1] <= 532
+    assert (top, top + values.shape[0]) == rows and (left, left + values.shape[1]) == columns
+    assert values[2:-2, 1:-1] == pytest.approx(1)
