@@ -1,8 +1,11 @@
 """The only step from ragged to rectangular: samples of any size become a batch of fixed shape."""
 
+import math
+
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 from maskrcnn.data.transforms import Sample
 from maskrcnn.structures import MASK_CROP, Batch, Targets
@@ -43,10 +46,10 @@ class Collate:
         most = max(len(sample.labels) for sample in samples)
         slots = next((number for number in self.object_slots if number >= most), self.object_slots[-1])
         count = len(samples)
-        images = torch.empty(count, samples[0].image.shape[2], height, width, dtype=torch.uint8)
+        images = _allocate(count, samples[0].image.shape[2], height, width)
         boxes = torch.zeros(count, slots, 4)
         labels = torch.zeros(count, slots, dtype=torch.int64)
-        masks = torch.zeros(count, slots, MASK_CROP, MASK_CROP, dtype=torch.uint8)
+        masks = _allocate(count, slots, MASK_CROP, MASK_CROP).zero_()
         mask_sizes = torch.zeros(count, slots, 2, dtype=torch.int64)
         valid = torch.zeros(count, slots, dtype=torch.bool)
         for i, sample in enumerate(samples):
@@ -84,6 +87,14 @@ class Collate:
             f"no canvas holds a batch of pictures up to {height} pixels high and {width} wide: add one of that size to "
             f"data.canvases, which is {[list(canvas) for canvas in self.canvases]}, or lower data.resize"
         )
+
+
+def _allocate(*shape: int) -> torch.Tensor:
+    """Bytes that hold anything. A worker's lie where the trainer sees them, as torch would copy all others there."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    shared = torch.UntypedStorage._new_shared(math.prod(shape))  # as in torch's default_collate
+    return torch.empty(0, dtype=torch.uint8).set_(shared, 0, shape)
 
 
 def _largest(boxes: np.ndarray, slots: int) -> np.ndarray:

@@ -48,6 +48,16 @@ def test_every_value_is_in_its_place() -> None:
     assert batch.dropped.tolist() == [0, 0, 0]
 
 
+def test_a_worker_writes_what_is_large_where_the_trainer_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [sample(40, 60, 3, 0), sample(64, 50, 0, 1)]
+    expected = Collate([(64, 64)], [5])(samples)
+    monkeypatch.setattr("maskrcnn.data.collate.get_worker_info", object)
+    batch = Collate([(64, 64)], [5])(samples)
+    assert torch.equal(batch.images, expected.images) and torch.equal(batch.targets.masks, expected.targets.masks)
+    assert batch.images.is_shared() and batch.targets.masks.is_shared()
+    assert not expected.images.is_shared()
+
+
 @pytest.mark.parametrize("channels", [1, 5])
 def test_pictures_keep_their_channels(channels: int) -> None:
     image = default_rng(3).integers(256, size=(20, 30, channels), dtype=np.uint8)
