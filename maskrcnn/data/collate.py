@@ -94,7 +94,7 @@ def _allocate(*shape: int) -> torch.Tensor:
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
     shared = torch.UntypedStorage._new_shared(math.prod(shape))  # as in torch's default_collate
-    return torch.empty(0, dtype=torch.uint8).set_(shared, 0, shape)
+    return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)
 
 
 def _largest(boxes: np.ndarray, slots: int) -> np.ndarray:

@@ -2,15 +2,18 @@
 
 import time
 import warnings
+from collections import deque
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.views import take_census
 from maskrcnn.engine import ranks
 from maskrcnn.engine.result_workers import ResultWorkers
+from maskrcnn.engine.transfer import Transfer
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import coco_results
 from maskrcnn.evaluation.tables import Backend
@@ -56,6 +59,7 @@ class MeanAP(pl.Callback):
             raise ValueError(f"callbacks.mean_ap.workers is {workers}; give a number of processes, or 0 for none")
         self.prefix, self.max_detections, self.paste, self.backend = prefix, max_detections, paste, backend
         self.workers = ResultWorkers(workers)
+        self.under_way: deque[Transfer[tuple[Detections, Tensor, Tensor, Tensor]]] = deque()
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -75,28 +79,27 @@ class MeanAP(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        detections: Detections = outputs
-        make = partial(
-            coco_results,
-            Detections(*(field.cpu() for field in detections)),
-            batch.image_sizes.cpu(),
-            batch.original_sizes.cpu(),
-            batch.indices.cpu(),
-            paste=self.paste,
-        )
-        for found in self.workers.call(make):
+        transfer = Transfer((outputs, batch.image_sizes, batch.original_sizes, batch.indices))
+        self.under_way.append(transfer)
+        # A GPU's batch is handed over when the next one is under way, so that it need not wait for us.
+        while len(self.under_way) > transfer.on_gpu:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        values = self.under_way.popleft().wait()
+        for found in self.workers.call(partial(coco_results, *values, paste=self.paste)):
             self.evaluator.update(found)
 
     def finish(self) -> None:
         """Waits until the evaluator has the results of all batches so far."""
+        while self.under_way:
+            self._hand_over()
         for found in self.workers.finish():
             self.evaluator.update(found)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.finish()
-        found = ranks.gather(self.evaluator.predictions)
-        self.evaluator.reset()
-        self.evaluator.update(found)
+        self.evaluator.join(ranks.collect(self.evaluator.part()))
         scores = ranks.from_main(self.evaluator.compute() if trainer.is_global_zero else {})
         pl_module.log_dict({f"{self.prefix}{name}": score for name, score in scores.items()})
         self.seconds = time.perf_counter() - self.seconds

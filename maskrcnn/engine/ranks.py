@@ -49,14 +49,20 @@ def highest(value: int) -> int:
     return int(found)
 
 
+def collect(value: T) -> list[T]:
+    """The values that the ranks give, in their order, on rank 0; none on the others."""
+    if number() == 1:
+        return [value]
+    found: list[T] | None = [value] * number() if dist.get_rank() == 0 else None
+    dist.gather_object(value, found, group=_on_cpu())
+    return found or []
+
+
 def gather(parts: dict[int, T]) -> dict[int, T]:
     """What all ranks know by picture, in the order of the pictures, on rank 0; nothing on the others."""
     if number() == 1:
         return parts
-    found: list[dict[int, T]] | None = [{}] * number() if dist.get_rank() == 0 else None
-    dist.gather_object(parts, found, group=_on_cpu())
-    merged = {index: value for part in found or [] for index, value in part.items()}
-    return dict(sorted(merged.items()))
+    return dict(sorted({index: value for part in collect(parts) for index, value in part.items()}.items()))
 
 
 def from_main(value: T) -> T:

@@ -1,11 +1,12 @@
 """COCO's average precision and recall."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.results import Result
+from maskrcnn.evaluation.stream import Stream
 from maskrcnn.evaluation.tables import Backend, IouType, Tables, make_tables
 
 IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
@@ -16,6 +17,13 @@ def mean(values: np.ndarray) -> float:
     """Mean of the entries that are defined: pycocotools writes -1 where there is no ground truth. NaN if none is."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else float("nan")
+
+
+class Part(NamedTuple):
+    """What one of several evaluators knows."""
+
+    predictions: dict[int, list[Result]]  # by image id
+    matches: dict[IouType, Any]  # of `Stream`
 
 
 class CocoEvaluator:
@@ -29,7 +37,7 @@ class CocoEvaluator:
         max_detections: how many detections of a class in a picture count, best first (COCO: 100). pycocotools' own
             summary is -1 for any other number than 100; the numbers here are taken from its precision and recall
             tables instead, and equal its summary at 100.
-        backend: which library matches; the numbers are the same.
+        backend: which library matches; the numbers are the same. hotcoco does it as predictions come.
     """
 
     def __init__(
@@ -46,13 +54,17 @@ class CocoEvaluator:
         self.backend = backend
         self.ground_truth = ground_truth
         self.images = {image["id"] for image in ground_truth["images"]}
-        self.predictions: dict[int, list[Result]] = {}  # by image id; what ranks exchange before they compute
+        self.predictions: dict[int, list[Result]] = {}  # by image id
         self._tables: dict[IouType, Tables] = {}
+        types = IOU_TYPES if backend == "hotcoco" else ()
+        self._streams = {iou_type: Stream(ground_truth, iou_type, self.caps) for iou_type in types}
 
     def reset(self) -> None:
         """Forgets all predictions."""
         self.predictions = {}
         self._tables = {}
+        for stream in self._streams.values():
+            stream.forget()
 
     def update(self, predictions: dict[int, list[Result]]) -> None:
         """Adds the results of pictures by image id, as `coco_results` returns them.
@@ -63,6 +75,25 @@ class CocoEvaluator:
         assert predictions.keys() <= self.images, "a picture that the ground truth lacks"
         self.predictions.update(predictions)
         self._tables = {}
+        for stream in self._streams.values():
+            stream.match(predictions)
+
+    def part(self) -> Part:
+        """What is known so far, for `join`; it pickles."""
+        return Part(self.predictions, {iou_type: stream.matches for iou_type, stream in self._streams.items()})
+
+    def join(self, parts: list[Part]) -> None:
+        """Takes what evaluators with the same ground truth know instead; nothing is matched again.
+
+        Args:
+            parts: of each. Of a picture that several know, the last one's predictions count.
+        """
+        self.reset()
+        found = {image: results for part in parts for image, results in part.predictions.items()}
+        self.predictions = dict(sorted(found.items()))
+        for iou_type, stream in self._streams.items():
+            if parts:
+                stream.join([part.matches[iou_type] for part in parts])
 
     def compute(self) -> dict[str, float]:
         """Precision and recall over the pictures that were updated; over all pictures of the ground truth if none was.
@@ -104,11 +135,14 @@ class CocoEvaluator:
     def tables(self, iou_type: IouType) -> Tables:
         """Precision and recall of what is known so far, computed once."""
         if iou_type not in self._tables:
-            images = sorted(self.predictions) or sorted(self.images)
-            detections = self.detections(iou_type)
-            self._tables[iou_type] = make_tables(
-                self.ground_truth, detections, iou_type, images, self.caps, self.backend
-            )
+            if self._streams and self.predictions:
+                self._tables[iou_type] = self._streams[iou_type].tables()
+            else:
+                images = sorted(self.predictions) or sorted(self.images)
+                detections = self.detections(iou_type)
+                self._tables[iou_type] = make_tables(
+                    self.ground_truth, detections, iou_type, images, self.caps, self.backend
+                )
         return self._tables[iou_type]
 
     def detections(self, iou_type: IouType) -> list[dict[str, Any]]:

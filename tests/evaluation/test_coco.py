@@ -1,6 +1,7 @@
 import contextlib
 import io
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pycocotools.cocoeval import COCOeval
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import encode_crops
+from maskrcnn.evaluation.tables import Backend
 from maskrcnn.ops.paste import Crop, paste_crop
 
 CLASSES = ["disc", "ring", "nothing has this label", "bar"]
@@ -267,6 +269,24 @@ def test_a_picture_counts_once(ground_truth: dict[str, Any]) -> None:
         twice.update({image: results[image]})
     twice.update({4: results[4]})
     assert twice.compute() == once.compute()
+
+
+@pytest.mark.parametrize("backend", ["hotcoco", "pycocotools"])
+def test_evaluators_of_parts_join_to_one_of_all(ground_truth: dict[str, Any], backend: Backend) -> None:
+    """Pictures in turns as ranks get them, the first ones by both; scores come in ties."""
+    results = make_detections(ground_truth, 1, extra=4)
+    ranks = [CocoEvaluator(ground_truth, CLASSES, max_detections=100, backend=backend) for _ in range(3)]
+    for i in [*range(12), 0, 1]:
+        ranks[i % 2].update({i: results[i]})
+    ranks[1].update({0: results[0][:1]})  # replaced by rank 0's, where that comes last
+    whole = evaluator_of(ground_truth)
+    whole.update(results)
+    ranks[2].update({3: results[3]})  # forgotten
+    ranks[2].join([pickle.loads(pickle.dumps(rank.part())) for rank in (ranks[1], ranks[0])])
+    assert ranks[2].compute() == whole.compute()
+    assert ranks[2].predictions == results and list(ranks[2].predictions) == list(range(12))
+    ranks[2].join([])
+    assert ranks[2].predictions == {} and ranks[2].compute()["segm/AP"] == 0
 
 
 def test_reset_forgets(ground_truth: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import hotcoco
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import count_errors
@@ -16,19 +17,37 @@ FOUND = [(0, 0, [10, 10, 20, 20], 0.9), (0, 0, [50, 50, 20, 20], 0.8), (1, 1, [1
 Row = tuple[int, int, list[int], float]  # picture, class, box, and whether it is a crowd, or a score
 
 
+def fill(box: list[int]) -> dict[str, Any]:
+    """All pixels of a box."""
+    x, y, width, height = box
+    bitmap = np.zeros((100, 100), np.uint8, order="F")
+    bitmap[y : y + height, x : x + width] = 1
+    rle: dict[str, Any] = coco_mask.encode(bitmap)
+    return rle
+
+
 def make(objects: list[Row], found: list[Row], pictures: int = 3, backend: Any = "hotcoco") -> CocoEvaluator:
     truth = {
         "images": [{"id": i, "height": 100, "width": 100} for i in range(pictures)],
         "categories": [{"id": i, "name": name} for i, name in enumerate("abc")],
         "annotations": [
-            {"id": i, "image_id": picture, "category_id": label, "bbox": box, "area": box[2] * box[3], "iscrowd": crowd}
+            {
+                "id": i,
+                "image_id": picture,
+                "category_id": label,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "segmentation": fill(box),
+                "iscrowd": crowd,
+            }
             for i, (picture, label, box, crowd) in enumerate(objects, start=1)
         ],
     }
     evaluator = CocoEvaluator(truth, list("abc"), max_detections=100, backend=backend)
     results: dict[int, list[Any]] = {i: [] for i in range(pictures)}
     for picture, label, box, score in found:
-        results[picture].append({"image_id": picture, "category_id": label, "bbox": box, "score": score})
+        result = {"image_id": picture, "category_id": label, "bbox": box, "score": score, "segmentation": fill(box)}
+        results[picture].append(result)
     evaluator.update(results)
     return evaluator
 
