@@ -98,8 +98,9 @@ class CocoDataModule(LightningDataModule):
         super().__init__()
         if seed < 0:
             raise ValueError(f"seed is {seed}; it must be 0 or more")
-        if min(batch_size, val_batch_size) < 1:
-            raise ValueError(f"data.batch_size is {batch_size}, val_batch_size {val_batch_size}; give 1 or more")
+        for name, number in (("batch_size", batch_size), ("val_batch_size", val_batch_size)):
+            if number < 1:
+                raise ValueError(f"data.{name} is {number}; give 1 or more")
         if workers < 0:
             raise ValueError(f"data.workers is {workers}; give 0, which makes samples in the training process, or more")
         self.root = Path(root)

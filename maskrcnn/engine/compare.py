@@ -1,6 +1,7 @@
 """Compares runs: what they differ in, what came out, and whether that is more than luck."""
 
 import math
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from maskrcnn.evaluation.matches import Matches, match
 
 RESAMPLES = 1000
 REPEATED = ("seed", "data.seed", "data.fold")  # what the runs of a side may differ in
+HASH = re.compile(r"\b[0-9a-f]{64}\b")
 KINDS = {"bbox": "box", "segm": "mask"}
 
 
@@ -97,7 +99,8 @@ def surroundings(a: Compared, b: Compared) -> list[str]:
     if before["diff_sha256"] != now["diff_sha256"]:
         lines.append("uncommitted changes of tracked files")
     for key in ("versions", "hardware", "data"):
-        lines += [f"{key}.{line}" for line in changes(before[key] or {}, now[key] or {})]
+        found = changes(before[key] or {}, now[key] or {})
+        lines += [f"{key}.{HASH.sub(lambda hash_: hash_[0][:12], line)}" for line in found]
     if not lines:
         return ["code, versions, hardware and data: the same"]
     return ["code, versions, hardware and data: a -> b", *_list(lines)]

@@ -34,6 +34,7 @@ def other(run: Path, tmp_path: Path) -> Path:
     receipt["starts"][-1]["overrides"].append("optimizer.lr=0.5")
     receipt["starts"][-1]["hardware"]["threads"] = 64
     receipt["starts"][-1]["versions"]["torch"] = "1.0"
+    receipt["starts"][-1]["data"]["train"]["pictures"] = 64 * "f"
     (folder / "receipt.json").write_text(json.dumps(receipt))
     change(folder, "optimizer", "lr", 0.5)
     return folder
@@ -56,12 +57,17 @@ def test_what_differs(run: Path, other: Path) -> None:
     a, b = Compared(run), Compared(other)
     assert configuration(a, b) == ["configuration: what a needs on its command line to be b", "  optimizer.lr=0.5"]
     assert configuration(a, a) == ["configuration: the same"]
-    threads, torch = (json.loads((run / "receipt.json").read_text())["starts"][0][key][name]
-                      for key, name in (("hardware", "threads"), ("versions", "torch")))  # fmt: skip
+    start = json.loads((run / "receipt.json").read_text())["starts"][0]
+    threads, torch, pictures = (
+        start["hardware"]["threads"],
+        start["versions"]["torch"],
+        start["data"]["train"]["pictures"],
+    )
     assert surroundings(a, b) == [
         "code, versions, hardware and data: a -> b",
         f"  versions.torch: {torch} -> 1.0",
         f"  hardware.threads: {threads} -> 64",
+        f"  data.train.pictures: {pictures[:12]} -> ffffffffffff",
     ]
     assert surroundings(a, a) == ["code, versions, hardware and data: the same"]
 

@@ -119,7 +119,7 @@ def test_a_narrow_backbone_is_refused_where_torch_would_crash(monkeypatch: pytes
         ("optimizer.lr=-1", "optimizer.lr is -1; give more than 0"),
         ("optimizer.weight_decay=-0.1", "optimizer.weight_decay is -0.1; give 0, which is off, or more"),
         ("optimizer.layer_decay=2", "optimizer.layer_decay is 2; give more than 0 and at most 1, which is off"),
-        ("data.batch_size=0", "data.batch_size is 0, val_batch_size 8; give 1 or more"),
+        ("data.batch_size=0", "data.batch_size is 0; give 1 or more"),
         ("data.workers=-1", "data.workers is -1; give 0, which makes samples in the training process, or more"),
     ],
 )
