@@ -37,7 +37,7 @@ def run(config: DictConfig) -> float:
         return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
         if stopped.folder is not None and is_main():
-            print(f"to go on, repeat the command with resume={stopped.folder}", flush=True)
+            print(f"to go on: resume={stopped.folder}, which remembers the rest of the command", flush=True)
         raise
 
 

@@ -25,6 +25,7 @@ from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import is_main, rank_name
+from maskrcnn.config.recall import recall
 from maskrcnn.config.run_dir import remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
@@ -35,6 +36,10 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     if dashed is not None:
         sys.exit(f"error: {dashed}")
     shorten_warnings()
+    if config_name == "train":
+        sys.argv[1:], recalled = recall(sys.argv[1:])
+        if recalled and is_main():
+            print(f"as the run was started: {' '.join(recalled)}")
     if not is_main():  # one process of a run writes files
         sys.argv += ["hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:

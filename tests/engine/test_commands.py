@@ -247,3 +247,11 @@ def test_a_selection_is_kept_in_the_checkpoint(command: Command, tmp_path: Path)
     other = 'override=["data.source.val_seed=7"]'
     refused = command("evaluate.py", f"checkpoint={best}", other, tiny=False, cwd=tmp_path)
     assert "validated on a fold of its training file" in refused.stderr and "add data.folds=null" in refused.stderr
+
+
+def test_resume_alone_goes_on_with_the_configuration_of_the_run(run: Path, command: Command, tmp_path: Path) -> None:
+    done = command("train.py", f"resume={run}", tiny=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("as the run was started: ") and "model.backbone.width=8" in first
+    assert second.startswith(f"the run in {run} is finished: nothing to do.")

@@ -1,0 +1,34 @@
+"""What a run was started with, so that `resume=<its folder>` alone goes on with it."""
+
+import json
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+OWN = {"resume", "run_dir"}  # of each start
+
+
+def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Adds the overrides that the last start of a run had to those that are to go on with it.
+
+    Args:
+        arguments: of the command line.
+
+    Returns:
+        All arguments, and those that were added: none where the keys are given anew, and none without a
+        `resume=<folder>` that holds a receipt, or in a sweep.
+    """
+    parse = OverridesParser.create().parse_override
+    try:
+        given = {parse(text).key_or_group: text for text in arguments if not text.startswith("-")}
+        folder = str(parse(given["resume"]).value()) if "resume" in given else ""
+        receipt = Path(folder) / "receipt.json"
+        if {"-m", "--multirun"} & set(arguments) or not folder or not receipt.is_file():
+            return arguments, []
+        before: list[str] = json.loads(receipt.read_text())["starts"][-1]["overrides"]
+        added = [text for text in before if parse(text).key_or_group not in given.keys() | OWN]
+    except (HydraException, ValueError, LookupError):  # what cannot be read is told by those who must
+        return arguments, []
+    place = arguments.index(given["resume"])  # beside others: argparse takes them in one row only
+    return arguments[:place] + added + arguments[place:], added

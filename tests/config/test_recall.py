@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.config.recall import recall
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Path:
+    """The folder of a run that was started, and went on with another rate."""
+    common = ["data=coco_custom", "data.root=my data", "+callbacks.x={a: 1}", "~callbacks.best", "run_dir=old"]
+    starts = [{"overrides": [*common, "optimizer.lr=0.1"]}, {"overrides": [*common, "optimizer.lr=0.2", "resume=old"]}]
+    (tmp_path / "receipt.json").write_text(json.dumps({"starts": starts}))
+    return tmp_path
+
+
+def test_a_run_goes_on_with_what_it_was_started_with(started: Path) -> None:
+    kept = ["data=coco_custom", "data.root=my data", "+callbacks.x={a: 1}", "~callbacks.best"]
+    resume = f"resume={started}"
+    assert recall([resume]) == ([*kept, "optimizer.lr=0.2", resume], [*kept, "optimizer.lr=0.2"])
+    given = ["--config-dir=conf", "seed=3", resume, "optimizer.lr=0.3", "callbacks.best=null"]
+    expected = ["--config-dir=conf", "seed=3", *kept[:3], resume, "optimizer.lr=0.3", "callbacks.best=null"]
+    assert recall(given) == (expected, kept[:3])
+    assert recall(expected) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["seed=1"], ["-m", "resume={}"], ["resume=auto"], ["resume=null"], ["resume={}/no"]]
+)
+def test_nothing_is_recalled(started: Path, arguments: list[str]) -> None:
+    arguments = [text.format(started) for text in arguments]
+    assert recall(arguments) == (arguments, [])
+
+
+def test_what_cannot_be_read_is_left_to_others(started: Path) -> None:
+    broken = [f"resume={started}", "seed=[1"]
+    assert recall(broken) == (broken, [])
+    (started / "receipt.json").write_text('{"starts": [')
+    assert recall(broken[:1]) == (broken[:1], [])
