@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,16 @@ def test_one_full_graph_for_any_number_of_objects(build_model: BuildModel, make_
     assert counter.frame_count == 1
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """One thread adds the gradients of three of the neck's biases in another order where a model is traced."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_aot_eager_gives_the_same_bits(build_model: BuildModel, make_batch: MakeBatch) -> None:
     torch._dynamo.reset()
     model, batch = build_model(), make_batch([3, 1])
