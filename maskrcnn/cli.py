@@ -193,7 +193,7 @@ def compare() -> None:
     )
     parser.add_argument("a", help="folder of a run, or several: runs/a0,runs/a1")
     parser.add_argument("b", help="the same of the other side")
-    parser.add_argument("plugins", nargs="*", help="packages of your own that their configurations name")
+    parser.add_argument("plugins", nargs="*", default=[], help="packages of your own that their configurations name")
     given = parser.parse_args()
     from maskrcnn.engine.compare import compare as compare_runs
 

@@ -50,6 +50,7 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bo
     """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
     from maskrcnn.engine.architecture import explained
+    from maskrcnn.engine.limits import check_limits
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels, check_rules
     from maskrcnn.engine.train import train
@@ -59,6 +60,7 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bo
     plain = to_plain(config)
     find_plugins(plain["plugins"])
     check(plain, train)
+    check_limits(plain)
     check_channels(plain)
     check_rules(plain)
     if trial:

@@ -59,6 +59,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
                 raise  # Hydra notes it, and the other trials go on.
             if config_name == "train" and is_main():
                 remove_start(Path(HydraConfig.get().runtime.output_dir), begun)
+            if isinstance(error, OmegaConfBaseException):  # which are ValueErrors where an interpolation fails
+                sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
             sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
         finally:
             os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -25,6 +25,7 @@ HABITS = {
     "image_size": "Did you mean data.resize.shortest and data.resize.longest?",
     "pretrained": "Did you mean weights?",
     "num_classes": "The classes come from the annotation file.",
+    "momentum": "It is optimizer.algorithm.momentum, of optimizer=sgd.",
 }
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
@@ -43,6 +44,8 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     resolved = re.search(r"ValueError raised while resolving interpolation: (.*)", text)
     if resolved is not None:
         return resolved[1]
+    if "interpolation" in text.lower() and (spoilt := _spoilt(config_name, arguments)):
+        return spoilt
     choice = re.search(r"Could not find '([^'/]+)/([^']*)'", text)
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
@@ -62,8 +65,24 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
         return text
+    if config_name == "verify":
+        return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
     value = next((a.partition("=")[2] for a in arguments if a.lstrip("+~").partition("=")[0] == unknown[1]), "...")
     return f"unknown key '{unknown[1]}'. {meant(unknown[1], value, config_name, arguments)}"
+
+
+def _spoilt(config_name: str, arguments: list[str]) -> str | None:
+    """A sentence about an override that takes away, or writes over, what other keys refer to."""
+    for argument in arguments:
+        key, _, value = argument.lstrip("+~").partition("=")
+        node = _at(_without(key, config_name, []), key)
+        if argument.startswith("~") and node is not None:
+            return f"{argument}: other keys need what it takes away; give {key} another value instead"
+        if isinstance(node, dict) and key not in groups() and not value.startswith("{"):
+            parts = [f"{group}=" for group, package in groups().items() if package.rpartition(".")[0] == key]
+            choose = f", or choose a part by {', '.join(parts)}" if parts else ""
+            return f"{argument}: {key} holds several keys; change one of them, such as {keys(node, key)[-1]}{choose}"
+    return None
 
 
 def dashes(arguments: list[str], config_name: str) -> str | None:
@@ -71,7 +90,10 @@ def dashes(arguments: list[str], config_name: str) -> str | None:
     for argument in arguments:
         bare = argument.lstrip("-")
         if bare != argument and "=" in bare and not bare.startswith(HYDRAS_OPTIONS):
-            return f"{argument}: keys have no dashes before them. Did you mean {bare}?"
+            name, _, value = bare.partition("=")
+            known = name in groups() or name in keys(_without(name, config_name, arguments))
+            sentence = f"Did you mean {bare}?" if known else meant(name, value, config_name, arguments)
+            return f"{argument}: keys have no dashes before them. {sentence}"
     unknown = [one for one in get_args_parser().parse_known_args(arguments)[1] if one.startswith("-")]
     if not unknown:
         return None
@@ -90,6 +112,9 @@ def _unreadable(override: str, arguments: list[str]) -> str:
     key, equals, value = override.partition("=")
     if not equals and override.endswith(".ckpt"):
         return f"'{override}' stands without a key. Did you mean checkpoint={override}?"
+    place = arguments.index(override) if override in arguments else 0
+    if not equals and place and arguments[place - 1].endswith("="):
+        return f"there is a space in {arguments[place - 1]} {override}: leave it out"
     if not equals:
         word = following[0] if following and "=" not in following[0] else "..."
         return f"'{override}' has no value. Did you mean {override}={word}?"
@@ -127,8 +152,6 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
     packages = groups() if trains else {}
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
-    if config_name == "verify":
-        return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")
@@ -150,7 +173,12 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     more = _parameters(config, parent)
     if name in more:
         return f"It is not in the files, but can be added: +{key}={value}"
+    top, _, choice = key.partition(".")
+    if choice and top in packages and (CONF / top / f"{choice.partition('.')[0]}.yaml").is_file():
+        return f"Did you mean to add {top}={choice.partition('.')[0]}?"
     sentence = suggest_key(key, [*known, *packages])
+    if name in HABITS and not sentence.startswith("Did"):
+        return HABITS[name]
     if sentence.startswith("Known") and more:
         sentence = suggest(name, more) or sentence
     return sentence or "See --help for all keys"

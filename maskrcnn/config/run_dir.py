@@ -38,6 +38,8 @@ def run_dir(resume: str | None, fresh: str) -> str:
     """
     if resume is None:
         return fresh
+    if not isinstance(resume, str):
+        raise ValueError(f"resume={str(resume).lower()}: give the folder of a run, auto, or null")
     if resume == "auto":
         if "SLURM_JOB_ID" not in os.environ:
             raise ValueError("resume=auto goes on with what is in run_dir, so give run_dir=... too")

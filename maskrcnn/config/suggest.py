@@ -28,8 +28,8 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
     if longer:
         return did_you_mean(longer[:4])
     siblings = [_last(one) for one in known if one.rpartition(".")[0] == parent]
-    if parent and difflib.get_close_matches(name, siblings):
-        return suggest(name, siblings)
+    if parent and (close := difflib.get_close_matches(name, siblings)):
+        return did_you_mean([f"{parent}.{one}" for one in close])
     names = sorted({_last(one) for one in known})
     near = [name] if name in names else difflib.get_close_matches(name, names)
     if parent and siblings and name not in names:

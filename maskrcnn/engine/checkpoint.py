@@ -35,7 +35,8 @@ def read(path: str | Path) -> dict[str, Any]:
             f"checkpoint={path} is a folder; name the file in it, such as {path / 'checkpoints' / 'best.ckpt'}"
         )
     if not path.is_file():
-        raise ValueError(f"there is no checkpoint {path}")
+        beside = sorted(file.name for file in path.parent.glob("*.ckpt"))
+        raise ValueError(f"there is no checkpoint {path}" + (f"; beside it lies {', '.join(beside)}" if beside else ""))
     checkpoint = read_tensors(path, str(path), "a checkpoint")
     if not isinstance(checkpoint, dict) or "maskrcnn" not in checkpoint:
         raise ValueError(

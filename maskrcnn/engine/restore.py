@@ -11,6 +11,7 @@ from maskrcnn.config.compose import check
 from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.architecture import explained
+from maskrcnn.engine.limits import check_limits
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
@@ -73,6 +74,7 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
         check(config, train)
     except ValueError as error:
         raise ValueError(f"the configuration in {path}: {error}") from error
+    check_limits(config)
     check_channels(config)
     model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     with explained(config):

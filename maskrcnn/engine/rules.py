@@ -181,6 +181,18 @@ def few_regions(config: dict[str, Any]) -> str | None:
     )
 
 
+def no_validation(config: dict[str, Any]) -> str | None:
+    """A run that ends before its first validation has no AP, and no best checkpoint."""
+    trainer, epochs = config["trainer"], config["trainer"].get("max_epochs") or -1
+    every = trainer.get("check_val_every_n_epoch") or 1
+    if not config["callbacks"].get("best") or not 0 < epochs < every or trainer.get("limit_val_batches") == 0:
+        return None
+    return (
+        f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}: there will be no "
+        f"validation, no AP, and no best.ckpt but last.ckpt only; give at most {epochs}"
+    )
+
+
 def _normalises(part: Any) -> bool:
     if not isinstance(part, dict):
         return False
@@ -188,4 +200,4 @@ def _normalises(part: Any) -> bool:
 
 
 REFUSED = (no_gpu, half_precision, recorded_steps, canvas_size, narrow_shortcut)
-DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions)
+DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

@@ -56,7 +56,7 @@ def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.rpn.nms_tresh=0.5", r"unknown key 'model\.rpn\.nms_tresh'\. Did you mean nms_threshold"),
+        ("model.rpn.nms_tresh=0.5", r"unknown key 'model\.rpn\.nms_tresh'\. Did you mean model\.rpn\.nms_threshold"),
         ("optimiser.lr=0.5", r"unknown key 'optimiser\.lr'\. Did you mean optimizer\.lr"),
         ("bacbone=resnet50", r"unknown key 'bacbone'\. Did you mean backbone"),
         ("backbone=resnet10", r"resnet101"),

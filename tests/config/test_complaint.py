@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from omegaconf.errors import OmegaConfBaseException
 
-from maskrcnn.config.complaint import HABITS, dashes
+from maskrcnn.config.complaint import HABITS, complain, dashes
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
 from maskrcnn.config.suggest import keys, suggest_key
@@ -25,17 +26,21 @@ SLIPS = {
     "output=x": "unknown key 'output'. It is a key of evaluate.py and predict.py",
     # another framework's name
     "epochs=10": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
-    "trainer.epochs=10": "unknown key 'trainer.epochs'. Did you mean max_epochs?",
+    "trainer.epochs=10": "unknown key 'trainer.epochs'. Did you mean trainer.max_epochs?",
     "device=cuda": "unknown key 'device'. Did you mean trainer=gpu?",
     "gpus=1": "unknown key 'gpus'. Did you mean trainer=gpu trainer.devices=...?",
     "num_classes=3": "unknown key 'num_classes'. The classes come from the annotation file.",
-    "data.num_workers=4": "unknown key 'data.num_workers'. Did you mean workers?",
+    "data.num_workers=4": "unknown key 'data.num_workers'. Did you mean data.workers?",
+    "trainer.gpus=1": "unknown key 'trainer.gpus'. Did you mean trainer=gpu trainer.devices=...?",
+    "optimizer.momentum=0.9": "unknown key 'optimizer.momentum'. It is optimizer.algorithm.momentum, of optimizer=sgd.",
+    "callbacks.early_stopping.patience=3": "unknown key 'callbacks.early_stopping.patience'. Did you mean to add "
+    "callbacks=early_stopping?",
     # a mistyped name
     "optimzer=sgd": "unknown key 'optimzer'. Did you mean optimizer?",
     "optimiser.lr=1": "unknown key 'optimiser.lr'. Did you mean optimizer.lr?",
     "dataset=coco": "unknown key 'dataset'. Did you mean data?",
-    "data.batchsize=2": "unknown key 'data.batchsize'. Did you mean batch_size or val_batch_size?",
-    "model.rpn.nms_tresh=0.7": "unknown key 'model.rpn.nms_tresh'. Did you mean nms_threshold?",
+    "data.batchsize=2": "unknown key 'data.batchsize'. Did you mean data.batch_size or data.val_batch_size?",
+    "model.rpn.nms_tresh=0.7": "unknown key 'model.rpn.nms_tresh'. Did you mean model.rpn.nms_threshold?",
     "model.bakbone.norm=batch": "unknown key 'model.bakbone.norm'. Did you mean model.backbone.norm?",
     "~foo": "unknown key 'foo'. See --help for all keys",
     "+foo=1": "unknown key 'foo'. See --help for all keys",
@@ -44,7 +49,7 @@ SLIPS = {
     # a key that a library takes, but no file gives
     "trainer.benchmark=true": "unknown key 'trainer.benchmark'. It is not in the files, but can be added: "
     "+trainer.benchmark=true",
-    "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean deterministic?",
+    "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean trainer.deterministic?",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
     "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu",
@@ -52,6 +57,7 @@ SLIPS = {
     "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
     "model.backbone=resnet50": "'model.backbone' holds values, not a choice. Did you mean backbone=resnet50?",
     # values and quotes
+    "optimizer.lr= 0.1": "there is a space in optimizer.lr= 0.1: leave it out",
     "backbone": "'backbone' has no value. Did you mean backbone=...?",
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
     "seed==1": "seed==1 has too many =. Did you mean seed=1?",
@@ -81,6 +87,25 @@ def test_a_slip_is_answered_with_what_was_meant(slip: str) -> None:
     with pytest.raises(ValueError) as raised:
         check(to_plain(compose(slip.split(" "))), train)
     assert str(raised.value) == SLIPS[slip]
+
+
+@pytest.mark.parametrize(
+    ("slip", "answer"),
+    [
+        (
+            "model=maskrcnn",
+            "model=maskrcnn: model holds several keys; change one of them, such as "
+            "model.mask_head.target_sampling, or choose a part by anchors=, backbone=, box_head=, mask_head=, "
+            "neck=, pooler=, rpn=, sampler=",
+        ),
+        ("~data", "~data: other keys need what it takes away; give data another value instead"),
+        ("resume=true", "resume=true: give the folder of a run, auto, or null"),
+    ],
+)
+def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
+    with pytest.raises(OmegaConfBaseException) as raised:
+        to_plain(compose([slip]))
+    assert complain(raised.value, "train", [slip]) == answer
 
 
 @pytest.mark.parametrize(
@@ -128,6 +153,7 @@ def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> 
 
 def test_options_that_are_keys_lose_their_dashes() -> None:
     assert dashes(["-m", "--seed=1"], "train") == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
+    assert dashes(["--lr=1"], "train") == "--lr=1: keys have no dashes before them. Did you mean optimizer.lr?"
     assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
     given = "keys are given as key=value"
     assert dashes(["seed=1", "--epochs", "3"], "train") == (
@@ -172,7 +198,7 @@ def test_a_file_without_its_header_is_told_which_one_to_add(more: list[str], tmp
 
 
 def test_verify_takes_the_runs_own_configuration() -> None:
-    with pytest.raises(ValueError, match=r"unknown key 'trainer.max_epochs'. verify=... replays a run under the run's"):
+    with pytest.raises(ValueError, match=r"^verify=... replays a run under the run's own configuration; it takes no"):
         compose(["trainer.max_epochs=1"], "verify")
 
 

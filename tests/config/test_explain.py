@@ -85,7 +85,7 @@ def test_what_is_said(key: str, overrides: list[str], said: str) -> None:
     [
         ("optmizer.lr", "unknown key 'optmizer.lr'. Did you mean optimizer.lr?"),
         ("lr", "unknown key 'lr'. Did you mean optimizer.lr?"),
-        ("data.resiz", "unknown key 'data.resiz'. Did you mean resize?"),
+        ("data.resiz", "unknown key 'data.resiz'. Did you mean data.resize?"),
         ("foo", "unknown key 'foo'. See --help for all keys"),
     ],
 )

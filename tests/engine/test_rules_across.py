@@ -8,6 +8,8 @@ import torch
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.suggest import keys
+from maskrcnn.engine.limits import LIMITS, check_limits
 from maskrcnn.engine.rules import check_rules
 
 SMALL = "batch norm in model.backbone, model.neck, model.box_head, model.mask_head sees only data.batch_size=2 pictures"
@@ -74,6 +76,11 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "model.sampler.batch_per_image=101 is more than the model.rpn.train_post_nms=100 regions a picture: "
             "raise train_post_nms, or lower batch_per_image",
         ),
+        (
+            ["trainer.check_val_every_n_epoch=7"],
+            "trainer.check_val_every_n_epoch=7 is more than trainer.max_epochs=3: there will be no validation, no AP, "
+            "and no best.ckpt but last.ckpt only; give at most 3",
+        ),
     ],
 )
 def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
@@ -128,6 +135,30 @@ def test_a_number_out_of_range_is_refused_with_its_key(override: str, message: s
     assert refused_or_doubted(override) == []  # nothing comes before that
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build(config[override.partition(".")[0]], [], override.partition(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.box_head.score_threshold=1.5", "model.box_head.score_threshold is 1.5; give a number from 0 to 1"),
+        ("model.rpn.positive_iou=7", "model.rpn.positive_iou is 7; give a number from 0 to 1"),
+        ("model.sampler.mask_slots=0", "model.sampler.mask_slots is 0; give 1 or more"),
+        ("loss_weights.mask=-1", "loss_weights.mask is -1; give 0 or more"),
+        ("callbacks.progress.every_n_steps=0", "callbacks.progress.every_n_steps is 0; give 1 or more"),
+        ("trainer.gradient_clip_val=-5", "trainer.gradient_clip_val is -5; give 0 or more"),
+    ],
+)
+def test_a_number_that_means_nothing_is_refused_before_data_is_read(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_limits(to_plain(compose([override])))
+    check_limits(to_plain(compose([override.partition("=")[0] + "=1"])))
+
+
+def test_limits_are_of_keys_that_exist() -> None:
+    known = {*keys(to_plain(compose())), *keys(to_plain(compose(["optimizer=sgd"])))}
+    assert LIMITS.keys() <= known
+    for experiment in ("coco_r50_fpn_1x", "nuclei"):
+        check_limits(to_plain(compose([f"experiment={experiment}", "data.root=x"])))
 
 
 @pytest.mark.parametrize(
