@@ -156,8 +156,8 @@ def _check_value(value: Any, annotation: Any, key: str) -> None:
         for name, child in value.items():
             _check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
     elif value != MISSING and not _fits(value, annotation):
-        one = _is_list(annotation) and isinstance(value, str)
-        text = f'"{value}"' if one and "=" in str(value) else value
+        one = _is_list(annotation) and isinstance(value, str | int | float)
+        text = f'"{value}"' if "=" in str(value) else value
         remedy = f": give '{key}=[{text}]'" if one else ""
         if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value) and _fits(0.5, annotation):
             remedy = f": a number has a decimal point: {key}={value.replace(',', '.')}"

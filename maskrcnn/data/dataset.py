@@ -50,7 +50,10 @@ class InstanceDataset(Dataset[Sample]):
 
     def _read(self, index: int) -> tuple[np.ndarray, Record]:
         record = self.annotations.records[index]
-        return self.read(record.path, (record.height, record.width)), record
+        try:
+            return self.read(record.path, (record.height, record.width)), record
+        except ValueError as error:
+            raise ValueError(f"{error}; inspect_data.py depth=pixels finds all such pictures at once") from error
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, Record]:
         """Any picture of the data set, however often it comes itself; also the one that it is to be pasted on."""

@@ -57,6 +57,8 @@ SLIPS = {
     "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
     "model.backbone=resnet50": "'model.backbone' holds values, not a choice. Did you mean backbone=resnet50?",
     # values and quotes
+    "data.resize.shortest=240": "'data.resize.shortest' is 240, but must be a list, each int: give "
+    "'data.resize.shortest=[240]'",
     "optimizer.lr= 0.1": "there is a space in optimizer.lr= 0.1: leave it out",
     "backbone": "'backbone' has no value. Did you mean backbone=...?",
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",

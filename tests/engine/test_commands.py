@@ -159,7 +159,11 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        ("train.py", ["model.rpn.nms_tresh=0.5"], "unknown key 'model.rpn.nms_tresh'. Did you mean nms_threshold"),
+        (
+            "train.py",
+            ["model.rpn.nms_tresh=0.5"],
+            "unknown key 'model.rpn.nms_tresh'. Did you mean model.rpn.nms_threshold?",
+        ),
         ("train.py", ["weights=nowhere.pth"], "weights=nowhere.pth: there is no such file, nor a known name"),
         (
             "train.py",
@@ -206,6 +210,7 @@ def test_a_mistake_found_by_a_worker_ends_in_one_sentence(command: Command, tmp_
         picture.write_bytes(picture.read_bytes()[:1000])  # the header stays, and is all that is looked at before a run
     done = command("train.py", "debug=fast", f"data.root={root}", "data.workers=1", cwd=tmp_path)
     assert done.returncode != 0 and ".png is not a picture, or broken (1000 bytes): replace it" in done.stderr
+    assert "; inspect_data.py depth=pixels finds all such pictures at once\n" in done.stderr
     assert "Traceback" not in done.stderr, done.stderr
 
 
@@ -255,3 +260,10 @@ def test_resume_alone_goes_on_with_the_configuration_of_the_run(run: Path, comma
     first, second = done.stdout.splitlines()
     assert first.startswith("as the run was started: ") and "model.backbone.width=8" in first
     assert second.startswith(f"the run in {run} is finished: nothing to do.")
+
+
+def test_what_other_keys_refer_to_is_told_in_one_sentence(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "~data", tiny=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: ~data: other keys need what it takes away; give data another value instead\n"
+    assert not list(tmp_path.glob("runs/*"))

@@ -83,7 +83,7 @@ def test_a_setting_is_not_trained_twice(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"space": {"optimizer.lrr": [0.1]}}, "unknown key 'optimizer.lrr'. Did you mean lr?"),
+        ({"space": {"optimizer.lrr": [0.1]}}, "unknown key 'optimizer.lrr'. Did you mean optimizer.lr?"),
         ({"space": {"backbone": ["tiny", "resnet8"]}}, "there is no backbone=resnet8. Did you mean resnet"),
         ({"space": {"optimizer.lr": {"low": 1, "high": 2, "lg": True}}}, "unknown 'lg'. Did you mean log?"),
         ({"space": {"optimizer.lr": 0.1}}, "space: optimizer.lr is 0.1; give choices"),
