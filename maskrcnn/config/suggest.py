@@ -9,9 +9,17 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence with the nearest valid names, or all of them where none is near and they are few."""
     known = sorted({name for name in known if not name.startswith("_")})
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    if not near and len(word) > 1:
+        near = [name for name in known if _abbreviates(word, name)][:3]
     if near:
         return did_you_mean(near)
     return f"Known: {', '.join(known)}." if known and len(known) <= 20 else ""
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    """Whether a name has a word's characters in their order, as resnet50 those of r50."""
+    rest = iter(name)
+    return all(character in rest for character in word)
 
 
 def suggest_key(key: str, known: Iterable[str]) -> str:

@@ -185,4 +185,6 @@ def _beside(predictor: Predictor, pictures: list[Tensor], found: Sequence[tuple[
         overlap = iou(torch.from_numpy(ours.boxes)[:, None].float(), boxes[valid][None])
         alike = (overlap >= 0.8) & (torch.from_numpy(ours.labels)[:, None] == labels[valid][None])
         same, total = same + int(alike.any(dim=1).sum()), total + len(ours.results)
+    if not total:
+        return f"predict finds no instance with a score of {SURE} in them, so there was none to find again"
     return f"of {total} instances that predict finds with a score of {SURE}, {same} are found"

@@ -52,6 +52,8 @@ SLIPS = {
     "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean trainer.deterministic?",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
+    "backbone=r50": "there is no backbone=r50. Did you mean resnet50 or resnext50_32x4d? Choices: resnet101, "
+    "resnet152, resnet18, resnet34, resnet50, resnext101_32x8d, resnext50_32x4d, tiny",
     "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu",
     "box_head=": "there is no box_head=. Choices: conv_fc, fc, small",
     "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
