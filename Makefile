@@ -24,7 +24,7 @@ train: $(READY) ## train the embedded default; more in OVERRIDES='backbone=resne
 	$(BIN)/python train.py $(OVERRIDES)
 
 test: $(READY) ## the tests, without the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile # most compute on one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 test-slow: $(READY) ## the slow tests alone
 	$(BIN)/python -m pytest -m slow

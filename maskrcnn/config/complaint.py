@@ -44,7 +44,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     resolved = re.search(r"ValueError raised while resolving interpolation: (.*)", text)
     if resolved is not None:
         return resolved[1]
-    if "interpolation" in text.lower() and (spoilt := _spoilt(config_name, arguments)):
+    if "interpolation" in text.lower() and (spoilt := _spoilt(text, config_name, arguments)):
         return spoilt
     choice = re.search(r"Could not find '([^'/]+)/([^']*)'", text)
     if choice is not None:
@@ -65,16 +65,17 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
         return text
-    if config_name == "verify":
-        return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
     value = next((a.partition("=")[2] for a in arguments if a.lstrip("+~").partition("=")[0] == unknown[1]), "...")
-    return f"unknown key '{unknown[1]}'. {meant(unknown[1], value, config_name, arguments)}"
+    sentence = meant(unknown[1], value, config_name, arguments)
+    return sentence if config_name == "verify" else f"unknown key '{unknown[1]}'. {sentence}"  # a key of training
 
 
-def _spoilt(config_name: str, arguments: list[str]) -> str | None:
-    """A sentence about an override that takes away, or writes over, what other keys refer to."""
+def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:
+    """A sentence about an override that takes away, or writes over, what the text says that another key refers to."""
     for argument in arguments:
         key, _, value = argument.lstrip("+~").partition("=")
+        if f"{key}." not in text:
+            continue
         node = _at(_without(key, config_name, []), key)
         if argument.startswith("~") and node is not None:
             return f"{argument}: other keys need what it takes away; give {key} another value instead"
@@ -144,6 +145,8 @@ def _unreadable(override: str, arguments: list[str]) -> str:
 
 def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     """What an unknown key may stand for, given the groups that the command line chooses."""
+    if config_name == "verify":
+        return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
     config = _without(key, config_name, arguments)
     try:
         check_groups(config)

@@ -6,6 +6,8 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from maskrcnn.config.groups import groups
+
 OWN = {"resume", "run_dir"}  # of each start
 
 
@@ -16,18 +18,21 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
         arguments: of the command line.
 
     Returns:
-        All arguments, and those that were added: none where the keys are given anew, and none without a
-        `resume=<folder>` that holds a receipt, or in a sweep.
+        All arguments, and those that were added: none whose key, or the group that it belongs to, is given anew; and
+        none at all without a `resume=<folder>` that holds a receipt, or in a sweep.
     """
     parse = OverridesParser.create().parse_override
     try:
         given = {parse(text).key_or_group: text for text in arguments if not text.startswith("-")}
+        # With another choice of a group, keys of the one before may not be there.
+        replaced = tuple(f"{package}." for group, package in groups().items() if group in given)
         folder = str(parse(given["resume"]).value()) if "resume" in given else ""
         receipt = Path(folder) / "receipt.json"
         if {"-m", "--multirun"} & set(arguments) or not folder or not receipt.is_file():
             return arguments, []
         before: list[str] = json.loads(receipt.read_text())["starts"][-1]["overrides"]
-        added = [text for text in before if parse(text).key_or_group not in given.keys() | OWN]
+        keys = {text: parse(text).key_or_group for text in before}
+        added = [text for text, key in keys.items() if key not in given.keys() | OWN and not key.startswith(replaced)]
     except (HydraException, ValueError, LookupError):  # what cannot be read is told by those who must
         return arguments, []
     place = arguments.index(given["resume"])  # beside others: argparse takes them in one row only

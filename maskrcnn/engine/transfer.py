@@ -18,7 +18,8 @@ class Transfer(Generic[T]):
 
     def __init__(self, values: T) -> None:
         self.on_gpu = any(value.is_cuda for value in tree_leaves(values))
-        self._values: T = tree_map(lambda value: value.to("cpu", non_blocking=True), values)
+        # Of other devices nothing would tell when the copies are there.
+        self._values: T = tree_map(lambda value: value.to("cpu", non_blocking=value.is_cuda), values)
         if self.on_gpu:
             self._copied = torch.cuda.Event()
             self._copied.record()

@@ -109,7 +109,7 @@ def test_a_slip_is_answered_with_what_was_meant(slip: str) -> None:
 def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
     with pytest.raises(OmegaConfBaseException) as raised:
         to_plain(compose([slip]))
-    assert complain(raised.value, "train", [slip]) == answer
+    assert complain(raised.value, "train", ["~callbacks.pictures", slip]) == answer
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,7 @@ def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> 
 
 def test_options_that_are_keys_lose_their_dashes() -> None:
     assert dashes(["-m", "--seed=1"], "train") == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
+    assert "takes no other key than plugins" in str(dashes(["verify=x", "--seed=1"], "verify"))
     assert dashes(["--lr=1"], "train") == "--lr=1: keys have no dashes before them. Did you mean optimizer.lr?"
     assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
     given = "keys are given as key=value"
