@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from maskrcnn.data.regions import Regions, select_masks
-from maskrcnn.data.rows import find_rows
+from maskrcnn.data.columns import Columns, cut, select
+from maskrcnn.data.regions import find_columns, paint_regions
 from maskrcnn.data.scene import Scene, find_visible, resize_scene
 
 GROUND = 128  # grey where a pasted object reaches beyond the picture, as Detectron2's `FixedSizeCrop` pads
@@ -34,18 +34,18 @@ class CopyPaste:
         below is covered if its centre is.
 
         Returns:
-            `scene` with the objects in its picture and without what they cover in its regions. Its picture grows, up to
+            `scene` with the objects in its picture and without what they cover in its masks. Its picture grows, up to
             its canvas, where an object lies beyond. And `other`, holding the pasted objects only.
         """
         other = _trim(resize_scene(other), scene.canvas)
-        instances, corners = find_visible(other, find_rows(other.regions), min_visible)
+        instances, corners = find_visible(other, min_visible)
         count = int(rng.integers(min(len(instances), self.most) + 1))
         chosen = np.sort(rng.choice(len(instances), count, replace=False))
         other = _select(other, instances[chosen])
         if count == 0:
             return scene, other
         scene = resize_scene(scene)
-        mask = _union(other.regions)
+        mask = _union(other.masks)
         right, bottom = corners[chosen, 2:].max(axis=0).tolist()
         height = max(scene.image.shape[0], _reach(bottom, other.scale[1], scene.canvas[0]))
         width = max(scene.image.shape[1], _reach(right, other.scale[0], scene.canvas[1]))
@@ -56,37 +56,35 @@ class CopyPaste:
         covered = _read_at_centres(mask, pasted.shape, (1 / other.scale[0], 1 / other.scale[1]))
         region[covered] = pasted[covered]
         step = (scene.scale[0] / other.scale[0], scene.scale[1] / other.scale[1])
-        below = scene.regions.image
-        below = np.where(_read_at_centres(mask, below.shape, step), 0, below)
-        return scene._replace(image=image, size=(height, width), regions=scene.regions._replace(image=below)), other
+        below = paint_regions(scene.masks)
+        below.image[_read_at_centres(mask, below.image.shape, step)] = 0
+        return scene._replace(image=image, size=(height, width), masks=find_columns(below)), other
 
 
 def _trim(scene: Scene, canvas: tuple[int, int]) -> Scene:
     """What of a resized scene lies on a canvas of a given height and width."""
     height, width = scene.size
-    rows = None if height <= canvas[0] else int(canvas[0] / scene.scale[1])
-    columns = None if width <= canvas[1] else int(canvas[1] / scene.scale[0])
-    regions = scene.regions._replace(image=scene.regions.image[:rows, :columns])
+    bottom = scene.masks.height if height <= canvas[0] else int(canvas[0] / scene.scale[1])
+    right = scene.masks.width if width <= canvas[1] else int(canvas[1] / scene.scale[0])
     size = min(height, canvas[0]), min(width, canvas[1])
-    return scene._replace(image=scene.image[: size[0], : size[1]], size=size, regions=regions)
+    masks = cut(scene.masks, (0, 0, right, bottom))
+    return scene._replace(image=scene.image[: size[0], : size[1]], size=size, masks=masks)
 
 
 def _select(scene: Scene, instances: np.ndarray) -> Scene:
     """A scene with some of its objects."""
-    regions, whole = select_masks(scene.regions, instances), select_masks(scene.whole, instances)
-    return scene._replace(regions=regions, labels=scene.labels[instances], whole=whole)
+    masks, whole = select(scene.masks, instances), select(scene.whole, instances)
+    return scene._replace(masks=masks, labels=scene.labels[instances], whole=whole)
 
 
-def _union(regions: Regions) -> np.ndarray:
+def _union(masks: Columns) -> np.ndarray:
     """The pixels [h, w] bool of all objects."""
-    wanted = np.zeros(np.iinfo(regions.image.dtype).max + 1, bool)
-    wanted[regions.ids] = True
-    mask: np.ndarray = wanted[regions.image]
+    mask: np.ndarray = paint_regions(masks).image != 0
     return mask
 
 
 def _reach(end: int, scale: float, limit: int) -> int:
-    """Pixels of the network's picture up to an end in pixels of the regions."""
+    """Pixels of the network's picture up to an end in pixels of the masks."""
     return min(math.ceil(end * scale), limit)
 
 

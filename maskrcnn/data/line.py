@@ -17,16 +17,17 @@ def cumulate(values: np.ndarray) -> np.ndarray:
     return sums
 
 
-def paint(line: np.ndarray, value: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
-    """Marks where stretches begin and end, so that `cumulate` gives the values in them and zeros elsewhere.
+def mark(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
+    """A line [size] uint8 that is 255 in stretches and 0 between them.
 
     Args:
-        line: [n + 1] integers, zeros at first. Sums may wrap.
-        value: [k] or [] of the line's type; start, end: [k] int64, from 0 to n, the latter exclusive. Places may come
-            more than once.
+        start, end: [k] int64, the latter exclusive; each ends before, or where, the next one starts.
     """
-    np.add.at(line, start, value)
-    np.subtract.at(line, end, value)
+    edges = np.empty(2 * start.size + 2, np.int64)
+    edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = 0, start, end, size
+    values = np.zeros(edges.size - 1, np.uint8)
+    values[1::2] = 255
+    return values.repeat(edges[1:] - edges[:-1])
 
 
 def fill(starts: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:

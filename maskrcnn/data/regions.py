@@ -8,41 +8,29 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from maskrcnn.data.columns import Columns, arrange
 from maskrcnn.data.line import cumulate, fill
-from maskrcnn.data.rle import Stretches, find_stretches
 
 DEPTH = 20  # bits for the number of masks that share a pixel
 
 
 class Regions(NamedTuple):
-    """Masks [n, height, width] in one picture."""
+    """Masks [number, height, width] in one picture."""
 
     image: np.ndarray  # [height, width] uint8, or uint16 if there are more than 255 ids; 0 is the ground
-    number: int  # n
+    number: int  # of masks
     ids: np.ndarray  # [k] int64, ascending: ids that pixels of masks may have, at least one of each mask
     masks: np.ndarray  # [k] int64: of which mask those pixels are, position in the list of masks
 
 
-def select_masks(regions: Regions, masks: np.ndarray) -> Regions:
-    """Some of the masks [m] int64, ascending positions."""
-    position = np.full(regions.number, -1)
-    position[masks] = np.arange(len(masks))
-    new = position[regions.masks]
-    return regions._replace(number=len(masks), ids=regions.ids[new >= 0], masks=new[new >= 0])
-
-
-def paint_masks(masks: list[bytes], height: int, width: int) -> Regions:
+def paint_regions(columns: Columns) -> Regions:
     """Gives an id to the pixels of each mask that are in no other, and one to each set of masks that share pixels.
-
-    Args:
-        masks: compressed run lengths of COCO.
-        height, width: of the picture.
 
     Raises:
         ValueError: 2**16 ids do not suffice.
     """
-    count = len(masks)
-    ends, values, members = _split(find_stretches(masks), count)
+    count, height, width = columns.number, columns.height, columns.width
+    ends, values, members = _split(columns)
     own = np.arange(count)
     pairs = members.ravel().nonzero()[0]  # a tenth of the time that it takes in two dimensions
     ids, of_mask = np.concatenate((own + 1, count + 1 + pairs // count)), np.concatenate((own, pairs % count))
@@ -53,20 +41,18 @@ def paint_masks(masks: list[bytes], height: int, width: int) -> Regions:
     return Regions(cv2.transpose(line.reshape(width, height)), count, ids, of_mask)
 
 
-def _split(stretches: Stretches, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cuts the line of all columns where a mask begins or ends, so that the pixels of a part are of the same masks.
-
-    Args:
-        stretches: which may share pixels; count: how many masks there are.
 
     Returns:
         Where parts begin, [n] int64, ascending; the id of each, [n] int64; and which masks share the pixels of id
-        `count` + 1 + s, [sets, count] bool.
+        `columns.number` + 1 + s, [sets, columns.number] bool.
     """
-    mask, start, end = stretches
+    mask, count = columns.mask, columns.number
+    before = columns.x * columns.height
     number = len(mask)
     bits = (2 * number).bit_length()
-    keys = np.concatenate((start, end)) << bits | np.arange(2 * number)
+    keys = np.concatenate((before + columns.y1, before + columns.y2)) << bits | np.arange(2 * number)
     keys.sort()  # a quarter of the time of np.argsort
     places, order = keys >> bits, keys & (1 << bits) - 1
     # How many masks a part has beside the sum of their ids; where there is one mask, that is its own.
@@ -110,3 +96,36 @@ def _number_sets(mask: np.ndarray, shared: np.ndarray, count: int) -> tuple[np.n
     number[order] = new.cumsum() - 1
     bytes_ = sets[new].astype("<u8").view(np.uint8)
     return number, np.unpackbits(bytes_, axis=1, count=count, bitorder="little").astype(bool)
+
+
+def find_columns(regions: Regions) -> Columns:
+    """Where masks lie in their picture, whatever was done to it: equal neighbours in a column, taken together."""
+    height, width = regions.image.shape
+    pixels = np.ascontiguousarray(regions.image.T).ravel()
+    changes = np.empty(-(-pixels.size // 8) * 8, bool)
+    changes[pixels.size :] = False
+    np.not_equal(pixels[1:], pixels[:-1], out=changes[1 : pixels.size])
+    changes[: pixels.size : height] = True
+    starts = _find_true(changes)
+    ids = pixels[starts]
+    some = (ids != 0).nonzero()[0]
+    ids, start, end = ids[some], starts[some], np.concatenate((starts, [pixels.size]))[some + 1]
+    # Each with each of the masks that it is of: those after one another in the list of pairs.
+    number = np.bincount(regions.ids, minlength=int(ids.max(initial=0)) + 1)
+    first = number.cumsum() - number
+    number = number[ids]
+    place = first[ids] - cumulate(number) + number
+    x = start // height
+    before = x * height
+    some = np.arange(ids.size).repeat(number)
+    mask = regions.masks[place[some] + np.arange(some.size)]
+    y1, y2 = (start - before)[some], (end - before)[some]
+    return arrange(Columns(regions.number, height, width, mask, x[some], y1, y2))
+
+
+def _find_true(flags: np.ndarray) -> np.ndarray:
+    """Where flags [n] bool are set; n is a multiple of eight. Half the time of np.flatnonzero if one in twenty is."""
+    eights = flags.view(np.uint64)
+    some = (eights != 0).nonzero()[0]
+    inner = eights[some].view(bool).nonzero()[0]
+    return (some << 3)[inner >> 3] + (inner & 7)

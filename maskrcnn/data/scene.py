@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from maskrcnn.data.cells import crop_masks
-from maskrcnn.data.regions import Regions
+from maskrcnn.data.columns import Columns, Extents, count_pixels, cut, find_extents
 from maskrcnn.data.resize import View, resize_picture
-from maskrcnn.data.rows import Extents, Rows, count_pixels, find_extents, find_rows
 from maskrcnn.structures import MASK_CROP
 
 
@@ -16,10 +15,10 @@ class Scene(NamedTuple):
 
     image: np.ndarray  # [h, w, C] uint8, as it was or at the network's size
     size: tuple[int, int]  # height and width of `image` for the network
-    regions: Regions  # of the same view, in pixels that were annotated
+    masks: Columns  # of the same view, in pixels that were annotated
     labels: np.ndarray  # [n] int64 of all objects, whether in view or not
-    whole: Regions  # before anything was cut off or covered
-    scale: tuple[float, float]  # x, y: the network's pixels for one of the regions
+    whole: Columns  # before anything was cut off or covered
+    scale: tuple[float, float]  # x, y: the network's pixels for one of the masks
     canvas: tuple[int, int]  # height and width that `size` may grow to
 
 
@@ -32,15 +31,15 @@ class Objects(NamedTuple):
     mask_sizes: np.ndarray  # [n, 2] int64: rows and columns in use, stretched over the box
 
 
-def make_scene(image: np.ndarray, regions: Regions, labels: np.ndarray, view: View) -> Scene:
+def make_scene(image: np.ndarray, masks: Columns, labels: np.ndarray, view: View) -> Scene:
     """Cuts a picture and its masks to a view."""
     x1, y1, x2, y2 = view.window
     return Scene(
         image=image[y1:y2, x1:x2],
         size=view.size,
-        regions=regions._replace(image=regions.image[y1:y2, x1:x2]),
+        masks=cut(masks, view.window),
         labels=labels,
-        whole=regions,
+        whole=masks,
         scale=(view.size[1] / (x2 - x1), view.size[0] / (y2 - y1)),
         canvas=view.canvas,
     )
@@ -51,30 +50,27 @@ def resize_scene(scene: Scene) -> Scene:
     return scene._replace(image=resize_picture(scene.image, scene.size))
 
 
-def find_visible(scene: Scene, rows: Rows, min_visible: float) -> Extents:
+def find_visible(scene: Scene, min_visible: float) -> Extents:
     """The extents of the objects of which at least a pixel, and at least a share of all their pixels, is to be seen.
 
     Args:
-        scene: with the objects; rows: of its regions.
         min_visible: the share, 0 to 1.
     """
-    count = scene.regions.number
-    extents = find_extents(rows, count)
+    extents = find_extents(scene.masks)
     if min_visible == 0:
         return extents
-    enough = count_pixels(rows, count) >= min_visible * count_pixels(find_rows(scene.whole), count)
+    enough = count_pixels(scene.masks) >= min_visible * count_pixels(scene.whole)
     instances, corners = extents
     return Extents(instances[enough[instances]], corners[enough[instances]])
 
 
 def cut_out(scene: Scene, min_visible: float) -> Objects:
     """The visible objects of a scene."""
-    rows = find_rows(scene.regions)
-    extents = find_visible(scene, rows, min_visible)
+    extents = find_visible(scene, min_visible)
     sizes = extents.corners[:, 2:] - extents.corners[:, :2]
     return Objects(
         boxes=extents.corners * np.array(scene.scale * 2),
         labels=scene.labels[extents.instances],
-        masks=crop_masks(scene.regions, rows, extents),
+        masks=crop_masks(scene.masks, extents),
         mask_sizes=np.minimum(sizes[:, ::-1], MASK_CROP),
     )

@@ -12,13 +12,23 @@ import albumentations
 import cv2
 import numpy as np
 
+from maskrcnn.data.columns import Columns, flip, read_columns
 from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.records import Record
-from maskrcnn.data.regions import Regions, paint_masks
+from maskrcnn.data.regions import find_columns, paint_regions
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.scene import Scene, cut_out, make_scene, resize_scene
 
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, Record]]
+
+# What leaves masks where they are, and what turns them over without reading their size.
+FLIPPING = (
+    albumentations.ImageOnlyTransform,
+    albumentations.NoOp,
+    albumentations.HorizontalFlip,
+    albumentations.VerticalFlip,
+)
+CORNERS = np.array([[1, 2], [3, 4]], np.uint8)  # shows how a picture was turned over
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +68,21 @@ class Augmentation:
         # Neither seed= nor set_random_seed(): both give every transform the same stream, so that, say, horizontal and
         # vertical flips always come together (albumentations 2.0.8, issue 2473).
         self.compose = albumentations.Compose(transforms, is_check_shapes=False) if transforms else None
+        self.flips_only = _only_flip(transforms)
 
-    def __call__(self, image: np.ndarray, regions: Regions, rng: np.random.Generator) -> tuple[np.ndarray, Regions]:
+    def __call__(self, image: np.ndarray, masks: Columns, rng: np.random.Generator) -> tuple[np.ndarray, Columns]:
         """Augments a picture [h, w, C] uint8 and its masks with the randomness of `rng` alone.
 
         Raises:
             ValueError: a transform cannot take the picture, or it is no longer [h, w, C] uint8.
         """
         if self.compose is None:
-            return image, regions
+            return image, masks
+        regions = None if self.flips_only else paint_regions(masks)
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
         channels = image.shape[2]
         try:
-            result = self.compose(image=image, mask=regions.image)
+            result = self.compose(image=image, mask=CORNERS if regions is None else regions.image)
         except (TypeError, ValueError, NotImplementedError, cv2.error) as error:
             if channels == 3:
                 raise
@@ -84,7 +96,18 @@ class Augmentation:
                 f"data.transforms turned a picture into {image.dtype} of shape {tuple(image.shape)}; it must stay "
                 f"[h, w, {channels}] uint8: remove what normalises or converts, the model does that"
             )
-        return image, regions._replace(image=result["mask"])
+        moved = result["mask"]
+        if regions is not None:
+            return image, find_columns(regions._replace(image=moved))
+        return image, flip(masks, horizontally=moved[0, 0] in (2, 4), vertically=moved[0, 0] > 2)
+
+
+def _only_flip(transforms: list[albumentations.BasicTransform]) -> bool:
+    """Whether transforms, also within OneOf and the like, do nothing to masks but turn them over."""
+    return all(
+        _only_flip(transform.transforms) if hasattr(transform, "transforms") else isinstance(transform, FLIPPING)
+        for transform in transforms
+    )
 
 
 def _check_masks_stay_exact(transforms: list[albumentations.BasicTransform]) -> None:
@@ -162,8 +185,8 @@ def _make_scene(
     image: np.ndarray, record: Record, resize: Sizing, augmentation: Augmentation | None, rng: np.random.Generator
 ) -> Scene:
     """Augments a picture and takes the view of it that the network gets."""
-    regions = paint_masks(record.objects.masks, image.shape[0], image.shape[1])
+    masks = read_columns(record.objects.masks, image.shape[0], image.shape[1])
     if augmentation is not None:
-        image, regions = augmentation(image, regions, rng)
+        image, masks = augmentation(image, masks, rng)
     view = resize.view(image.shape[0], image.shape[1], None if augmentation is None else rng)
-    return make_scene(image, regions, record.objects.labels, view)
+    return make_scene(image, masks, record.objects.labels, view)

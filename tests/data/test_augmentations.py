@@ -13,8 +13,9 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import CONF, compose, to_plain
+from maskrcnn.data.columns import read_columns
 from maskrcnn.data.records import Instances, Record
-from maskrcnn.data.regions import Regions, paint_masks
+from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.paste import paste_bitmap
@@ -145,8 +146,9 @@ def test_boxes_are_extents_of_the_pixels_that_were_annotated(choice: str, below:
     moved = []
     for mask in [np.zeros(below.image.shape[:2], np.uint8), *below.masks]:  # so that there is a picture if no mask is
         rng = default_rng(sample_seed(seed, 0, 0))
-        image, regions = augmentation(below.image, Regions(mask.copy(), 1, np.array([1]), np.array([0])), rng)
-        moved.append(regions.image)
+        columns = find_columns(Regions(mask, 1, np.array([1]), np.array([0])))
+        image, columns = augmentation(below.image, columns, rng)
+        moved.append(paint_regions(columns).image)
     (left, top, right, bottom), size, _ = resize.view(*image.shape[:2], rng)
     expected = {}
     for label, mask in zip(below.record.objects.labels.tolist(), moved[1:], strict=True):
@@ -187,7 +189,7 @@ def test_overlapping_objects_are_pasted_whole() -> None:
     masks[0, 5:30, 5:30] = masks[1, 20:35, 20:35] = 1
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    assert np.bincount(paint_masks(encoded, 40, 40).masks).tolist() == [2, 2]
+    assert np.bincount(paint_regions(read_columns(encoded, 40, 40)).masks).tolist() == [2, 2]
     image = np.full((40, 40, 3), 200, np.uint8)
     above = Painted(
         image, Record(1, Path("a.png"), 40, 40, none._replace(labels=np.array([101, 102]), masks=encoded), none), masks

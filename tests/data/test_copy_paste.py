@@ -5,8 +5,9 @@ import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
+from maskrcnn.data.columns import read_columns
 from maskrcnn.data.copy_paste import GROUND, CopyPaste
-from maskrcnn.data.regions import paint_masks
+from maskrcnn.data.regions import paint_regions
 from maskrcnn.data.resize import View
 from maskrcnn.data.scene import Scene, cut_out, make_scene
 
@@ -16,10 +17,12 @@ ALL = 1000
 def scene(masks: np.ndarray, colour: int, view: View | None = None, first_label: int = 0) -> Scene:
     """A picture of one grey, with masks [n, h, w]; seen as it is unless a view is given."""
     height, width = masks.shape[1:]
-    regions = paint_masks([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks], height, width)
+    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
     view = view or View((0, 0, width, height), (height, width), (height, width))
     image = np.full((height, width, 3), colour, np.uint8)
-    return make_scene(image, regions, np.arange(first_label, first_label + len(masks)), view)
+    return make_scene(
+        image, read_columns(encoded, height, width), np.arange(first_label, first_label + len(masks)), view
+    )
 
 
 def boxes(shape: tuple[int, int], *corners: tuple[int, int, int, int]) -> np.ndarray:
@@ -97,8 +100,9 @@ def test_different_scales_as_loops_do(seed: int) -> None:
         for column in range(width):
             ground = 10 if row < sizes[0][0] and column < sizes[0][1] else GROUND
             assert pasted.image[row, column, 0] == (200 if covered(row + 0.5, column + 0.5) else ground)
+    regions = paint_regions(pasted.masks)
     for instance, mask in enumerate(blobs[0]):
-        left = np.isin(pasted.regions.image, pasted.regions.ids[pasted.regions.masks == instance])
+        left = np.isin(regions.image, regions.ids[regions.masks == instance])
         for row in range(30):
             for column in range(40):
                 hidden = covered((row + 0.5) / 30 * sizes[0][0], (column + 0.5) / 40 * sizes[0][1])

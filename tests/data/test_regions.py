@@ -5,8 +5,8 @@ import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.regions import Regions, paint_masks, select_masks
-from maskrcnn.data.rows import count_pixels, find_extents, find_rows
+from maskrcnn.data.columns import count_pixels, find_extents, read_columns
+from maskrcnn.data.regions import Regions, find_columns, paint_regions
 
 HEIGHT, WIDTH = 60, 80
 
@@ -26,12 +26,16 @@ def ids_of_masks(regions: Regions) -> list[list[int]]:
 
 def extents(regions: Regions) -> list[tuple[int, ...]]:
     """Position, x1, y1, x2, y2 of each that is to be seen."""
-    instances, corners = find_extents(find_rows(regions), regions.number)
+    instances, corners = find_extents(find_columns(regions))
     return [(instance, *corner) for instance, corner in zip(instances.tolist(), corners.tolist(), strict=True)]
 
 
 def encode(masks: np.ndarray) -> list[bytes]:
     return [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
+
+
+def paint(masks: np.ndarray) -> Regions:
+    return paint_regions(read_columns(encode(masks), *masks.shape[1:]))
 
 
 CASES = [(0, 0, 5), (1, 0, 5), (12, 1, 25), (40, 2, 10), (64, 4, 20), (65, 5, 20), (130, 6, 8), (300, 3, 3)]
@@ -40,7 +44,7 @@ CASES = [(0, 0, 5), (1, 0, 5), (12, 1, 25), (40, 2, 10), (64, 4, 20), (65, 5, 20
 @pytest.mark.parametrize("count, seed, extent", CASES)
 def test_regions_hold_every_mask(count: int, seed: int, extent: int) -> None:
     masks = blobs(count, seed, extent)
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     image = regions.image
     assert image.dtype == (np.uint8 if image.max() < 256 else np.uint16)
     assert (image > 0).tolist() == masks.any(axis=0).tolist()
@@ -51,7 +55,7 @@ def test_regions_hold_every_mask(count: int, seed: int, extent: int) -> None:
 def test_masks_apart_have_an_id_each() -> None:
     masks = np.zeros((300, HEIGHT, WIDTH), np.uint8)
     masks.reshape(300, -1)[np.arange(300), np.arange(300) * 16] = 1  # a pixel each
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     assert ids_of_masks(regions) == [[id_] for id_ in range(1, 301)]  # more than a byte holds
     assert [extent[0] for extent in extents(regions)] == list(range(300))
 
@@ -59,7 +63,7 @@ def test_masks_apart_have_an_id_each() -> None:
 def test_masks_that_overlap_share_an_id() -> None:
     masks = np.zeros((3, HEIGHT, WIDTH), np.uint8)
     masks[0, 5:20, 5:20] = masks[1, 19:30, 19:30] = masks[2, 20:25, 5:10] = 1
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     assert ids_of_masks(regions) == [[1, 4], [2, 4], [3]]
     np.testing.assert_array_equal(np.argwhere(regions.image == 4), [[19, 19]])
 
@@ -67,7 +71,7 @@ def test_masks_that_overlap_share_an_id() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_extents_are_those_of_the_pixels(seed: int) -> None:
     masks = blobs(20, seed, 15)
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     regions.image[:, :40] = 0  # what an augmentation may do
     seen = [np.isin(regions.image, ids) for ids in ids_of_masks(regions)]
     expected = []
@@ -82,9 +86,9 @@ def test_extents_are_those_of_the_pixels(seed: int) -> None:
 @pytest.mark.parametrize("move", [lambda image: image, lambda image: image[5:40, 10:60], lambda image: np.rot90(image)])
 def test_pixels_of_regions_however_they_lie_in_memory(move: Callable[[np.ndarray], np.ndarray]) -> None:
     masks = blobs(20, 4, 15)
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     moved = regions._replace(image=move(regions.image))
-    assert count_pixels(find_rows(moved), 20).tolist() == [move(mask).sum() for mask in masks]
+    assert count_pixels(find_columns(moved)).tolist() == [move(mask).sum() for mask in masks]
     for instance, *corner in extents(moved):
         rows, columns = np.nonzero(move(masks[instance]))
         assert tuple(corner) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
@@ -94,7 +98,7 @@ def test_a_chain_of_overlaps() -> None:
     masks = np.zeros((30, HEIGHT, WIDTH), np.uint8)
     for i, mask in enumerate(masks):
         mask[i : i + 2, 0] = 1  # the next one's first pixel is this one's last
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
+    regions = paint(masks)
     assert np.unique(regions.image).tolist() == [
         0,
         1,
@@ -108,39 +112,41 @@ def test_masks_that_all_overlap_are_counted_whole() -> None:
     masks = np.zeros((12, HEIGHT, WIDTH), np.uint8)
     for i, mask in enumerate(masks):
         mask[i:50, i:70] = 1
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
-    assert count_pixels(find_rows(regions), 12).tolist() == masks.sum(axis=(1, 2)).tolist()
+    regions = paint(masks)
+    assert count_pixels(find_columns(regions)).tolist() == masks.sum(axis=(1, 2)).tolist()
     assert [len(of_mask) for of_mask in ids_of_masks(regions)] == [12, *range(12, 1, -1)]
 
 
 def test_too_many_ways_to_overlap_are_refused() -> None:
     masks = default_rng(0).integers(2, size=(40, 260, 260), dtype=np.uint8)  # hardly a pixel is as another
     with pytest.raises(ValueError, match=r"a picture's 40 masks overlap in 67\d{3} ways, more than fit: remove some"):
-        paint_masks(encode(masks), 260, 260)
+        paint(masks)
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (1, 7), (7, 1), (3, 5), (64, 3)])
 def test_masks_of_whole_columns_and_pictures(height: int, width: int) -> None:
     masks = np.ones((4, height, width), np.uint8)  # a stretch that goes on from column to column, to the last pixel
     masks[1, :, : width // 2 + 1] = masks[2, : height // 2] = masks[3, 0, 0] = 0
-    regions = paint_masks(encode(masks), height, width)
+    regions = paint(masks)
     for mask, ids in zip(masks, ids_of_masks(regions), strict=True):
         np.testing.assert_array_equal(np.isin(regions.image, ids), mask)
-    assert count_pixels(find_rows(regions), 4).tolist() == masks.sum(axis=(1, 2)).tolist()
+    assert count_pixels(find_columns(regions)).tolist() == masks.sum(axis=(1, 2)).tolist()
 
 
 def test_runs_without_pixels_among_others() -> None:
     counts = [
         coco_mask.frPyObjects({"size": [4, 3], "counts": runs}, 4, 3)["counts"] for runs in ([2, 0, 1, 2, 3, 0, 4],)
     ]
-    assert paint_masks(counts, 4, 3).image.T.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert paint_regions(read_columns(counts, 4, 3)).image.T.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
-def test_selected_masks_keep_their_pixels() -> None:
-    masks = blobs(30, 7, 15)
-    regions = paint_masks(encode(masks), HEIGHT, WIDTH)
-    chosen = np.array([2, 3, 11, 28])
-    some = select_masks(regions, chosen)
-    for mask, ids in zip(masks[chosen], ids_of_masks(some), strict=True):
-        np.testing.assert_array_equal(np.isin(some.image, ids), mask)
-    assert count_pixels(find_rows(some), 4).tolist() == masks[chosen].sum(axis=(1, 2)).tolist()
+@pytest.mark.parametrize("count, seed, extent", CASES)
+def test_columns_of_regions_are_those_that_were_painted(count: int, seed: int, extent: int) -> None:
+    columns = read_columns(encode(blobs(count, seed, extent)), HEIGHT, WIDTH)
+    image = paint_regions(columns)
+    found = find_columns(image)
+    assert found[:3] == columns[:3]
+    for name in ("mask", "x"):  # a stretch may be in parts now, where other masks begin or end
+        assert set(getattr(found, name).tolist()) == set(getattr(columns, name).tolist())
+    assert count_pixels(found).tolist() == count_pixels(columns).tolist()
+    np.testing.assert_array_equal(find_extents(found).corners, find_extents(columns).corners)

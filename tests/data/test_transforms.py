@@ -10,10 +10,10 @@ from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.cells import crop_masks as crop_cells
+from maskrcnn.data.columns import Columns, find_extents, read_columns
 from maskrcnn.data.records import Instances, Record
-from maskrcnn.data.regions import Regions, paint_masks
+from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
-from maskrcnn.data.rows import find_extents, find_rows
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.masks import crop_masks
 
@@ -56,14 +56,21 @@ def extent(mask: np.ndarray) -> list[int]:
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-def whole(mask: np.ndarray) -> Regions:
-    return Regions(mask, 1, np.array([1]), np.array([0]))
+def whole(mask: np.ndarray) -> Columns:
+    return find_columns(Regions(mask, 1, np.array([1]), np.array([0])))
+
+
+def dense(columns: Columns) -> np.ndarray:
+    """The masks [n, height, width] uint8."""
+    masks = np.zeros(columns[:3], np.uint8)
+    for mask, x, y1, y2 in zip(*columns[3:], strict=True):
+        masks[mask, y1:y2, x] = 1
+    return masks
 
 
 def crop(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     """A mask as it travels, and how many of its rows and columns are in use."""
-    rows = find_rows(whole(mask))
-    (cells,) = crop_cells(whole(mask), rows, find_extents(rows, 1))
+    (cells,) = crop_cells(whole(mask), find_extents(whole(mask)))
     x1, y1, x2, y2 = extent(mask)
     assert cells.shape == (min(y2 - y1, 112), min(x2 - x1, 112))
     return np.pad(cells, ((0, 112 - cells.shape[0]), (0, 112 - cells.shape[1]))), cells.shape
@@ -149,14 +156,15 @@ def test_masks_move_with_the_picture(transform: Any, move: Any) -> None:
 
 def test_regions_warp_as_single_masks_do() -> None:
     masks = random_masks(12, 3)
-    regions = paint_masks(record(masks).objects.masks, HEIGHT, WIDTH)
-    assert np.bincount(regions.masks).max() > 2
+    columns = read_columns(record(masks).objects.masks, HEIGHT, WIDTH)
+    assert np.bincount(paint_regions(columns).masks).max() > 2
     transforms = [albumentations.Affine(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-10, 10), p=1)]
-    _, warped = Augmentation(transforms, None, 0.0)(picture(0), regions, default_rng(9))
-    for instance, mask in enumerate(masks):
-        _, expected = Augmentation(transforms, None, 0.0)(picture(0), whole(mask), default_rng(9))
-        np.testing.assert_array_equal(np.isin(warped.image, warped.ids[warped.masks == instance]), expected.image)
-        assert not np.array_equal(expected.image, mask)
+    _, warped = Augmentation(transforms, None, 0.0)(picture(0), columns, default_rng(9))
+    for mask, found in zip(masks, dense(warped), strict=True):
+        _, alone = Augmentation(transforms, None, 0.0)(picture(0), whole(mask), default_rng(9))
+        (expected,) = dense(alone)
+        np.testing.assert_array_equal(found, expected)
+        assert not np.array_equal(expected, mask)
 
 
 def test_flipping_twice_changes_nothing() -> None:
@@ -379,11 +387,41 @@ RESAMPLING = [
 def test_resampling_never_blends_ids(transform: Any) -> None:
     image = default_rng(3).choice(np.array([0, 10, 200], np.uint8), size=(HEIGHT // 8, WIDTH // 8))
     image = image.repeat(8, axis=0).repeat(8, axis=1)
-    _, regions = Augmentation([transform], None, 0.0)(
-        picture(0), Regions(image, 2, np.array([10, 200]), np.arange(2)), default_rng(0)
-    )
-    assert set(np.unique(regions.image)) == {0, 10, 200}
-    assert not np.array_equal(regions.image, image)
+    columns = find_columns(Regions(image, 250, np.array([10, 200]), np.array([9, 199])))  # each of its own id
+    np.testing.assert_array_equal(paint_regions(columns).image, image)
+    _, moved = Augmentation([transform], None, 0.0)(picture(0), columns, default_rng(0))
+    assert set(moved.mask.tolist()) == {9, 199}  # a blend would have an id of another
+    assert not np.array_equal(paint_regions(moved).image, image)
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)],
+        [albumentations.SomeOf([albumentations.HorizontalFlip(p=1), albumentations.VerticalFlip(p=1)], n=2, p=0.5)],
+        [albumentations.OneOf([albumentations.NoOp(), albumentations.HorizontalFlip(p=1)]), albumentations.Blur(p=1)],
+    ],
+)
+def test_flips_of_stretches_are_those_of_pixels(transforms: list[Any]) -> None:
+    columns = read_columns(record(random_masks(12, 3)).objects.masks, HEIGHT, WIDTH)
+    by_stretches, by_pixels = Augmentation(transforms, None, 0.0), Augmentation(transforms, None, 0.0)
+    assert by_stretches.flips_only
+    by_pixels.flips_only = False
+    ways = set()
+    for seed in range(12):
+        image, moved = by_stretches(picture(0), columns, default_rng(seed))
+        other_image, other = by_pixels(picture(0), columns, default_rng(seed))
+        np.testing.assert_array_equal(image, other_image)
+        np.testing.assert_array_equal(dense(moved), dense(other))
+        ways.add(dense(moved).tobytes())
+    assert len(ways) > 1
+
+
+@pytest.mark.parametrize(
+    "transform", [albumentations.D4(), albumentations.OneOf([albumentations.NoOp(), albumentations.Transpose()])]
+)
+def test_what_turns_pictures_is_done_to_pixels(transform: Any) -> None:
+    assert not Augmentation([transform], None, 0.0).flips_only
 
 
 def test_least_visible_share() -> None:
