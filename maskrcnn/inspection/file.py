@@ -12,7 +12,7 @@ from maskrcnn.data.source import Split
 from maskrcnn.inspection.finding import Findings
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.mend import LEFT_OUT, WITHOUT_PICTURE, mend
-from maskrcnn.inspection.pixels import Pixels, check_copies, see_pictures
+from maskrcnn.inspection.pixels import Pixels, check_copies, check_empty, see_pictures
 
 Depth = Literal["headers", "pixels"]
 
@@ -48,6 +48,7 @@ def inspect_file(split: Split, depth: Depth, limits: Limits, findings: Findings)
     if depth == "pixels":
         pixels = see_pictures(records, limits.read)
         check_copies(records, pixels, findings)
+        check_empty(records, pixels, findings)
         mended = _leave_out(mended, records, pixels.broken, findings)
     return File(split, annotations, records, mended, findings, pixels)
 

@@ -18,6 +18,7 @@ THUMB = 16  # pixels on a side of what is compared
 ALIKE = 0.99  # correlation of two such; COCO's and the nuclei's unrelated pictures stay below
 SAME = "pictures of val that are in train too"
 PLAIN = 2.0  # grey levels of spread, below which a picture is blank and resembles every other
+EMPTY = 0.5  # deviation in each channel, below which nothing is to be seen: rounding alone gives 0.3
 
 
 class Pixels(NamedTuple):
@@ -104,6 +105,19 @@ def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
         if digest and before != index:
             what = "pictures that are copies of another"
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
+
+
+def check_empty(records: Records, pixels: Pixels, findings: Findings) -> None:
+    """Looks for annotated pictures that are of one colour as training reads them."""
+    number, total, squares = pixels.sums.transpose(1, 0, 2)
+    variance = squares / np.maximum(number, 1) - (total / np.maximum(number, 1)) ** 2
+    empty = (number > 0).all(axis=1) & (variance < EMPTY**2).all(axis=1)
+    empty &= np.bincount(records.picture, minlength=len(records)) > 0
+    names, ids = records.names(), records.ids()
+    for index in np.flatnonzero(empty).tolist():
+        what = "pictures with objects that are of one colour as training reads them"
+        remedy = "replace them; where they are transparent, remove the transparency, for what it hides becomes black"
+        findings.add("note", what, remedy, names[index], ids[index])
 
 
 def check_range(files: list[tuple[Records, Pixels, Findings]], max_value: int) -> None:

@@ -480,3 +480,20 @@ def test_dark_pictures_of_16_bits_hint_at_max_value(
     remedy = f"data.max_value={advice} uses the whole range"
     assert hints(max_value) == [("train", what, ["dark.png", "bright.png"], remedy)]
     assert hints(advice) == hints(2 * advice - 2) == []
+
+
+def test_annotated_pictures_of_one_colour_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    hidden = np.dstack([noise(0), np.zeros((SIDE, SIDE, 1), np.uint8)])  # which an image viewer may show
+    faint = np.full((SIDE, SIDE, 3), 7, np.uint8)
+    faint[4:8, 4:8] = 60
+    for name, pixels in {"hidden.png": hidden, "faint.png": faint, "blank.png": np.zeros_like(faint)}.items():
+        cv2.imwrite(str(tmp_path / "train" / name), pixels)
+    images = [entry(1, "hidden.png"), entry(2, "faint.png"), entry(3, "blank.png")]
+    annotations = [square(1, 1, 8, 8), square(2, 2, 8, 8)]  # none in the blank one
+    dataset = {"images": images, "categories": CLASSES[:1], "annotations": annotations}
+    sources = [Splits(write(tmp_path, "train", dataset), lone(tmp_path))]
+    found = inspect(sources, ALL, "pixels", LIMITS).findings()
+    assert [(f.part, f.level, f.first, f.pictures) for f in found if "of one colour" in f.what] == [
+        ("train", "note", ["hidden.png"], [1])
+    ]
