@@ -55,6 +55,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         del os.environ["HYDRA_FULL_ERROR"]  # or processes that the task starts take it for the user's wish
         try:
             return task(config)
+        except BrokenPipeError:
+            raise
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
@@ -73,6 +75,9 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except yaml.YAMLError as error:  # names the file and the line
         sys.exit(f"error: {' '.join(str(error).split())}")
+    except BrokenPipeError:  # as of `python train.py --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
     except KeyboardInterrupt:

@@ -78,7 +78,10 @@ def _describe(annotation: Any) -> str:
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(_describe, arguments))
+        # Choices of all parts together; Lightning lists 16 as a number and as a text.
+        chosen = dict.fromkeys(str(one) for part in arguments for one in _choices(part))
+        others = [_describe(part) for part in arguments if not _choices(part)]
+        return " or ".join(([f"one of {', '.join(chosen)}"] if chosen else []) + others)
     if annotation is type(None):
         return "null"
     if annotation is bool:
@@ -90,6 +93,10 @@ def _describe(annotation: Any) -> str:
     if origin is Callable or (isinstance(annotation, type) and origin is None):
         return "a mapping with a _target_"
     return str(annotation)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    return typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -11,7 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
-from maskrcnn.config.groups import CONF, check_groups, groups
+from maskrcnn.config.groups import CONF, CONVERSION, check_groups, groups, training_groups
 from maskrcnn.config.suggest import keys, suggest, suggest_key
 
 # What other frameworks call it, or take it for.
@@ -153,7 +153,7 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     except ValueError as error:
         return f"Note that {error}"
     trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
-    packages = groups() if trains else {}
+    packages = training_groups() if trains else {}
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
@@ -165,6 +165,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
             return f"Keys of {whose} change with 'override=[\"{key}={value}\"]'"
     elif key in HABITS:
         return HABITS[key]
+    elif key in CONVERSION:
+        return f"It is a group of convert_data.py: python convert_data.py {key}={value}"
     elif "/" in key:
         group = key.rpartition("/")[2]
         return f"Did you mean {group}={value}?" if group in packages else suggest(group, packages)

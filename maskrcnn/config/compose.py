@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from maskrcnn.config.check import MISSING, check_call, check_nodes
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.cores import up_to_cores
-from maskrcnn.config.groups import CONF, check_groups, groups
+from maskrcnn.config.groups import CONF, check_groups, groups, list_choices
 from maskrcnn.config.launcher import run_name
 from maskrcnn.config.run_dir import run_dir
 from maskrcnn.config.suggest import keys, suggest_key
@@ -19,6 +19,7 @@ from maskrcnn.config.suggest import keys, suggest_key
 OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("up_to_cores", up_to_cores, replace=True)
+OmegaConf.register_new_resolver("choices", list_choices, replace=True)
 
 
 def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictConfig:

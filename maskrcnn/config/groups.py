@@ -8,6 +8,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 # In the installed package, conf/ lies inside it; in a checkout, beside it.
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 HEADER = "# @package "
+CONVERSION = ("from", "to")  # groups of convert_data.py, which trains nothing
 
 
 def groups() -> dict[str, str]:
@@ -17,6 +18,19 @@ def groups() -> dict[str, str]:
         first = min(folder.glob("*.yaml")).read_text().partition("\n")[0]
         found[folder.name] = first.removeprefix(HEADER).strip() if first.startswith(HEADER) else folder.name
     return found
+
+
+def training_groups() -> dict[str, str]:
+    """Those of `groups` that a training may choose from."""
+    return {group: package for group, package in groups().items() if group not in CONVERSION}
+
+
+def list_choices() -> str:
+    """The choices of each group of a training, a line each, for --help."""
+    return "\n".join(
+        f"{group}: {', '.join(sorted(path.stem for path in (CONF / group).glob('*.yaml')))}"
+        for group in training_groups()
+    )
 
 
 def check_groups(config: Mapping[str, Any]) -> None:

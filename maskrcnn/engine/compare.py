@@ -16,6 +16,7 @@ from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.matches import Matches, match
+from maskrcnn.page.duration import duration
 
 RESAMPLES = 1000
 REPEATED = ("seed", "data.seed", "data.fold")  # what the runs of a side may differ in
@@ -143,12 +144,12 @@ def verdict(name: str, found: Difference, several: bool) -> str:
 
 def _print_course(console: Console, sides: list[list[Compared]]) -> None:
     table = Table(
-        "", "run", *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")), "steps", "hours"
+        "", "run", *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")), "steps", "time"
     )
     for letter, run in [(letter, run) for letter, side in zip("ab", sides) for run in side]:
         found = run.summary()
         aps = [_number(each[f"{kind}/AP"], ".3f") for kind in KINDS for each in (found.best, found.last)]
-        table.add_row(letter, run.folder.name, *aps, _number(found.steps, ".0f"), _number(found.hours, ".2f"))
+        table.add_row(letter, run.folder.name, *aps, _number(found.steps, ".0f"), duration(found.seconds))
     console.print(table)
 
 

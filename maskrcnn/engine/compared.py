@@ -33,7 +33,7 @@ class Summary(NamedTuple):
     best: dict[str, float]  # highest AP of all validations, by "bbox/AP" and "segm/AP"
     last: dict[str, float]
     steps: float
-    hours: float
+    seconds: float
 
 
 class Compared:
@@ -76,7 +76,7 @@ class Compared:
             {name: max((y for y in points if not math.isnan(y)), default=math.nan) for name, points in curves.items()},
             {name: points[-1] if points else math.nan for name, points in curves.items()},
             end.get("steps", math.nan),
-            end.get("seconds", math.nan) / 3600,
+            end.get("seconds", math.nan),
         )
 
     def open(self, plugins: list[str]) -> None:

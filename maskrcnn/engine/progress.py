@@ -19,7 +19,8 @@ class Progress(pl.Callback):
     file as a line at intervals.
 
     Args:
-        every_n_steps: optimiser steps between two lines.
+        every_n_steps: optimiser steps between two lines, each at the next step of which losses are logged
+            (`trainer.log_every_n_steps`).
     """
 
     def __init__(self, *, every_n_steps: int) -> None:
@@ -41,10 +42,10 @@ class Progress(pl.Callback):
     ) -> None:
         step, module = trainer.global_step, cast(MaskRCNNModule, pl_module)
         metrics = trainer.callback_metrics
-        interval = self.every_n_steps if self.bar is None else getattr(trainer, "log_every_n_steps")
-        # Without a loss before the first `trainer.log_every_n_steps` are over.
-        due = step != self.line_step and step % interval == 0 and "train/loss" in metrics
-        if due and trainer.is_global_zero:
+        logged = step % getattr(trainer, "log_every_n_steps") == 0 and "train/loss" in metrics
+        interval = self.every_n_steps if self.bar is None else 1
+        due = step // interval > self.line_step // interval
+        if logged and due and trainer.is_global_zero:
             now = time.perf_counter()
             speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
             left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)

@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from maskrcnn.page.duration import duration
 from maskrcnn.page.html import table
 from maskrcnn.report.section import section
 
@@ -46,13 +47,6 @@ def receipt_section(receipt: dict[str, Any] | None) -> str:
         _folded("versions", table(["package", "version"], versions)),
         _folded("configuration", f"<pre>{escape(json.dumps(receipt['config'], indent=2))}</pre>"),
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: "40 s", "5.2 min", "3.1 h"."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _list(rows: list[tuple[str, object]]) -> str:

@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 from maskrcnn.engine.curve import curve
+from maskrcnn.page.duration import duration
 from maskrcnn.page.html import scrolling, table, write_html
 from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
 from maskrcnn.sweep.charts import parallel_coordinates
@@ -60,7 +61,7 @@ def _results(summary: Summary) -> str:
     note = "mean ± standard deviation over seeds and folds, of the last validation; the best mask AP first"
     commits = "<p><b>Not all were trained by the same code.</b></p>" if summary.several_commits else ""
     shown = scrolling(f"<table><tr>{titles}</tr>{rows}</table>")
-    return f"<p>{note}; {summary.hours:.2g} hours in all</p>{commits}{shown}"
+    return f"<p>{note}; {duration(summary.seconds)} in all</p>{commits}{shown}"
 
 
 def _trials(told: list[str], trials: list[Trial]) -> str:
@@ -68,8 +69,8 @@ def _trials(told: list[str], trials: list[Trial]) -> str:
     for trial in trials:
         result = trial.result
         values = [*map(trial.value, told), _status(trial), _score(trial)]
-        rows.append(("", (*values, f"{result.seconds / 3600:.2g}" if result else "", trial.folder.name)))
-    return table([*told, "status", "mask AP", "hours", "folder"], rows)
+        rows.append(("", (*values, duration(result.seconds) if result else "", trial.folder.name)))
+    return table([*told, "status", "mask AP", "time", "folder"], rows)
 
 
 def _status(trial: Trial) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from maskrcnn.page.duration import duration
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.page import write_page
 from maskrcnn.sweep.table import comma_separated, markdown, summarise, terminal
@@ -29,7 +30,7 @@ def report(folder: Path) -> None:
     (folder / "table.md").write_text(markdown(summary), encoding="utf-8")
     write_page(folder.name, summary, trials, folder / "report.html")
     console.print(
-        f"{len(trials)} trials, {summary.hours:.2g} hours; wrote {folder}/report.html, table.csv and table.md",
+        f"{len(trials)} trials, {duration(summary.seconds)}; wrote {folder}/report.html, table.csv and table.md",
         highlight=False,
         soft_wrap=True,
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from maskrcnn.page.duration import duration
 from maskrcnn.sweep.collect import AVERAGED, Trial, varying
 
 SCORES = {"segm/AP": "mask AP", "bbox/AP": "box AP"}
@@ -20,7 +21,7 @@ class Row(NamedTuple):
     trials: list[Trial]  # its finished ones
     means: dict[str, float]  # by score; nan where there is none
     deviations: dict[str, float]  # of the sample; nan for a single trial
-    hours: float  # of a trial, in the mean
+    seconds: float  # of a trial, in the mean
 
     @property
     def commits(self) -> str:
@@ -34,7 +35,7 @@ class Summary(NamedTuple):
     columns: list[str]  # the keys that vary
     rows: list[Row]  # the best mask AP first
     rest: list[tuple[str, str, str]]  # of each unfinished trial: what it is, its status, and why
-    hours: float  # of all trials
+    seconds: float  # of all trials
 
     @property
     def several_commits(self) -> bool:
@@ -57,7 +58,7 @@ def summarise(trials: list[Trial]) -> Summary:
             rest.append((trial.described(told) or trial.folder.name, status, _reason(trial)))
     rows = [_row(columns, group) for group in settings.values()]
     rows.sort(key=lambda row: -math.inf if math.isnan(row.means["segm/AP"]) else row.means["segm/AP"], reverse=True)
-    return Summary(columns, rows, rest, sum(t.result.seconds for t in trials if t.result is not None) / 3600)
+    return Summary(columns, rows, rest, sum(t.result.seconds for t in trials if t.result is not None))
 
 
 def _row(columns: list[str], trials: list[Trial]) -> Row:
@@ -65,8 +66,8 @@ def _row(columns: list[str], trials: list[Trial]) -> Row:
     scores = {name: [r.scores[name] for r in results if name in r.scores] for name in SCORES}
     means = {name: statistics.fmean(values) if values else math.nan for name, values in scores.items()}
     spread = {name: statistics.stdev(values) if len(values) > 1 else math.nan for name, values in scores.items()}
-    hours = statistics.fmean(r.seconds for r in results) / 3600
-    return Row([trials[0].value(key) for key in columns], trials, means, spread, hours)
+    seconds = statistics.fmean(r.seconds for r in results)
+    return Row([trials[0].value(key) for key in columns], trials, means, spread, seconds)
 
 
 def _reason(trial: Trial) -> str:
@@ -80,14 +81,14 @@ def _reason(trial: Trial) -> str:
 def head(summary: Summary) -> list[str]:
     """The names of the columns."""
     last = ["commit"] if summary.several_commits else []
-    return [*summary.columns, "trials", *SCORES.values(), "hours a trial", *last]
+    return [*summary.columns, "trials", *SCORES.values(), "time a trial", *last]
 
 
 def cells(summary: Summary, row: Row) -> list[str]:
     """A row in print."""
     scores = [_score(row.means[name], row.deviations[name]) for name in SCORES]
     last = [row.commits] if summary.several_commits else []
-    return [*row.values, str(len(row.trials)), *scores, f"{row.hours:.2g}", *last]
+    return [*row.values, str(len(row.trials)), *scores, duration(row.seconds), *last]
 
 
 def _score(mean: float, deviation: float) -> str:
@@ -121,5 +122,5 @@ def comma_separated(summary: Summary) -> str:
     for row in summary.rows:
         numbers = [number for score in SCORES for number in (row.means[score], row.deviations[score])]
         printed = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
-        writer.writerow([*row.values, len(row.trials), *printed, f"{row.hours:.6g}", row.commits])
+        writer.writerow([*row.values, len(row.trials), *printed, f"{row.seconds / 3600:.6g}", row.commits])
     return file.getvalue()

@@ -75,6 +75,10 @@ def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
         ),
         ("optimizer.lr=[1]", r"'optimizer\.lr' is \[1\], but must be float"),
         ("trainer.max_epochs=three", r"^'trainer\.max_epochs' is 'three', but must be int or null$"),
+        (
+            "trainer.precision=fp8",
+            r"must be one of 64, 32, 16, transformer-engine, [\w, -]*, bf16-mixed, 32-true, 64-true, bf16 or null$",
+        ),
         ("loss_weights.mask=2x", r"^'loss_weights\.mask' is '2x', but must be float$"),
         ("data=nuclei", r"'data\.root' must be given: data\.root="),
         ("+optimizer.algorithm.momentun=0.9", r"unknown key 'optimizer\.algorithm\.momentun': torch\.optim\.AdamW"),

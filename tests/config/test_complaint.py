@@ -50,6 +50,7 @@ SLIPS = {
     "trainer.benchmark=true": "unknown key 'trainer.benchmark'. It is not in the files, but can be added: "
     "+trainer.benchmark=true",
     "trainer.determinstic=true": "unknown key 'trainer.determinstic'. Did you mean trainer.deterministic?",
+    "from=yolo": "unknown key 'from'. It is a group of convert_data.py: python convert_data.py from=yolo",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
     "backbone=r50": "there is no backbone=r50. Did you mean resnet50 or resnext50_32x4d? Choices: resnet101, "

@@ -1,12 +1,14 @@
 """What a terminal shows."""
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from maskrcnn.engine.bar import Bar
-from maskrcnn.engine.progress import Progress
+from maskrcnn.engine.progress import LOSSES, Progress
 
 
 def test_the_lines_fit_into_80_columns_and_print_goes_above_them() -> None:
@@ -41,3 +43,23 @@ def test_an_interrupted_run_gives_the_cursor_back() -> None:
     progress.on_exception(None, None, KeyboardInterrupt())
     hide, show = "\x1b[?25l", "\x1b[?25h"
     assert screen.getvalue().rfind(hide) < screen.getvalue().rfind(show)
+
+
+@pytest.mark.parametrize(
+    ("every", "logged", "lines"), [(2, 1, [2, 4, 6, 8, 10, 12]), (2, 4, [4, 8, 12]), (5, 2, [6, 10]), (20, 1, [])]
+)
+def test_lines_are_of_steps_whose_losses_are_logged(
+    every: int, logged: int, lines: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress: Any = Progress(every_n_steps=every)
+    module = SimpleNamespace(images_per_step=2, total_steps=12)
+    trainer = SimpleNamespace(is_global_zero=True, global_step=0, log_every_n_steps=logged, callback_metrics={})
+    progress.on_train_start(trainer, module)
+    for step in range(1, 13):
+        progress.on_train_batch_end(trainer, module, None, None, 0)  # the first half of a step, of the losses before it
+        trainer.global_step = step
+        if step % logged == 0:
+            trainer.callback_metrics = {f"train/{name}": float(step) for name in ("loss", *LOSSES)}
+        progress.on_train_batch_end(trainer, module, None, None, 0)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[0] for line in printed] == [f"step {n}/12  loss {n:.3f}" for n in lines]

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -218,6 +221,18 @@ def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: 
     done = command("train.py", "--help", cwd=tmp_path, tiny=False)
     assert "box_head: conv_fc, fc, small\n" in done.stdout
     assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
+    assert "\nfrom: " not in done.stdout and "\nto: " not in done.stdout  # those of convert_data.py
+
+
+def test_a_reader_who_has_seen_enough_ends_a_command_without_a_word(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    script = Path(__file__).parent.parent.parent / "train.py"
+    done = subprocess.run(
+        [sys.executable, script, "--help"], cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.slow

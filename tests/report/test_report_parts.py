@@ -1,5 +1,6 @@
 """Numbers and shapes behind a report."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from maskrcnn.data.records import Instances, Record
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.pairing import Pairing
+from maskrcnn.page.duration import duration
 from maskrcnn.report.analysis import curves_sections
 from maskrcnn.report.gallery import gallery_section
 from maskrcnn.report.outline import outline_path
 from maskrcnn.report.ranking import Judged, quality
-from maskrcnn.report.receipt import duration
 from maskrcnn.report.section import number, section
 from maskrcnn.report.training import MOST, thin
 from tests.evaluation.test_coco import annotation, as_result
@@ -85,6 +86,6 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_times_numbers_and_empty_parts() -> None:
-    assert [duration(seconds) for seconds in (40.2, 312, 11160)] == ["40 s", "5.2 min", "3.1 h"]
+    assert [duration(seconds) for seconds in (40.2, 312, 11160, math.nan)] == ["40 s", "5.2 min", "3.1 h", "-"]
     assert [number(value) for value in (0.12345, float("nan"), None)] == ["0.123", "-", "-"]
     assert section("Scores", "", "") == ""
