@@ -114,39 +114,39 @@ def train() -> None:
     if asked:
         _explain(asked[0].partition("=")[2], [argument for argument in sys.argv[1:] if argument not in asked])
     elif any(argument.startswith("verify=") for argument in sys.argv[1:]):
-        start("verify", _verify)
+        start("verify", _verify, "maskrcnn.engine.verify.verify")
     else:
-        start("train", run)
+        start("train", run, "maskrcnn.engine.train.train")
 
 
 def search() -> None:
     """`python search.py space=...`: trains with the settings that Optuna proposes."""
-    start("search", _search)
+    start("search", _search, "maskrcnn.sweep.search.search")
 
 
 def evaluate() -> None:
     """`python evaluate.py checkpoint=...`: scores a checkpoint on its validation pictures."""
-    start("evaluate", _evaluate)
+    start("evaluate", _evaluate, "maskrcnn.engine.evaluate.evaluate")
 
 
 def predict() -> None:
     """`python predict.py checkpoint=... source=...`: finds instances in pictures and videos."""
-    start("predict", _predict)
+    start("predict", _predict, "maskrcnn.engine.predict.predict")
 
 
 def drop() -> None:
     """`python drop.py checkpoint=...`: a page to try a checkpoint by dropping pictures on it."""
-    start("drop", _drop)
+    start("drop", _drop, "maskrcnn.engine.drop.drop")
 
 
 def export() -> None:
     """`python export.py checkpoint=...`: writes a model as one file that runs without this package."""
-    start("export", _export)
+    start("export", _export, "maskrcnn.engine.export.export")
 
 
 def convert() -> None:
     """`python convert_data.py from=... source=... out=...`: turns a data set of one annotation format into another."""
-    start("convert", _convert)
+    start("convert", _convert, "maskrcnn.engine.convert.convert")
 
 
 def inspect_data() -> None:

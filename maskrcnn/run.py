@@ -11,19 +11,19 @@ from omegaconf import DictConfig
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.launcher import check_sweep, is_main
+from maskrcnn.engine.limits import check_limits
 from maskrcnn.start import find_plugins, quieten, reason
 
 
 def run(config: DictConfig) -> float:
     """Trains alone, or as the trial of a sweep, as Hydra says; returns the mask AP."""
-    # Imported late: an error in the configuration's composition shows before torch is loaded.
-    from maskrcnn.engine.interruption import Stopped
-    from maskrcnn.sweep.trial import visit
-
     hydra_config = HydraConfig.get()
     config.run_dir = hydra_config.runtime.output_dir
     overrides = list(hydra_config.overrides.task)
+    # Imported late: an error in the configuration shows before torch is loaded.
     if hydra_config.mode == RunMode.MULTIRUN:
+        from maskrcnn.sweep.trial import visit
+
         about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
         result = visit(
             Path(config.run_dir),
@@ -33,6 +33,9 @@ def run(config: DictConfig) -> float:
             reason,
         )
         return result.scores.get("segm/AP", float("nan"))
+    check_limits(to_plain(config))
+    from maskrcnn.engine.interruption import Stopped
+
     try:
         return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
@@ -50,7 +53,6 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bo
     """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
     from maskrcnn.engine.architecture import explained
-    from maskrcnn.engine.limits import check_limits
     from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels, check_rules
     from maskrcnn.engine.train import train

@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
+from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import is_main, rank_name
 from maskrcnn.config.recall import recall
@@ -31,8 +32,14 @@ from maskrcnn.config.run_dir import remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
 
-def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback."""
+def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None = None) -> None:
+    """Runs a task under Hydra; a user's mistake ends in one sentence, everything else in its traceback.
+
+    Args:
+        config_name: train, evaluate, ...
+        task: gets the composed configuration.
+        root: name of the function whose parameters are the configuration's top level; None where they are of several.
+    """
     dashed = dashes(sys.argv[1:], config_name)
     if dashed is not None:
         sys.exit(f"error: {dashed}")
@@ -54,6 +61,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     def in_one_sentence(config: DictConfig) -> Any:
         del os.environ["HYDRA_FULL_ERROR"]  # or processes that the task starts take it for the user's wish
         try:
+            if HydraConfig.get().mode == RunMode.RUN:
+                check_early(to_plain(config), root)
             return task(config)
         except BrokenPipeError:
             raise

@@ -73,14 +73,14 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
     return found
 
 
-def _describe(annotation: Any) -> str:
+def describe(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (typing.Union, types.UnionType):
         # Choices of all parts together; Lightning lists 16 as a number and as a text.
         chosen = dict.fromkeys(str(one) for part in arguments for one in _choices(part))
-        others = [_describe(part) for part in arguments if not _choices(part)]
+        others = [describe(part) for part in arguments if not _choices(part)]
         return " or ".join(([f"one of {', '.join(chosen)}"] if chosen else []) + others)
     if annotation is type(None):
         return "null"
@@ -89,7 +89,11 @@ def _describe(annotation: Any) -> str:
     if annotation in (int, float, str):
         return annotation.__name__
     if origin is list:
-        return f"a list, each {_describe(arguments[0])}"
+        return f"a list, each {describe(arguments[0])}"
+    if origin is dict:
+        return "a mapping"
+    if origin is tuple:
+        return f"[{', '.join('...' if one is Ellipsis else describe(one) for one in arguments)}]"
     if origin is Callable or (isinstance(annotation, type) and origin is None):
         return "a mapping with a _target_"
     return str(annotation)
@@ -149,7 +153,7 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
             continue
         if name not in parameters:
             raise ValueError(f"unknown key '{where}{name}'. {suggest(name, parameters)}".rstrip())
-        _check_value(value, hints.get(name, Any), f"{where}{name}")
+        check_value(value, hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
             raise ValueError(
@@ -157,18 +161,22 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
             )
 
 
-def _check_value(value: Any, annotation: Any, key: str) -> None:
-    """Checks a value against an annotation, and names the very entry of a mapping that does not fit."""
+def check_value(value: Any, annotation: Any, key: str) -> None:
+    """Checks a value against an annotation, and names the very entry of a mapping that does not fit.
+
+    Raises:
+        ValueError: it does not fit.
+    """
     if isinstance(value, dict) and typing.get_origin(annotation) is dict:
         for name, child in value.items():
-            _check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
+            check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
     elif value != MISSING and not _fits(value, annotation):
-        one = _is_list(annotation) and isinstance(value, str | int | float)
+        one = _is_list(annotation) and _fits(value, typing.get_args(annotation)[0])
         text = f'"{value}"' if "=" in str(value) else value
         remedy = f": give '{key}=[{text}]'" if one else ""
         if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value) and _fits(0.5, annotation):
             remedy = f": a number has a decimal point: {key}={value.replace(',', '.')}"
-        raise ValueError(f"'{key}' is {value!r}, but must be {_describe(annotation)}{remedy}")
+        raise ValueError(f"'{key}' is {value!r}, but must be {describe(annotation)}{remedy}")
 
 
 def _is_list(annotation: Any) -> bool:
@@ -197,7 +205,7 @@ def _check_third_party(function: Callable[..., Any], values: dict[str, Any], key
                 f"{suggest(name, parameters)}".rstrip()
             )
         if value is not None and name in hints and _is_plain(hints[name]):
-            _check_value(value, hints[name], f"{key}.{name}")
+            check_value(value, hints[name], f"{key}.{name}")
 
 
 def check_nodes(value: Any, key: str, plugins: list[str]) -> None:

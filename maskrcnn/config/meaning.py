@@ -4,14 +4,17 @@ Our own classes are read from their source, not imported: an answer does not wai
 """
 
 import ast
+import functools
 import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from maskrcnn.config.check import resolve_target
 from maskrcnn.config.groups import PACKAGE
+
+BUILTINS: dict[str, Any] = {one.__name__: one for one in (bool, int, float, str, list, dict, tuple)}
 
 
 class Parameter(NamedTuple):
@@ -51,6 +54,42 @@ def read_target(target: str, plugins: list[str]) -> Target:
     }
     doc = "\n\n".join(filter(None, (inspect.getdoc(made), inspect.getdoc(getattr(made, "__init__")))))
     return Target(target, Path(inspect.getsourcefile(made) or ""), line, doc, parameters)
+
+
+def annotations(target: str) -> dict[str, Any]:
+    """The annotations of the parameters of a class or function of ours, without importing it; none of another.
+
+    A class stands for all of ours, and Any for what cannot be told from the source.
+    """
+    module, _, name = target.rpartition(".")
+    made = _definition(_file(module), name) if target.startswith("maskrcnn.") else None
+    return {
+        one.arg: _evaluated(one.annotation, _file(module))
+        for one in (_parameters(made) if isinstance(made, (ast.ClassDef, ast.FunctionDef)) else [])
+        if one.annotation is not None
+    }
+
+
+def _evaluated(node: ast.AST, file: Path) -> Any:
+    if isinstance(node, ast.BinOp):
+        return _evaluated(node.left, file) | _evaluated(node.right, file)
+    if isinstance(node, ast.Constant):  # None, or the dots of tuple[int, ...]
+        return node.value
+    if isinstance(node, ast.Subscript):
+        inside = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        name = ast.unparse(node.value)
+        if name == "Literal":
+            return Literal[tuple(ast.literal_eval(one) for one in inside)]
+        if name in ("list", "dict", "tuple"):
+            return BUILTINS[name][tuple(_evaluated(one, file) for one in inside)]
+        return Target if name == "Callable" else Any
+    name = ast.unparse(node)
+    if name in BUILTINS:
+        return BUILTINS[name]
+    _, where, found = _imported(file, name)
+    if isinstance(found, ast.ClassDef):
+        return Target
+    return _evaluated(found, where) if found is not None else Any
 
 
 def _annotated(annotation: Any) -> str:
@@ -121,9 +160,14 @@ def _file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@functools.cache
+def _statements(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text()).body
+
+
 def _definition(file: Path, name: str) -> ast.AST | None:
     """The class, function or value that a module of ours gives a name."""
-    for node in ast.parse(file.read_text()).body if file.is_file() else []:
+    for node in _statements(file) if file.is_file() else []:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
             return node
         if isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == [name]:
@@ -134,7 +178,7 @@ def _definition(file: Path, name: str) -> ast.AST | None:
 def _imported(file: Path, name: str) -> tuple[str, Path, ast.AST | None]:
     """Where a name that a file of ours uses comes from, and what it is: module, file and definition."""
     own = ".".join(("maskrcnn", *file.relative_to(PACKAGE).with_suffix("").parts))
-    for node in ast.parse(file.read_text()).body:
+    for node in _statements(file):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("maskrcnn."):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
@@ -144,16 +188,19 @@ def _imported(file: Path, name: str) -> tuple[str, Path, ast.AST | None]:
 
 
 def _from_source(target: str, file: Path, found: ast.ClassDef | ast.FunctionDef) -> Target:
+    parameters = {
+        one.arg: Parameter(_words(one.annotation, file) if one.annotation else "not stated", None, one.lineno)
+        for one in _parameters(found)
+    }
+    return Target(target, file, found.lineno, ast.get_docstring(found) or "", parameters)
+
+
+def _parameters(found: ast.ClassDef | ast.FunctionDef) -> list[ast.arg]:
     made: ast.ClassDef | ast.FunctionDef = found
     if isinstance(found, ast.ClassDef):
         made = next((n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), found)
     every = [*made.args.args, *made.args.kwonlyargs] if isinstance(made, ast.FunctionDef) else []
-    parameters = {
-        one.arg: Parameter(_words(one.annotation, file) if one.annotation else "not stated", None, one.lineno)
-        for one in every
-        if one.arg != "self"
-    }
-    return Target(target, file, found.lineno, ast.get_docstring(found) or "", parameters)
+    return [one for one in every if one.arg != "self"]
 
 
 def _words(node: ast.AST, file: Path) -> str:
