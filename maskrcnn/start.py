@@ -86,7 +86,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(f"error: {' '.join(str(error).split())}")
     except BrokenPipeError:  # as of `python train.py --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
     except KeyboardInterrupt:
