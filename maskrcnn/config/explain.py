@@ -134,7 +134,7 @@ def _group(made: Provenance, group: str) -> Iterator[str]:
 def _sentence(path: Path) -> str:
     """The first sentence of the comment at the head of a file."""
     said = []
-    for line in path.read_text().split("\n"):
+    for line in path.read_text(encoding="utf-8").split("\n"):
         if line.startswith(HEADER):
             continue
         if not line.startswith("#"):

@@ -15,7 +15,7 @@ def groups() -> dict[str, str]:
     """The key that each group's values belong to, as the header of its files says: {"backbone": "model.backbone"}."""
     found = {}
     for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        first = min(folder.glob("*.yaml")).read_text().partition("\n")[0]
+        first = min(folder.glob("*.yaml")).read_text(encoding="utf-8").partition("\n")[0]
         found[folder.name] = first.removeprefix(HEADER).strip() if first.startswith(HEADER) else folder.name
     return found
 

@@ -162,7 +162,7 @@ def _file(module: str) -> Path:
 
 @functools.cache
 def _statements(file: Path) -> list[ast.stmt]:
-    return ast.parse(file.read_text()).body
+    return ast.parse(file.read_text(encoding="utf-8")).body
 
 
 def _definition(file: Path, name: str) -> ast.AST | None:

@@ -110,7 +110,7 @@ class Provenance:
         elif default.parent != CONFIG_NAME and name != CONFIG_NAME:
             why = f"which {self._shown_config(default.parent)} starts from"
         package = (default.package or "").replace("_global_", "")
-        return _File(path, path.read_text(), package.split(".") if package else [], why)
+        return _File(path, path.read_text(encoding="utf-8"), package.split(".") if package else [], why)
 
     def _path(self, name: str) -> Path | None:
         found = (folder / f"{name}.yaml" for folder in self.folders)

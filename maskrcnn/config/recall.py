@@ -30,7 +30,7 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
         receipt = Path(folder) / "receipt.json"
         if {"-m", "--multirun"} & set(arguments) or not folder or not receipt.is_file():
             return arguments, []
-        before: list[str] = json.loads(receipt.read_text())["starts"][-1]["overrides"]
+        before: list[str] = json.loads(receipt.read_text(encoding="utf-8"))["starts"][-1]["overrides"]
         keys = {text: parse(text).key_or_group for text in before}
         added = [text for text, key in keys.items() if key not in given.keys() | OWN and not key.startswith(replaced)]
     except (HydraException, ValueError, LookupError):  # what cannot be read is told by those who must

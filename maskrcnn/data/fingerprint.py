@@ -54,7 +54,7 @@ def _of_pictures(folder: Path, names: list[str]) -> str:
     paths = [folder / name for name in names]
     cached = cache_folder("fingerprints") / files_state(f"{folder.resolve()} {names}", paths)
     if cached.is_file():
-        return cached.read_text()
+        return cached.read_text(encoding="utf-8")
     whole = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
         contents = follow(pool.map(_content, paths), len(paths), "fingerprint of pictures")
@@ -63,7 +63,7 @@ def _of_pictures(folder: Path, names: list[str]) -> str:
     with suppress(OSError):  # a cache that cannot be written costs time, nothing else
         cached.parent.mkdir(parents=True, exist_ok=True)
         part = cached.with_name(f"{cached.name}.{os.getpid()}")
-        part.write_text(whole.hexdigest())
+        part.write_text(whole.hexdigest(), encoding="utf-8")
         os.replace(part, cached)
     return whole.hexdigest()
 

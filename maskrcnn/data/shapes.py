@@ -88,7 +88,7 @@ class ShapesSource:
     def _place(self, root: Path) -> Path:
         """The folder of these shapes."""
         file = root / PARAMETERS
-        if not file.is_file() or json.loads(file.read_text()) == self.parameters:
+        if not file.is_file() or json.loads(file.read_text(encoding="utf-8")) == self.parameters:
             return root
         numbers = [str(value) for key, value in self.parameters.items() if key != "version"]
         return root.with_name("_".join([root.name, *numbers]))
@@ -96,7 +96,7 @@ class ShapesSource:
     def _check(self, root: Path) -> None:
         if not (root / PARAMETERS).is_file():
             raise ValueError(f"{root} holds something else than drawn shapes: set data.root to another directory")
-        found = json.loads((root / PARAMETERS).read_text())
+        found = json.loads((root / PARAMETERS).read_text(encoding="utf-8"))
         if found != self.parameters:
             raise ValueError(
                 f"{root} holds shapes drawn with {found}, but the configuration asks for {self.parameters}: "
@@ -120,8 +120,8 @@ class ShapesSource:
                     "annotations": annotations,
                     "categories": [{"id": k + 1, "name": name} for k, name in enumerate(CLASSES)],
                 }
-                (root / f"{part}.json").write_text(json.dumps(dataset))
-        (root / PARAMETERS).write_text(json.dumps(self.parameters))
+                (root / f"{part}.json").write_text(json.dumps(dataset), encoding="utf-8")
+        (root / PARAMETERS).write_text(json.dumps(self.parameters), encoding="utf-8")
 
 
 def _name(index: int) -> str:

@@ -16,7 +16,7 @@ def to_tensorboard(logger: TensorBoardLogger, kind: str, path: Path, step: int) 
     if path.suffix == ".png":
         logger.experiment.add_image(kind, np.asarray(Image.open(path)), step, dataformats="HWC")
     else:
-        logger.experiment.add_text(kind, f"```\n{path.read_text()}\n```", step)
+        logger.experiment.add_text(kind, f"```\n{path.read_text(encoding='utf-8')}\n```", step)
 
 
 def to_wandb(logger: WandbLogger, kind: str, path: Path, step: int) -> None:
@@ -25,14 +25,14 @@ def to_wandb(logger: WandbLogger, kind: str, path: Path, step: int) -> None:
         logger.log_image(kind, [str(path)], step)
         return
     if kind == "config":
-        logger.experiment.config.update(yaml.safe_load(path.read_text()), allow_val_change=True)
+        logger.experiment.config.update(yaml.safe_load(path.read_text(encoding="utf-8")), allow_val_change=True)
     logger.experiment.save(str(path), base_path=str(path.parent), policy="now")
 
 
 def to_mlflow(logger: MLFlowLogger, kind: str, path: Path, step: int) -> None:
     """Keeps a file as an artifact, and a configuration as parameters too, as those of a resumed run cannot change."""
     if kind == "config" and step == 0:
-        logger.log_hyperparams(yaml.safe_load(path.read_text()))
+        logger.log_hyperparams(yaml.safe_load(path.read_text(encoding="utf-8")))
     logger.experiment.log_artifact(logger.run_id, str(path), kind)
 
 

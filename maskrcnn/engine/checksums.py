@@ -42,7 +42,7 @@ def read(run: Path) -> Checksums:
     path = run / NAME
     if not path.is_file():
         raise ValueError(f"there is no {path}: the run ended before its first step, or had callbacks.receipt=null")
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     whole = [row for row in rows if len(row) == len(head)]
     return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
@@ -51,7 +51,7 @@ def read(run: Path) -> Checksums:
 def write(run: Path, checksums: Checksums) -> None:
     """Writes the file as a whole, or not at all."""
     part = run / f"{NAME}.part"
-    with part.open("w", newline="") as file:
+    with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["step", "loss", *checksums.parts])
         writer.writerows([number, step.loss, *step.sums] for number, step in checksums.steps.items())
@@ -60,7 +60,7 @@ def write(run: Path, checksums: Checksums) -> None:
 
 def append(run: Path, steps: dict[int, Step]) -> None:
     """Adds steps to the file."""
-    with (run / NAME).open("a", newline="") as file:
+    with (run / NAME).open("a", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([number, step.loss, *step.sums] for number, step in steps.items())
 
 

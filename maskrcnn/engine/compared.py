@@ -58,7 +58,7 @@ class Compared:
         path = folder / "config.yaml"
         if not path.is_file():
             raise ValueError(f"there is no {path}; name the folder of a run")
-        self.config = renew(yaml.safe_load(path.read_text()), path)
+        self.config = renew(yaml.safe_load(path.read_text(encoding="utf-8")), path)
         self.receipt = receipt_file.read(folder) if (folder / receipt_file.NAME).is_file() else None
 
     def described(self) -> Described:
@@ -66,7 +66,7 @@ class Compared:
         path = self.folder / ".hydra" / "overrides.yaml"
         if self.receipt is not None:
             return Described(self.config, receipt_file.last_start(self.receipt)["overrides"])
-        return Described(self.config, yaml.safe_load(path.read_text()) if path.is_file() else None)
+        return Described(self.config, yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None)
 
     def summary(self) -> Summary:
         """Its course, from metrics.csv and the receipt."""
@@ -113,9 +113,9 @@ class Compared:
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
             override = [] if self.config["trainer"]["limit_val_batches"] == 1.0 else ALL
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
-        metrics = json.loads((file.parent / "metrics.json").read_text())
+        metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
-        self.evaluator.update(_by_picture(json.loads(file.read_text()), self.annotations, file))
+        self.evaluator.update(_by_picture(json.loads(file.read_text(encoding="utf-8")), self.annotations, file))
         for name, score in self.evaluator.compute().items():
             if name in ("bbox/AP", "segm/AP") and abs(score - metrics[name]) > SAME:
                 raise ValueError(
@@ -129,7 +129,7 @@ def _serves(file: Path, best: Path) -> bool:
     """Whether detections are of the best checkpoint, and were made as the other side's are: plainly."""
     if not _whole(file, best):
         return False
-    metrics = json.loads((file.parent / "metrics.json").read_text())
+    metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
     return metrics.get("tta") is None and metrics.get("override", []) in ([], ALL)
 
 

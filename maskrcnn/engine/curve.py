@@ -19,7 +19,7 @@ def curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]]:
     points: dict[str, dict[float, float]] = {}
     for path in [*earlier, folder / "metrics" / "metrics.csv"]:
         if path.is_file():
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
                     for column, value in row.items():
                         if value and row.get(along):

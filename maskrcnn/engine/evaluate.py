@@ -149,5 +149,5 @@ def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list
 
 
 def _write(path: Path, content: Any, console: Console) -> None:
-    path.write_text(json.dumps(content, indent=2 if isinstance(content, dict) else None) + "\n")
+    path.write_text(json.dumps(content, indent=2 if isinstance(content, dict) else None) + "\n", encoding="utf-8")
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -72,7 +72,7 @@ def write_funnel(
     counts = count_lost(objects, [one for _, one in lost], classes)
 
     (directory / "funnel").mkdir(exist_ok=True)
-    (directory / "funnel" / "chart.svg").write_text(draw_funnel(counts) + "\n")
+    (directory / "funnel" / "chart.svg").write_text(draw_funnel(counts) + "\n", encoding="utf-8")
     buckets = []
     for bucket in BUCKETS:
         own = [(index, one) for index, one in lost if one.lost.bucket == bucket.name]
@@ -159,5 +159,5 @@ def _plain(value: Any) -> Any:
 
 
 def _write(path: Path, content: dict[str, Any], console: Console) -> None:
-    path.write_text(json.dumps(_plain(content), indent=2) + "\n")
+    path.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -68,7 +68,7 @@ def inspect_data(
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
-    written[1].write_text(json.dumps(summary(found), indent=2) + "\n")
+    written[1].write_text(json.dumps(summary(found), indent=2) + "\n", encoding="utf-8")
     for file, path in zip(found.files, outs):
         written += write_mended(file, path)
     sound = not any(finding.level == "error" for finding in found.findings())

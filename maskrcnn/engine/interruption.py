@@ -14,7 +14,8 @@ from maskrcnn.engine import ranks
 from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # Windows lacks the latter two
 
 
 class Stopped(SystemExit):

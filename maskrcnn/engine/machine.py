@@ -40,7 +40,7 @@ def hardware() -> dict[str, Any]:
 
 def _processor() -> str:
     with_names = Path("/proc/cpuinfo")  # of Linux; elsewhere Python knows
-    for line in with_names.read_text().splitlines() if with_names.is_file() else []:
+    for line in with_names.read_text(encoding="utf-8").splitlines() if with_names.is_file() else []:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

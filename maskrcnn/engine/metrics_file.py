@@ -53,7 +53,7 @@ class _Writer(ExperimentWriter):
         if rows == 0:
             path.unlink()
             return
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             kept = [row for row, _ in zip(reader, range(rows))]
         self.count, self.metrics_keys = len(kept), list(reader.fieldnames or [])
@@ -66,14 +66,14 @@ class _Writer(ExperimentWriter):
     def _write(self, rows: list[dict[str, str]]) -> None:
         path = Path(self.metrics_file_path)
         part = path.with_name(f"{path.name}.part")
-        with part.open("w", newline="") as file:
+        with part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=self.metrics_keys, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
         os.replace(part, path)
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        with Path(self.metrics_file_path).open(newline="") as file:
+        with Path(self.metrics_file_path).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         self._write(rows)  # whole or not at all, other than Lightning's own
 

@@ -105,7 +105,7 @@ def together(trainer: pl.Trainer) -> Iterator[None]:
     except Exception as error:
         launcher = trainer.strategy.launcher
         if isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGKILL)
+            launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows lacks it
         if "gloo/transport" in str(error):
             raise ValueError("another rank ended, and says why; so this one cannot go on") from error
         raise

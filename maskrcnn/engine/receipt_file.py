@@ -32,7 +32,7 @@ def read(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"there is no {path}; name the folder of a run")
     try:
-        receipt = json.loads(path.read_text())
+        receipt = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is broken ({error}): copy it again from where the run was made") from error
     if not isinstance(receipt, dict) or not {"config", "starts"} <= receipt.keys():
@@ -43,7 +43,7 @@ def read(run: Path) -> dict[str, Any]:
 def write(run: Path, receipt: dict[str, Any]) -> None:
     """Writes it as a whole, or not at all."""
     part = run / f"{NAME}.part"
-    part.write_text(json.dumps(receipt, indent=2) + "\n")
+    part.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
     os.replace(part, run / NAME)
 
 
@@ -61,7 +61,7 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
         resume: folder of the run that this one goes on with.
     """
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)))
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
     receipt: dict[str, Any] = {
         "identity": identity(plain),
         "config": plain,
@@ -79,7 +79,7 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
     commit = read_commit(Path(__file__))
     diff = None if commit is None or not commit.diff else f"start_{number}.diff"
     if commit is not None and diff is not None:
-        (run / diff).write_text(commit.diff)
+        (run / diff).write_text(commit.diff, encoding="utf-8")
     receipt["starts"].append(
         {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -85,8 +85,8 @@ def evaluation_sections(
         lost = ""
         errors = errors_section({"iou": IOU, "errors": {"segm": count_errors(evaluator, "segm", IOU)}}, Path())
     else:
-        lost = funnel_section(json.loads((funnel / "funnel.json").read_text()), funnel)
-        errors = errors_section(json.loads((funnel / "errors.json").read_text()), funnel)
+        lost = funnel_section(json.loads((funnel / "funnel.json").read_text(encoding="utf-8")), funnel)
+        errors = errors_section(json.loads((funnel / "errors.json").read_text(encoding="utf-8")), funnel)
     worst, best = rank(evaluator, score_threshold)
     return [
         scores_section(numbers),

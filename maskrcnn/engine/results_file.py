@@ -32,7 +32,7 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
     if not path.is_file():
         raise ValueError(f"results={path}: there is no such file")
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"results={path} is not JSON, or broken: {error}") from error
     if isinstance(entries, dict) and "annotations" in entries:

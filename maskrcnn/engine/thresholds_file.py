@@ -32,7 +32,7 @@ def write(
         "thresholds": {name: found and found["score"] for name, found in best.items()},
         "f1": {name: found and found["f1"] for name, found in best.items()},
     }
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read(checkpoint: Path) -> dict[str, float]:
@@ -46,7 +46,7 @@ def read(checkpoint: Path) -> dict[str, float]:
     if not path.is_file():
         raise ValueError(f"there is no {path} with the best scores: {remedy}")
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         known, thresholds = content["checkpoint_sha"], content["thresholds"]
         kept = {name: float(score) for name, score in thresholds.items() if score is not None}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -71,7 +71,7 @@ def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str]
 def _read_mended(mended: dict[str, Any], split: Split) -> CocoAnnotations:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / split.annotations.name
-        file.write_text(json.dumps(mended))
+        file.write_text(json.dumps(mended), encoding="utf-8")
         return read_annotations(Split(split.images, file))
 
 
@@ -92,9 +92,9 @@ def write_mended(file: File, out: Path) -> list[Path]:
     """Writes a file's mended annotations, and beside them what was changed, line by line."""
     log = mended_paths(out)[1]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(file.mended))
+    out.write_text(json.dumps(file.mended), encoding="utf-8")
     rows = [("id", "what", "done"), *file.findings.changes]
-    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows))
+    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows), encoding="utf-8")
     return [out, log]
 
 

@@ -148,7 +148,7 @@ class YoloLabels:
                 counts = result["segmentation"]["counts"].encode("ascii")
                 outlines = outline(Object(result["category_id"], None, counts, False), height)
                 lines.append(yolo_line(result["category_id"], join(outlines) / (width, height)))
-        _file(self.folder, frame.name, ".txt").write_text("".join(lines))
+        _file(self.folder, frame.name, ".txt").write_text("".join(lines), encoding="utf-8")
 
     def close(self) -> None:
         pass
@@ -159,7 +159,7 @@ class CocoResults:
 
     def __init__(self, path: Path, category_ids: list[int | str]) -> None:
         self.category_ids = category_ids
-        self.file = path.open("w")
+        self.file = path.open("w", encoding="utf-8")
         self.file.write("[")
         self.separator = "\n"
 

@@ -71,7 +71,7 @@ def funnel_section(funnel: dict[str, Any], folder: Path) -> str:
     found = f"{counts['found']} of {counts['objects']} objects were found"
     said = f"<p>{found} at IoU {funnel['iou']:g} of masks, at any score.</p>"
     buckets = (_bucket(bucket, folder) for bucket in funnel["buckets"] if bucket["lost"])
-    return section("Lost objects", said, scrolling((folder / funnel["chart"]).read_text()), *buckets)
+    return section("Lost objects", said, scrolling((folder / funnel["chart"]).read_text(encoding="utf-8")), *buckets)
 
 
 def _bucket(bucket: dict[str, Any], folder: Path) -> str:

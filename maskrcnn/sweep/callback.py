@@ -48,14 +48,14 @@ class SweepCallback(Callback):
         folder = Path(config.hydra.sweep.dir) / self.name
         folder.mkdir(exist_ok=True)
         did = self._did(read_result(Path(config.hydra.runtime.output_dir)))
-        (folder / str(config.hydra.job.num)).write_text(did)
+        (folder / str(config.hydra.job.num)).write_text(did, encoding="utf-8")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Prints numbers and table, and writes the report."""
         from maskrcnn.sweep.report import report  # late: it loads what an error in a command line need not wait for
 
         folder = Path(config.hydra.sweep.dir)
-        did = Counter(path.read_text() for path in (folder / self.name).glob("*"))
+        did = Counter(path.read_text(encoding="utf-8") for path in (folder / self.name).glob("*"))
         shutil.rmtree(folder / self.name, ignore_errors=True)
         report(folder)
         print("this time: " + ", ".join(f"{did[what]} {what}" for what in DID if did[what] or what in DID[:4]))

@@ -24,7 +24,7 @@ class Result(NamedTuple):
 def read_result(folder: Path) -> Result | None:
     """The result in a trial's folder, if there is one."""
     path = folder / RESULT
-    return Result(**json.loads(path.read_text())) if path.is_file() else None
+    return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -35,7 +35,7 @@ def write_result(folder: Path, result: Result) -> None:
 def read_about(folder: Path) -> dict[str, Any] | None:
     """What a trial is, if the folder is one's: its "overrides", "choices" and "config"."""
     path = folder / ABOUT
-    return json.loads(path.read_text()) if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
@@ -46,5 +46,5 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
 def _write(path: Path, content: dict[str, Any]) -> None:
     """Writes so that a reader at any time finds a whole file."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(part, path)

@@ -73,7 +73,7 @@ def write_coco(annotated: Annotated, out: Path) -> None:
         "categories": [{"id": label + 1, "name": name} for label, name in enumerate(annotated.classes)],
     }
     with appearing(out) as partial:
-        partial.write_text(json.dumps(dataset) + "\n")
+        partial.write_text(json.dumps(dataset) + "\n", encoding="utf-8")
 
 
 def _annotation(picture: Picture, found: Object) -> dict[str, Any]:

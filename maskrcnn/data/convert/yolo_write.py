@@ -53,7 +53,7 @@ def write_yolo(annotated: Annotated, out: Path, *, split: str, pictures: Literal
                 shutil.copyfile(picture.path, target)
             else:
                 target.symlink_to(picture.path.resolve())
-            labels.write_text("".join(_lines(picture, annotated.findings)))
+            labels.write_text("".join(_lines(picture, annotated.findings)), encoding="utf-8")
         entry = {split: "images", "names": dict(enumerate(annotated.classes))}
         (partial / "data.yaml").write_text(yaml.safe_dump(entry, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
