@@ -65,9 +65,12 @@ def arrange(columns: Columns) -> Columns:
     """Puts stretches in order: by mask, then by column, then from top to bottom."""
     number, height, width, mask, x, y1, y2 = columns
     bits = mask.size.bit_length()
-    keys = ((mask * width + x) * height + y1) << bits | np.arange(mask.size)
-    keys.sort()  # a quarter of the time of np.argsort
-    order = keys & (1 << bits) - 1
+    if (number * width * height).bit_length() + bits < 64:
+        keys = ((mask * width + x) * height + y1) << bits | np.arange(mask.size)
+        keys.sort()  # a quarter of the time of np.argsort
+        order = keys & (1 << bits) - 1
+    else:
+        order = np.lexsort((y1, x, mask))
     return Columns(number, height, width, mask[order], x[order], y1[order], y2[order])
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.columns import Columns, count_pixels, cut, find_extents, flip, read_columns, select
+from maskrcnn.data.columns import Columns, arrange, count_pixels, cut, find_extents, flip, read_columns, select
 
 HEIGHT, WIDTH = 40, 30
 
@@ -62,6 +62,16 @@ def test_flips_move_pixels(horizontally: bool, vertically: bool) -> None:
     expected = masks[:, :: -1 if vertically else 1, :: -1 if horizontally else 1]
     flipped = flip(read(masks), horizontally=horizontally, vertically=vertically)
     np.testing.assert_array_equal(pixels(flipped), expected)
+
+
+@pytest.mark.parametrize("side", [10**3, 10**6, 10**8])
+def test_stretches_of_pictures_of_any_size_are_put_in_order(side: int) -> None:
+    rng = default_rng(side)
+    mask, x, y1 = rng.integers(900, size=3000), rng.integers(side, size=3000), rng.integers(side - 1, size=3000)
+    columns = arrange(Columns(900, side, side, mask, x, y1, y1 + 1))
+    stretches = list(zip(*(values.tolist() for values in columns[3:6]), strict=True))
+    assert stretches == sorted(zip(mask.tolist(), x.tolist(), y1.tolist(), strict=True))
+    assert (columns.y2 == columns.y1 + 1).all()
 
 
 @pytest.mark.parametrize("window", [(0, 0, WIDTH, HEIGHT), (3, 7, 20, 31), (0, 39, 30, 40), (29, 0, 30, 40)])
