@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
@@ -112,7 +113,7 @@ def train() -> None:
     """
     asked = [argument for argument in sys.argv[1:] if argument.startswith("explain=")]
     if asked:
-        _explain(asked[0].partition("=")[2], [argument for argument in sys.argv[1:] if argument not in asked])
+        _explain(asked[0].partition("=")[2], tidy([argument for argument in sys.argv[1:] if argument not in asked]))
     elif any(argument.startswith("verify=") for argument in sys.argv[1:]):
         start("verify", _verify, "maskrcnn.engine.verify.verify")
     else:
@@ -175,8 +176,15 @@ def replay() -> None:
     """
     from maskrcnn.engine.replay import replay
 
+    usage = "python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]"
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print(f"{usage}: makes a step whose loss was not finite again, and looks for the reason")
+        return
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit("Say which step to make again: python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]")
+        sys.exit(f"Say which step to make again: {usage}")
+    wrong = [one for one in sys.argv[2:] if not all(name.isidentifier() for name in one.split("."))]
+    if wrong:
+        sys.exit(f"error: {wrong[0]}: after the file come names of packages only: {usage}")
     shorten_warnings()
     find_plugins(sys.argv[2:])
     try:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.launcher import check_sweep, is_main
-from maskrcnn.engine.limits import check_limits
+from maskrcnn.config.limits import check_limits
 from maskrcnn.start import find_plugins, quieten, reason
 
 
@@ -33,7 +33,6 @@ def run(config: DictConfig) -> float:
             reason,
         )
         return result.scores.get("segm/AP", float("nan"))
-    check_limits(to_plain(config))
     from maskrcnn.engine.interruption import Stopped
 
     try:

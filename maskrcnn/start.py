@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -21,12 +22,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.launcher import is_main, rank_name
+from maskrcnn.config.limits import check_limits
 from maskrcnn.config.recall import recall
 from maskrcnn.config.run_dir import remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
@@ -40,6 +43,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         task: gets the composed configuration.
         root: name of the function whose parameters are the configuration's top level; None where they are of several.
     """
+    sys.argv[1:] = tidy(sys.argv[1:])
     dashed = dashes(sys.argv[1:], config_name)
     if dashed is not None:
         sys.exit(f"error: {dashed}")
@@ -47,7 +51,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     if config_name == "train":
         sys.argv[1:], recalled = recall(sys.argv[1:])
         if recalled and is_main():
-            print(f"as the run was started: {' '.join(recalled)}")
+            print(f"as the run was started: {shlex.join(recalled)}")
     if not is_main():  # one process of a run writes files
         sys.argv += ["hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:
@@ -63,6 +67,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         try:
             if HydraConfig.get().mode == RunMode.RUN:
                 check_early(to_plain(config), root)
+                check_limits(to_plain(config))
             return task(config)
         except BrokenPipeError:
             raise
@@ -110,6 +115,8 @@ def find_plugins(plugins: list[str]) -> None:
 
 def reason(error: Exception) -> str:
     """What an error says to a user."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} cannot be a folder: a file of that name, or above it, is in the way. Choose another"
     # torch hands an error of a data worker on with the worker's traceback before it.
     worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
     return worker[1].strip() if worker else str(error)

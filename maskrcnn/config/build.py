@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from maskrcnn.config.check import SPECIAL, resolve_target
+from maskrcnn.config.check import SPECIAL, THIRD_PARTIES, resolve_target
 
 
 def build(value: Any, plugins: list[str], key: str = "") -> Any:
@@ -19,6 +19,7 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
 
     Raises:
         ValueError: a constructor refuses its values or lacks a package, or a target is not allowed.
+        Exception: anything else that a constructor of ours, or of a plugin, raises.
     """
     if isinstance(value, list):
         return [build(child, plugins, f"{key}[{i}]") for i, child in enumerate(value)]
@@ -36,6 +37,18 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
         return functools.partial(target, **children)
     try:
         return target(**children)
-    except (ImportError, TypeError, ValueError) as error:
+    except Exception as error:
+        if not target.__module__.startswith(THIRD_PARTIES) and not isinstance(
+            error, (ImportError, TypeError, ValueError)
+        ):
+            raise
         named = str(error).startswith(f"{key}.")  # it says the key itself
-        raise ValueError(str(error) if named else f"{key}: {error}") from error
+        raise ValueError(str(error) if named else f"{key}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """What a constructor says, in one line."""
+    details = getattr(error.__cause__, "errors", None)  # of pydantic, by which albumentations checks
+    if not callable(details):
+        return " ".join(str(error).split())
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details())

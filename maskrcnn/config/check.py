@@ -26,6 +26,7 @@ ALLOWED = (
     "pytorch_lightning.loggers.",
     "pytorch_lightning.profilers.",
 )
+THIRD_PARTIES = ("torch.", "albumentations.", "pytorch_lightning.")
 # Public names that are shorter than the module they lie in.
 ALIASES = {"pytorch_lightning.Trainer": "pytorch_lightning.trainer.Trainer"}
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -157,7 +158,8 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
             raise ValueError(
-                f"'{where}{name}' is missing: add it to its file, or leave out the ~ that removed it from there"
+                f"'{where}{name}' is missing: add it to its file, let a file of your own start from a complete one "
+                "(defaults: [<another choice of its group>, _self_]), or leave out the ~ that removed it"
             )
 
 
@@ -223,7 +225,7 @@ def check_nodes(value: Any, key: str, plugins: list[str]) -> None:
                     f"{', '.join(sorted(SPECIAL))} are"
                 )
             target = resolve_target(value["_target_"], key, plugins)
-            if target.__module__.startswith(("torch.", "albumentations.", "pytorch_lightning.")):
+            if target.__module__.startswith(THIRD_PARTIES):
                 _check_third_party(target, value, key)
             else:
                 check_call(target, value, key)

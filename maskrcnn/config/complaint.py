@@ -11,7 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
-from maskrcnn.config.groups import CONF, CONVERSION, check_groups, groups, training_groups
+from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, training_groups
 from maskrcnn.config.suggest import keys, suggest, suggest_key
 
 # What other frameworks call it, or take it for.
@@ -28,6 +28,7 @@ HABITS = {
     "momentum": "It is optimizer.algorithm.momentum, of optimizer=sgd.",
 }
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
+FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
 HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
 
 
@@ -46,7 +47,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         return resolved[1]
     if "interpolation" in text.lower() and (spoilt := _spoilt(text, config_name, arguments)):
         return spoilt
-    choice = re.search(r"Could not find '([^'/]+)/([^']*)'", text)
+    choice = re.search(r"Could not find '(hydra/[^'/]+|[^'/]+)/([^']*)'", text)
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
         near = suggest(choice[2], listed)
@@ -82,6 +83,8 @@ def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:
         if isinstance(node, dict) and key not in groups() and not value.startswith("{"):
             parts = [f"{group}=" for group, package in groups().items() if package.rpartition(".")[0] == key]
             choose = f", or choose a part by {', '.join(parts)}" if parts else ""
+            if value == "null":
+                return f"{argument}: other keys follow keys below {key}, so that it has to stay"
             return f"{argument}: {key} holds several keys; change one of them, such as {keys(node, key)[-1]}{choose}"
     return None
 
@@ -135,6 +138,8 @@ def _unreadable(override: str, arguments: list[str]) -> str:
     if value.startswith("[") and "=" in value:
         quoted = ",".join(f'"{one.strip()}"' for one in value.strip("[]").split(","))
         return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"
+    if value.startswith("{") and (letters := FOREIGN_KEY.search(value)):
+        return f"{override}: a key such as {letters[1]} can only be given in a file, as Hydra reads ASCII there"
     if value.startswith("="):
         return f"{override} has too many =. Did you mean {key}={value.lstrip('=')}?"
     if key == "override":
@@ -152,8 +157,15 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         check_groups(config)
     except ValueError as error:
         return f"Note that {error}"
+    if key.startswith("hydra/"):
+        search = ". To search with Optuna: python search.py 'space={optimizer.lr: {low: 1e-4, high: 1e-2}}'"
+        return f"Hydra's own choices are hydra/launcher and hydra/sweeper{search if value == 'optuna' else ''}"
     trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
     packages = training_groups() if trains else {}
+    if key in packages and value.startswith("{"):
+        package = packages[key]
+        below = "" if package == "_global_" else f"; single keys are {package}.KEY=..., new ones +{package}.KEY=..."
+        return f"It chooses one of {', '.join(choices(key))}{below}"
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"

@@ -8,6 +8,7 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from maskrcnn.config.arguments import readable
 from maskrcnn.config.check import MISSING, check_call, check_nodes
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.cores import up_to_cores
@@ -32,7 +33,7 @@ def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictCo
     Raises:
         ValueError: an override that does not fit, with the nearest valid names.
     """
-    overrides = list(overrides)
+    overrides = [readable(one) for one in overrides]
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)

@@ -53,7 +53,7 @@ def difference(a: Described, b: Described) -> Difference:
         for group in list(groups):
             fewer = [one for one in groups if one != group]
             without = _singles(given, fewer, target)
-            if without is not None and (singles is None or len(without) <= len(singles) + 1):
+            if without is not None and (singles is None or _keys(without) <= _keys(singles) + 1):
                 groups, singles = fewer, without
     except (ValueError, OmegaConfBaseException):  # the configuration's files have changed since
         return Difference(None, keys)
@@ -94,6 +94,11 @@ def _override(key: str, old: Any, new: Any) -> str:
     if new is ...:
         return f"~{key}"
     return f"{'+' if old is ... else ''}{key}={written(new)}"
+
+
+def _keys(overrides: list[str]) -> int:
+    """How many keys overrides give a value, those of a mapping counted one by one."""
+    return sum(max(one.count(": "), 1) for one in overrides)
 
 
 def _follows(raw: Any, key: str, changed: set[str]) -> bool:

@@ -27,10 +27,12 @@ def training_groups() -> dict[str, str]:
 
 def list_choices() -> str:
     """The choices of each group of a training, a line each, for --help."""
-    return "\n".join(
-        f"{group}: {', '.join(sorted(path.stem for path in (CONF / group).glob('*.yaml')))}"
-        for group in training_groups()
-    )
+    return "\n".join(f"{group}: {', '.join(choices(group))}" for group in training_groups())
+
+
+def choices(group: str) -> list[str]:
+    """The names of a group's files."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def check_groups(config: Mapping[str, Any]) -> None:

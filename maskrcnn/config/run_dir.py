@@ -1,5 +1,6 @@
 """The folder of a run: which one it is, and that a start which fails leaves none behind."""
 
+import difflib
 import os
 import shutil
 from pathlib import Path
@@ -22,7 +23,8 @@ def check_resume(resume: str) -> None:
         folder = folder.parent if folder.name == path.parent.name else folder
         raise ValueError(f"resume={resume} is a file; name the folder of the run: resume={folder}")
     if not path.is_file():
-        raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one")
+        close = " Did you mean resume=auto?" if difflib.get_close_matches(resume, ["auto"]) else ""
+        raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one.{close}")
 
 
 def run_dir(resume: str | None, fresh: str) -> str:

@@ -45,6 +45,8 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
         raise Defect(EMPTY)
     polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
     if not polygons:
+        if any(isinstance(polygon, list) and _has_nan(polygon) for polygon in segmentation):
+            raise Defect("coordinates that are NaN")
         raise Defect("no polygon of three or more points, x1, y1, x2, y2, ... in one list")
     if max(map(max, polygons)) <= 1 and min(map(min, polygons)) >= 0:  # otherwise an object of one pixel, or of none
         raise Defect("coordinates from 0 to 1, as Azure ML exports them (multiply x by the width, y by the height)")
@@ -137,6 +139,10 @@ def is_polygon(polygon: Any) -> bool:
         return max(polygon) < FARTHEST and min(polygon) > -FARTHEST and sum(polygon) == sum(polygon)  # NaN != NaN
     except TypeError:  # not numbers
         return False
+
+
+def _has_nan(polygon: list[Any]) -> bool:
+    return any(isinstance(number, float) and math.isnan(number) for number in polygon)
 
 
 def encode_runs(segmentation: dict[str, Any], height: int, width: int) -> bytes:

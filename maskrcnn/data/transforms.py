@@ -83,12 +83,13 @@ class Augmentation:
         channels = image.shape[2]
         try:
             result = self.compose(image=image, mask=CORNERS if regions is None else regions.image)
-        except (TypeError, ValueError, NotImplementedError, cv2.error) as error:
-            if channels == 3:
-                raise
+        except Exception as error:  # transforms have exceptions of their own
+            remedy = "change or remove the transform that says so"
+            if channels != 3:
+                remedy = "remove what needs colours, or use augmentation=flip"
             raise ValueError(
-                f"data.transforms cannot change a picture of data.channels={channels} ({str(error).strip()}): remove "
-                "what needs colours, or use augmentation=flip"
+                f"data.transforms cannot change a picture of {image.shape[0]} x {image.shape[1]} pixels and "
+                f"data.channels={channels} ({type(error).__name__}: {' '.join(str(error).split())}): {remedy}"
             ) from error
         image = result["image"]
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels:

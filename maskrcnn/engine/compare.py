@@ -2,6 +2,8 @@
 
 import math
 import re
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -74,7 +76,7 @@ def configuration(a: Compared, b: Compared) -> list[str]:
             "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
             *_list(found.keys),
         ]
-    return ["configuration: what a needs on its command line to be b", *_list(found.overrides)]
+    return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
 
 
 def unlike(side: list[Compared]) -> list[str]:
@@ -163,5 +165,5 @@ def _number(value: float, form: str) -> str:
     return "-" if math.isnan(value) else f"{value:{form}}"
 
 
-def _list(lines: list[str]) -> list[str]:
+def _list(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in lines]

@@ -77,8 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             data = self.rfile.read(int(length))
             try:
-                threshold = float(parse_qs(address.query).get("score_threshold", ["0.5"])[0])
-                picture, found = self.server.predict(data, threshold)
+                picture, found = self.server.predict(data, _threshold(parse_qs(address.query)))
             except (ValueError, torch.OutOfMemoryError) as error:
                 self._refuse(400, str(error))
             else:
@@ -101,6 +100,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass  # the page shows what happens
+
+
+def _threshold(query: dict[str, list[str]]) -> float:
+    """What scores less is left out: `score_threshold` of an address."""
+    for name in query:
+        if name != "score_threshold":
+            raise ValueError(f"unknown parameter {name!r}; there is score_threshold only")
+    text = query.get("score_threshold", ["0.5"])[0]
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"score_threshold is {text!r}; give a number from 0 to 1") from None
 
 
 def drop(

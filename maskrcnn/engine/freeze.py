@@ -17,10 +17,16 @@ class Freeze(pl.Callback):
         until: the number of first epochs that a part is frozen for, by name, such as {backbone: 2, backbone.layer1: 4};
             of parts within each other, the longer one counts. With as many epochs as the run has, a part never learns.
             Null freezes nothing.
+
+    Raises:
+        ValueError: a number is negative.
     """
 
     def __init__(self, *, until: dict[str, int] | None) -> None:
         self.until = until or {}
+        for name, epochs in self.until.items():
+            if epochs < 0:
+                raise ValueError(f"callbacks.freeze.until.{name} is {epochs}; give a number of epochs, 0 or more")
         self.trainable: list[nn.Parameter] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -110,6 +110,10 @@ class NonFinite(pl.Callback):
         if trainer.is_global_zero:
             print(f"left out step {step}: {found}", flush=True)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.skipped and trainer.is_global_zero:
+            print(f"{self.skipped} steps since the start were left out, as their losses were not finite", flush=True)
+
     def _write(self, path: Path, trainer: pl.Trainer, module: MaskRCNNModule, step: int, first: int) -> None:
         assert self.batch is not None
         batch, loss = self.bad or (self.batch, 0.0)

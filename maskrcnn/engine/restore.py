@@ -8,10 +8,10 @@ from omegaconf import OmegaConf
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
+from maskrcnn.config.limits import check_limits
 from maskrcnn.config.suggest import keys, suggest_key
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.architecture import explained
-from maskrcnn.engine.limits import check_limits
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN

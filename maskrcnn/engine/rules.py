@@ -1,5 +1,6 @@
 """Values of different parts of a configuration that must fit together: checked before data is read."""
 
+import difflib
 import math
 import os
 import warnings
@@ -7,7 +8,9 @@ from typing import Any
 
 import torch
 
+from maskrcnn.config.suggest import did_you_mean
 from maskrcnn.engine.optimizer import REFERENCE_BATCH
+from maskrcnn.evaluation.coco import IOU_TYPES
 
 SGD_RATE = 0.02  # for REFERENCE_BATCH pictures, as in the paper
 FEWEST = 4  # pictures that batch norm needs
@@ -70,6 +73,26 @@ def half_precision(config: dict[str, Any]) -> str | None:
     if config["trainer"].get("accelerator") != "cpu" or precision not in ("16", "16-mixed", "16-true"):
         return None
     return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
+
+
+def unknown_metric(config: dict[str, Any]) -> str | None:
+    """What a callback watches is nearly the name of a metric, but none; it would be told after the first validation."""
+    callbacks = {name: one for name, one in config["callbacks"].items() if isinstance(one, dict)}
+    names = ["train/loss", "val/loss"] + [
+        f"{part}/{loss}" for part in ("train", "val") for loss in config["loss_weights"]
+    ]
+    for one in [*callbacks.values(), *(one.get("mean_ap") for one in callbacks.values())]:
+        if isinstance(one, dict) and one.get("_target_") == "maskrcnn.engine.mean_ap.MeanAP":
+            counts = (1, 10, one["max_detections"])
+            numbers = [*(f"{name}{size}" for name in ("AP", "AR") for size in "sml"), *(f"AR{n}" for n in counts)]
+            names += [
+                f"{one['prefix']}{kind}/{number}" for kind in IOU_TYPES for number in ("AP", "AP50", "AP75", *numbers)
+            ]
+    for name, one in callbacks.items():
+        meant = difflib.get_close_matches(str(one.get("monitor")), names, n=1)
+        if "monitor" in one and one["monitor"] not in names and meant:
+            return f"callbacks.{name}.monitor is {one['monitor']!r}, which is not logged. {did_you_mean(meant)}"
+    return None
 
 
 def recorded_steps(config: dict[str, Any]) -> str | None:
@@ -199,5 +222,5 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (no_gpu, half_precision, recorded_steps, canvas_size, narrow_shortcut)
+REFUSED = (no_gpu, half_precision, unknown_metric, recorded_steps, canvas_size, narrow_shortcut)
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

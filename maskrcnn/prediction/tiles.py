@@ -29,10 +29,12 @@ class Tiling:
         overlap: pixels that neighbouring tiles share at least. What is smaller than half of it is seen whole by a tile.
 
     Raises:
-        ValueError: the overlap is not 8 to half of the size.
+        ValueError: the size is less than 16, or the overlap is not 8 to half of it.
     """
 
     def __init__(self, *, size: int | None, overlap: int) -> None:
+        if size is not None and size < 16:
+            raise ValueError(f"size is {size}; tiles have sides of 16 pixels or more, and null cuts nothing")
         if size is not None and not 8 <= overlap <= size // 2:
             raise ValueError(f"overlap is {overlap}; with tiles of size={size} it must be 8 to {size // 2}")
         self.size, self.overlap = size, overlap

@@ -182,6 +182,22 @@ def test_an_error_of_a_constructor_comes_with_its_key() -> None:
         build({"schedule": node}, [])
 
 
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"_target_": "albumentations.Affine", "p": 1.5}, "k: p: Input should be less than or equal to 1"),
+        (
+            {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "a", "mode": "mx"},
+            "k: `mode` can be min, max, got mx",
+        ),
+    ],
+)
+def test_errors_of_others_constructors_are_one_line_with_the_key(node: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        build({"k": node}, [])
+    assert str(raised.value) == message
+
+
 def test_an_unknown_choice_of_a_group_gets_the_choices() -> None:
     with pytest.raises(
         ValueError, match=r"^there is no neck=fnp\. Did you mean fpn\? Choices: fpn, fpn_no_p6, fpn_small$"

@@ -45,7 +45,12 @@ SLIPS = {
     "~foo": "unknown key 'foo'. See --help for all keys",
     "+foo=1": "unknown key 'foo'. See --help for all keys",
     "++model.neck.foo=1": "unknown key 'model.neck.foo'. Known: channels, extra_level, norm, norm_eps.",
-    "~optimizer.lr": "'optimizer.lr' is missing: add it to its file, or leave out the ~ that removed it from there",
+    "~optimizer.lr": "'optimizer.lr' is missing: add it to its file, let a file of your own start from a complete one "
+    "(defaults: [<another choice of its group>, _self_]), or leave out the ~ that removed it",
+    "hydra/sampler=optuna": "unknown key 'hydra/sampler'. Hydra's own choices are hydra/launcher and hydra/sweeper. "
+    "To search with Optuna: python search.py 'space={optimizer.lr: {low: 1e-4, high: 1e-2}}'",
+    "callbacks={ema:1}": "unknown key 'callbacks'. It chooses one of default, early_stopping, ema; single keys are "
+    "callbacks.KEY=..., new ones +callbacks.KEY=...",
     # a key that a library takes, but no file gives
     "trainer.benchmark=true": "unknown key 'trainer.benchmark'. It is not in the files, but can be added: "
     "+trainer.benchmark=true",
@@ -78,6 +83,8 @@ SLIPS = {
     "data=coco_custom data.root=a\tdata.fold=1": "'data.root=a\tdata.fold=1' holds several overrides in one argument, "
     "as data.fold= shows: leave out the quotes around them; a variable with several is an array, "
     'data=(key=value key=value), and given as "${data[@]}"',
+    "data.class_map={größe:[star]}": 'data.class_map={"größe":[star]}: a key such as größe can only be given in a '
+    "file, as Hydra reads ASCII there",
     "run_dir=a=b": "cannot read run_dir=a=b. A value with one of =,:[]{}() in it needs two pairs of quotes: "
     "'run_dir=\"a=b\"'",
     # all that is missing at once

@@ -23,6 +23,7 @@ def described(*overrides: str) -> Described:
         ([], ["model.box_head.max_detections=20"], ["model.box_head.max_detections=20"]),
         (["model.box_head.max_detections=20"], [], ["model.box_head.max_detections=30"]),
         ([], ["+trainer.benchmark=true", "~callbacks.pictures"], ["~callbacks.pictures", "+trainer.benchmark=true"]),
+        ([], ["callbacks=ema"], ["callbacks=ema"]),  # not its keys, of which some are of no influence
         ([], ["data.class_map={round: [circle]}"], ["data.class_map={round: [circle]}"]),
     ],
 )

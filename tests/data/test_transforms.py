@@ -201,9 +201,19 @@ def test_transforms_of_colours_are_refused_without_colours(channels: int) -> Non
     image = np.zeros((HEIGHT, WIDTH, channels), np.uint8)
     with pytest.raises(
         ValueError,
-        match=rf"data\.transforms cannot change a picture of data\.channels={channels} \(ColorJitter .*\): remove what",
+        match=rf"data\.transforms cannot change a picture of 48 x 72 pixels and data\.channels={channels} "
+        r"\(\w+: ColorJitter .*\): remove what needs",
     ):
         Augmentation([albumentations.ColorJitter(p=1)], None, 0.0)(image, whole(image[..., 0]), default_rng(0))
+
+
+def test_transforms_that_do_not_fit_a_picture_are_refused() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^data\.transforms cannot change a picture of 48 x 72 pixels and data\.channels=3 \(CropSizeError: Crop "
+        r"size .*\): change or remove the transform that says so$",
+    ):
+        make(random_masks(2, 0), [albumentations.RandomCrop(height=50, width=50)])
 
 
 def test_a_quarter_turn() -> None:

@@ -101,5 +101,5 @@ def test_five_channels_are_trained_evaluated_and_predicted(
 
 
 def test_colours_cannot_be_jittered_in_five_channels(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.transforms cannot change a picture of data\.channels=5 \(ColorJitter"):
+    with pytest.raises(ValueError, match=r"data\.transforms cannot .* data\.channels=5 \(\w+: ColorJitter"):
         run(folder, tmp_path / "run", "augmentation=photometric", "data.transforms.1.p=1.0")

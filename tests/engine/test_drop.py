@@ -81,7 +81,14 @@ def test_the_page_stands_by_itself_and_is_of_this_machine_alone(server: DropServ
     ("path", "body", "headers", "status", "reason"),
     [
         ("/predict", b"no picture", {}, 400, "the file is not a picture, or broken (10 bytes)"),
-        ("/predict?score_threshold=high", png(PICTURE), {}, 400, "could not convert string to float: 'high'"),
+        (
+            "/predict?score_threshold=high",
+            png(PICTURE),
+            {},
+            400,
+            "score_threshold is 'high'; give a number from 0 to 1",
+        ),
+        ("/predict?score_treshold=1", png(PICTURE), {}, 400, "unknown parameter 'score_treshold'; there is score_"),
         ("/predict", b"x" * (LIMIT + 1), {}, 413, f"the file has {LIMIT + 1} bytes; at most {LIMIT} are taken"),
         ("/predict", b"", {"Content-Length": "-5"}, 411, "the request does not say how long it is"),
         ("/elsewhere", b"", {}, 404, "pictures go to /predict"),

@@ -67,6 +67,7 @@ def flat(value: Any) -> Any:
     [
         ("{bakbone: 1}", "no part 'bakbone'; there are backbone, neck, rpn, box_head, mask_head"),
         ("{backbone.layer9: 1}", r"no part 'backbone.layer9'; there are backbone.conv1, backbone.bn1, backbone.layer2"),
+        ("{neck: -1}", r"callbacks\.freeze\.until\.neck is -1; give a number of epochs, 0 or more"),
         ("{backbone: 1, neck: 1, rpn: 1, box_head: 2, mask_head: 1}", "nothing is left to learn in the first epoch"),
     ],
 )

@@ -8,8 +8,8 @@ import torch
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.limits import LIMITS, check_limits
 from maskrcnn.config.suggest import keys
-from maskrcnn.engine.limits import LIMITS, check_limits
 from maskrcnn.engine.rules import check_rules
 
 SMALL = "batch norm in model.backbone, model.neck, model.box_head, model.mask_head sees only data.batch_size=2 pictures"
@@ -77,6 +77,14 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "raise train_post_nms, or lower batch_per_image",
         ),
         (
+            ["callbacks=early_stopping", "callbacks.early_stopping.monitor=segm/AP57"],
+            "error: callbacks.early_stopping.monitor is 'segm/AP57', which is not logged. Did you mean segm/AP75?",
+        ),
+        (
+            ["callbacks=ema", "callbacks.ema.monitor=ema/segm/ap"],
+            "error: callbacks.ema.monitor is 'ema/segm/ap', which is not logged. Did you mean ema/segm/AP?",
+        ),
+        (
             ["trainer.check_val_every_n_epoch=7"],
             "trainer.check_val_every_n_epoch=7 is more than trainer.max_epochs=3: there will be no validation, no AP, "
             "and no best.ckpt but last.ckpt only; give at most 3",
@@ -85,6 +93,12 @@ def refused_or_doubted(*overrides: str) -> list[str]:
 )
 def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
     assert refused_or_doubted(*overrides) == [message]
+
+
+def test_metrics_of_ones_own_are_not_refused() -> None:
+    assert refused_or_doubted("callbacks.best.monitor=mine/score") == []
+    assert refused_or_doubted("callbacks.best.monitor=val/loss", "callbacks.best.mode=min") == []
+    assert refused_or_doubted("callbacks.best.monitor=bbox/AR30") == []
 
 
 @pytest.mark.parametrize(
@@ -154,8 +168,26 @@ def test_a_number_that_means_nothing_is_refused_before_data_is_read(override: st
     check_limits(to_plain(compose([override.partition("=")[0] + "=1"])))
 
 
+@pytest.mark.parametrize(
+    ("command", "override", "message"),
+    [
+        ("drop", "port=99999", "port is 99999; give 0, for any that is free, to 65535"),
+        ("drop", "limit_mb=-1", "limit_mb is -1; give 1 or more"),
+        ("evaluate", "score_threshold=-1", "score_threshold is -1; give a number from 0 to 1"),
+        ("predict", "batch_size=0", "batch_size is 0; give 1 or more"),
+        ("search", "trials=0", "trials is 0; give 1 or more"),
+    ],
+)
+def test_numbers_of_other_commands_are_refused(command: str, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_limits(to_plain(compose([override], command)))
+    check_limits(to_plain(compose([], command)))
+
+
 def test_limits_are_of_keys_that_exist() -> None:
-    known = {*keys(to_plain(compose())), *keys(to_plain(compose(["optimizer=sgd"])))}
+    composed = [compose(), compose(["optimizer=sgd", "callbacks=early_stopping"])]
+    composed += [compose([], command) for command in ("drop", "evaluate", "predict", "search")]
+    known = {key for config in composed for key in keys(to_plain(config))}
     assert LIMITS.keys() <= known
     for experiment in ("coco_r50_fpn_1x", "nuclei"):
         check_limits(to_plain(compose([f"experiment={experiment}", "data.root=x"])))

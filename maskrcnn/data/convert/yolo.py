@@ -35,18 +35,30 @@ def read_yolo(source: Path, *, split: str | None) -> Annotated:
         raise ValueError(f"source={source}: there is no picture to read for read.split={split}")
     findings: Findings = {}
     pictures = []
-    for path in paths:
-        labels = label_path(path)
+    files = [find_labels(path) for path in paths]
+    for path, labels in zip(paths, files):
         if not labels.is_file():
             findings.setdefault("pictures without a label file: taken as without objects", []).append(path.name)
         size = read_size(path)
         regions = _read_labels(labels, size, names, findings) if labels.is_file() else []
         pictures.append(annotate(path, size, regions, findings))
-    if not any(label_path(path).is_file() for path in paths):
+    if not any(labels.is_file() for labels in files):
         raise ValueError(
             f"source={source}: none of the {len(paths)} pictures has labels; {label_path(paths[0])} is missing"
         )
+    folders = {labels.parent: path.parent for path, labels in zip(paths, files) if labels.parent != path.parent}
+    for labelled, pictured in sorted(folders.items()):
+        known = {name for path in _pictures(pictured, deep=False) for name in (path.stem, path.name)} | {"classes"}
+        for orphan in sorted(path.name for path in labelled.glob("*.txt") if path.stem not in known):
+            findings.setdefault("label files without a picture: left out", []).append(orphan)
     return Annotated(root, names, pictures, findings)
+
+
+def find_labels(picture: Path) -> Path:
+    """Where a picture's labels lie: `label_path`; or a.png.txt there, as `predict.py` writes beside a.jpg.txt."""
+    usual = label_path(picture)
+    whole = usual.with_name(f"{picture.name}.txt")
+    return whole if whole.is_file() else usual
 
 
 def label_path(picture: Path) -> Path:

@@ -97,6 +97,15 @@ def test_labels_lie_below_the_last_folder_called_images() -> None:
     assert label_path(Path("photos/a.jpg")) == Path("photos/a.txt")
 
 
+def test_labels_named_after_whole_files_and_labels_without_a_picture(plain: Path) -> None:
+    (plain / "images" / "a.jpg").write_bytes((plain / "images" / "a.png").read_bytes())
+    (plain / "labels" / "a.jpg.txt").write_text(POLYGON)  # as predict.py tells a.jpg from a.png
+    (plain / "labels" / "orphan.txt").write_text(POLYGON)
+    annotated = read_yolo(plain, split=None)
+    assert [(p.path.name, len(p.objects)) for p in annotated.pictures] == [("a.jpg", 1), ("a.png", 2), ("b.PNG", 0)]
+    assert annotated.findings["label files without a picture: left out"] == ["orphan.txt"]
+
+
 def test_a_coordinate_slightly_over_the_border_is_moved_onto_it(plain: Path) -> None:
     (plain / "labels" / "a.txt").write_text("0 -0.005 0.25 1.005 0.25 0.5 1.01")
     assert read_yolo(plain, split=None).pictures[0].objects[0].polygons == [[0, 5, 30, 5, 15, 20]]

@@ -40,6 +40,14 @@ LIMITS: dict[str, Limit] = {
     "schedule.warmup_start": SHARE,
     "trainer.gradient_clip_val": AMOUNT,
     "callbacks.progress.every_n_steps": COUNT,
+    "callbacks.early_stopping.patience": AMOUNT,
+    # of other commands
+    "score_threshold": SHARE,
+    "batch_size": COUNT,
+    "limit_mb": COUNT,
+    "port": Limit(0, 65535, "give 0, for any that is free, to 65535"),
+    "trials": COUNT,
+    "startup_trials": AMOUNT,
 }
 
 
@@ -47,7 +55,7 @@ def check_limits(config: dict[str, Any]) -> None:
     """Makes sure that numbers lie in their ranges; keys that are not there, or null, do not count.
 
     Args:
-        config: the resolved configuration of a training run.
+        config: the resolved configuration of a command.
 
     Raises:
         ValueError: one does not.
