@@ -44,6 +44,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         root: name of the function whose parameters are the configuration's top level; None where they are of several.
     """
     sys.argv[1:] = tidy(sys.argv[1:])
+    if config_name == "search" and {"-m", "--multirun"} & set(sys.argv[1:]):
+        sys.exit("error: a search tries settings by itself: leave out -m, and name what to vary in space=...")
     dashed = dashes(sys.argv[1:], config_name)
     if dashed is not None:
         sys.exit(f"error: {dashed}")

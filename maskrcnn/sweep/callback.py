@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from maskrcnn.sweep.choices import check_choices
 from maskrcnn.sweep.result import DONE, Result, read_result
 
 DID = ("trained", "resumed", "skipped", "failed", "in another process")
@@ -30,12 +31,16 @@ class SweepCallback(Callback):
         self.began = 0.0
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuses what a sweep does by itself; Hydra would only warn of an exception."""
+        """Refuses what a sweep does by itself, and choices that cannot be; Hydra would only warn of an exception."""
         if config.resume is not None:
             sys.exit(
                 "error: resume=... is for a run alone; a sweep goes on where it was stopped: repeat its command "
                 "without it"
             )
+        try:
+            check_choices(list(config.hydra.overrides.task))
+        except ValueError as error:
+            sys.exit(f"error: {error}")
 
     def on_job_start(self, config: DictConfig, *, task_function: Any, **kwargs: Any) -> None:
         """Remembers when, in the process of the trial."""

@@ -74,6 +74,30 @@ def test_a_report_is_made_at_any_time(
     assert missing.returncode == 1 and missing.stderr.startswith(f"error: {tmp_path} holds no trials of a sweep")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["optimizer.lr=0.01,abc", "seed=range(0,3)"],
+            "error: a trial with optimizer.lr=abc cannot be: 'optimizer.lr' is 'abc', but must be float\n",
+        ),
+        (["optimizer.lrr=1,2"], "error: unknown key 'optimizer.lrr'. Did you mean optimizer.lr?\n"),
+        (["neck=fpn_small,fnp"], "error: there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small\n"),
+        (
+            ["seed=1,2", "model.rpn.nms_threshold=0.5,7"],
+            "error: a trial with model.rpn.nms_threshold=7 cannot be: model.rpn.nms_threshold is 7; give a number from "
+            "0 to 1\n",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_first_trial(
+    overrides: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
+    done = command("train.py", "-m", *overrides, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, message)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_trials_of_other_launchers_are_counted_and_skipped_alike(
@@ -92,3 +116,10 @@ def test_a_sweep_goes_on_by_itself(command: Command, tmp_path: Path) -> None:
         "error: resume=... is for a run alone; a sweep goes on where it was stopped: repeat its command without it"
     )
     assert not list(tmp_path.glob("multirun/*/*/checkpoints"))
+
+
+def test_a_search_is_no_sweep(command: Command, tmp_path: Path) -> None:
+    done = command("search.py", "-m", "space={seed:[1,2]}", cwd=tmp_path, tiny=False)
+    message = "error: a search tries settings by itself: leave out -m, and name what to vary in space=...\n"
+    assert (done.returncode, done.stderr) == (1, message)
+    assert list(tmp_path.iterdir()) == []
