@@ -12,7 +12,7 @@ from maskrcnn.config.arguments import readable
 from maskrcnn.config.check import MISSING, check_call, check_nodes
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.cores import up_to_cores
-from maskrcnn.config.groups import CONF, check_groups, groups, list_choices
+from maskrcnn.config.groups import CONF, check_groups, groups, list_choices, list_keys
 from maskrcnn.config.launcher import run_name
 from maskrcnn.config.run_dir import run_dir
 from maskrcnn.config.suggest import keys, suggest_key
@@ -21,6 +21,7 @@ OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("up_to_cores", up_to_cores, replace=True)
 OmegaConf.register_new_resolver("choices", list_choices, replace=True)
+OmegaConf.register_new_resolver("keys", list_keys, replace=True)
 
 
 def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictConfig:

@@ -35,6 +35,22 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def list_keys(name: str) -> str:
+    """The keys of a command's file, or of each choice of a group, with their comments, for --help."""
+    if not (CONF / name).is_dir():
+        text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
+        return text.partition("\n\n")[2].partition("\nhydra:")[0].strip()
+    package, lines = groups()[name], []
+    for choice in choices(name):
+        text = (CONF / name / f"{choice}.yaml").read_text(encoding="utf-8")
+        own = [line for line in text.splitlines() if not line.startswith(("#", "_"))]
+        lines += [
+            f"{name}={choice}{':' if own else ''}",
+            *(f"  {package}.{line}" if line[0] != " " else f"  {line}" for line in own),
+        ]
+    return "\n".join(lines)
+
+
 def check_groups(config: Mapping[str, Any]) -> None:
     """Checks that the values of each group lie where its package says, and are a mapping there.
 

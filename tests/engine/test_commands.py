@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import maskrcnn
+from maskrcnn.config.groups import CONF
 from maskrcnn.engine import checkpoint
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -222,6 +223,14 @@ def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: 
     assert "box_head: conv_fc, fc, small\n" in done.stdout
     assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
     assert "\nfrom: " not in done.stdout and "\nto: " not in done.stdout  # those of convert_data.py
+
+
+@pytest.mark.parametrize("script", ["predict", "evaluate", "export", "drop", "search", "inspect_data"])
+def test_help_tells_what_keys_mean(script: str, command: Command, tmp_path: Path) -> None:
+    text = (CONF / f"{script.removesuffix('_data')}.yaml").read_text()
+    own = text.split("\n\n", 1)[1].split("\n\nhydra:")[0]
+    assert own.count(" # ") > 3
+    assert f"\n{own}\n" in command(f"{script}.py", "--help", cwd=tmp_path, tiny=False).stdout
 
 
 def test_a_reader_who_has_seen_enough_ends_a_command_without_a_word(tmp_path: Path) -> None:

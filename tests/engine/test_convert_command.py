@@ -69,3 +69,5 @@ def test_mistakes_end_in_one_sentence(
 def test_help_says_that_yolo_gets_one_split_a_folder(command: Command, tmp_path: Path) -> None:
     done = command("convert_data.py", "--help", cwd=tmp_path, tiny=False)
     assert "to=yolo writes one split into one folder, called train in its data.yaml; write.split=val" in done.stdout
+    assert "\nfrom=labelme:\n  read.classes: null # in the order of their ids; null for all labels" in done.stdout
+    assert "\nto=coco\nto=yolo:\n  write.split: train # the key of data.yaml" in done.stdout
