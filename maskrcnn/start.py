@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
-from maskrcnn.config.groups import CONF
+from maskrcnn.config.groups import CONF, PACKAGE
 from maskrcnn.config.launcher import is_main, rank_name
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.recall import recall
@@ -126,7 +127,11 @@ def reason(error: Exception) -> str:
 
 def _sentence(error: Exception) -> str:
     where = "" if is_main() else f"{rank_name()}: "
-    return f"{where}error: {reason(error)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+    raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    # What we raise says what to do; of other code, and of plugins that we call, people want to know the line.
+    known = raised.is_relative_to(PACKAGE) and not any(one.startswith("plugins=") for one in sys.argv)
+    hint = "" if known else "\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+    return f"{where}error: {reason(error)}{hint}"
 
 
 def quieten() -> None:
