@@ -1,6 +1,8 @@
 """A training run as a command starts it: alone, or as the trial of a sweep or a search."""
 
+import contextlib
 import functools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.launcher import check_sweep, is_main
 from maskrcnn.config.limits import check_limits
+from maskrcnn.config.run_dir import alone
+from maskrcnn.config.written import written
 from maskrcnn.start import find_plugins, quieten, reason
 
 
@@ -36,10 +40,12 @@ def run(config: DictConfig) -> float:
     from maskrcnn.engine.interruption import Stopped
 
     try:
-        return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
+        with alone(Path(config.run_dir)) if is_main() else contextlib.nullcontext():
+            return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
         if stopped.folder is not None and is_main():
-            print(f"to go on: resume={stopped.folder}, which remembers the rest of the command", flush=True)
+            override = shlex.quote(f"resume={written(str(stopped.folder))}")
+            print(f"to go on: {override}, which remembers the rest of the command", flush=True)
         raise
 
 

@@ -1,5 +1,6 @@
 """How a command starts: its configuration is composed, and a user's mistake ends in one sentence."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -29,11 +30,24 @@ from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
-from maskrcnn.config.launcher import is_main, rank_name
+from maskrcnn.config.launcher import RUN_NAME, is_main, launched, rank_name
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.recall import recall
-from maskrcnn.config.run_dir import remove_start
+from maskrcnn.config.run_dir import claim, remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
+
+OPTIONS = (
+    "-m",
+    "--multirun",
+    "-h",
+    "--help",
+    "--hydra-help",
+    "-c",
+    "--cfg",
+    "-i",
+    "--info",
+    "--version",
+)  # no run alone
 
 
 def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None = None) -> None:
@@ -63,6 +77,11 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves the errors to us.
 
     begun = time.time() - 1  # file systems keep coarser time
+    given = [one.partition("=")[2].strip("\"'") for one in sys.argv[1:] if one.startswith(("run_dir=", "resume="))]
+    there = any(Path(folder).exists() for folder in given)
+    claimed = None
+    if config_name == "train" and not given and not launched() and not any(one in OPTIONS for one in sys.argv):
+        claimed = os.environ[RUN_NAME] = claim()
 
     @functools.wraps(task)
     def in_one_sentence(config: DictConfig) -> Any:
@@ -78,7 +97,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
             if config_name == "train" and is_main():
-                remove_start(Path(HydraConfig.get().runtime.output_dir), begun)
+                remove_start(Path(HydraConfig.get().runtime.output_dir), begun, there)
             if isinstance(error, OmegaConfBaseException):  # which are ValueErrors where an interpolation fails
                 GlobalHydra.instance().clear()  # what was meant is found by composing again
                 sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
@@ -100,6 +119,11 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        if claimed is not None:
+            del os.environ[RUN_NAME]
+            with contextlib.suppress(OSError):  # it holds something
+                Path("runs", claimed).rmdir()
 
 
 def call(task: Callable[..., Any], config: DictConfig) -> Any:

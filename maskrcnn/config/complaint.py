@@ -29,7 +29,7 @@ HABITS = {
 }
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
-HYDRAS_OPTIONS = ("config-", "cfg", "package", "info", "experimental-")
+HYDRAS_OPTIONS = ("config-", "cfg", "cd=", "cn=", "cp=", "package", "info", "experimental-")
 
 
 def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
@@ -60,6 +60,9 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         if DECIMAL_COMMA.fullmatch(value) and isinstance(_at(_without(key, config_name, arguments), key), float):
             point = value.replace(",", ".")
             return f"{key}={value}: a number has a decimal point: {key}={point}. {sweep}".rstrip(". ")
+        if isinstance(_at(_without(key, config_name, arguments), key), str) and key not in groups():
+            quoted = f"'{key}=\"{value}\"'"
+            return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
         if key not in groups():
             sweep = f"A list needs brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
         return f"{key}={value} holds a comma. {sweep}".rstrip(". ")

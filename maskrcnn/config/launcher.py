@@ -5,11 +5,17 @@ from typing import Any
 
 # Each counts from 0: torchrun's and Slurm's over all machines, the others within one machine or over machines.
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK")
+RUN_NAME = "MASKRCNN_RUN_NAME"  # of a run of one process, and of those that Lightning starts
 
 
 def is_main() -> bool:
     """Whether this process is the one of its run that prints and writes files. Known before torch is loaded."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def launched() -> bool:
+    """Whether a launcher has started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or any(name in os.environ for name in RANKS)
 
 
 def rank_name() -> str:
@@ -22,7 +28,7 @@ def run_name(now: str) -> str:
     """Name of a run's folder, the same in all of its processes, which start at different times.
 
     Args:
-        now: the time, for a run of one process, or whose further processes Lightning starts with the first's folder.
+        now: the time, for a run of one process, or whose further processes Lightning starts, that has no name yet.
 
     Raises:
         ValueError: torchrun gave the run no id.
@@ -34,7 +40,7 @@ def run_name(now: str) -> str:
         raise ValueError(
             "torchrun gave the run no id to name its folder by: add --standalone or --rdzv-id=..., or give run_dir=..."
         )
-    return now if run_id is None else run_id
+    return os.environ.get(RUN_NAME, now) if run_id is None else run_id
 
 
 def check_sweep(trainer: dict[str, Any]) -> None:

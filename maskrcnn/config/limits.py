@@ -39,6 +39,10 @@ LIMITS: dict[str, Limit] = {
     "schedule.warmup_steps": AMOUNT,
     "schedule.warmup_start": SHARE,
     "trainer.gradient_clip_val": AMOUNT,
+    "trainer.log_every_n_steps": COUNT,
+    "trainer.check_val_every_n_epoch": COUNT,
+    "trainer.accumulate_grad_batches": COUNT,
+    "model.backbone.width": COUNT,
     "callbacks.progress.every_n_steps": COUNT,
     "callbacks.early_stopping.patience": AMOUNT,
     # of other commands

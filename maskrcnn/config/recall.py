@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
@@ -23,7 +24,8 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
     """
     parse = OverridesParser.create().parse_override
     try:
-        given = {parse(text).key_or_group: text for text in arguments if not text.startswith("-")}
+        overrides = get_args_parser().parse_known_args(arguments)[0].overrides
+        given = {parse(text).key_or_group: text for text in overrides}
         # With another choice of a group, keys of the one before may not be there.
         replaced = tuple(f"{package}." for group, package in groups().items() if group in given)
         folder = str(parse(given["resume"]).value()) if "resume" in given else ""

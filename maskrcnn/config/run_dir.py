@@ -1,9 +1,18 @@
 """The folder of a run: which one it is, and that a start which fails leaves none behind."""
 
+import contextlib
 import difflib
+import itertools
 import os
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+PATIENCE = 15.0  # seconds; data workers of a run that was killed end within 5
+LOCK = ".lock"  # held by the process that trains
 
 
 def last_checkpoint(run: str | Path) -> Path:
@@ -50,16 +59,50 @@ def run_dir(resume: str | None, fresh: str) -> str:
     return resume
 
 
-def remove_start(directory: Path, since: float) -> None:
-    """Removes the folder of a run that failed before it began, if a start since then made everything in it.
+def claim() -> str:
+    """Makes a folder in runs/ that no other start has, named by the time, and returns its name."""
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    Path("runs").mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        name = now if number == 1 else f"{now}_{number}"
+        try:
+            Path("runs", name).mkdir()
+            return name
+        except FileExistsError:  # started in the same second
+            continue
+    raise AssertionError("there is always a next number")
+
+
+@contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keeps other processes from training in the same folder meanwhile.
+
+    Raises:
+        ValueError: one does, for `PATIENCE` from now on.
+    """
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise ValueError(f"another process trains in {directory}: wait for its end, or give another run_dir") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_start(directory: Path, since: float, there: bool) -> None:
+    """Removes what a run that failed before it began has left, if all that its folder holds is of a start since then.
 
     Args:
-        since: seconds since the epoch.
+        since: seconds since the epoch; there: whether there was such a folder before, so that it stays.
     """
-    made = {".hydra", "config.yaml", "receipt.json"}
-    if not directory.is_dir() or any(
-        path.name not in made and path.suffix not in (".log", ".diff") for path in directory.iterdir()
-    ):
+    made = {".hydra", "config.yaml", "receipt.json", LOCK}
+    if not directory.is_dir() or any(path.name not in made and path.suffix != ".diff" for path in directory.iterdir()):
         return
-    if all(path.stat().st_mtime >= since for path in directory.rglob("*")):
-        shutil.rmtree(directory)
+    if any(path.stat().st_mtime < since for path in directory.rglob("*")):
+        return
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not there:
+        directory.rmdir()

@@ -106,7 +106,10 @@ class Augmentation:
 def _only_flip(transforms: list[albumentations.BasicTransform]) -> bool:
     """Whether transforms, also within OneOf and the like, do nothing to masks but turn them over."""
     return all(
-        _only_flip(transform.transforms) if hasattr(transform, "transforms") else isinstance(transform, FLIPPING)
+        not isinstance(transform, albumentations.Compose)  # within another it compares sizes of picture and mask
+        and _only_flip(transform.transforms)
+        if hasattr(transform, "transforms")
+        else isinstance(transform, FLIPPING)
         for transform in transforms
     )
 

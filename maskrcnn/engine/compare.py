@@ -36,7 +36,7 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     Raises:
         ValueError: a folder is no run's, or validation pictures or classes are not the same.
     """
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     sides = [[Compared(folder) for folder in side] for side in (a, b)]
     first, second = sides[0][0], sides[1][0]
     for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:

@@ -39,7 +39,7 @@ def convert(
 
 
 def _summarize(annotated: Annotated, out: str) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     found = [found for picture in annotated.pictures for found in picture.objects]
     counts = Counter(annotated.classes[each.label] for each in found if not each.crowd)
     crowds = sum(each.crowd for each in found)

@@ -10,7 +10,7 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
-from maskrcnn.engine import funnel_files, thresholds_file
+from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
@@ -73,7 +73,7 @@ def evaluate(
     if funnel and results is not None:
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
-    console = Console(quiet=not is_main())
+    console = Console(quiet=not is_main(), markup=False, emoji=False)
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
     parts = Slices(slices or {}, data)
@@ -85,6 +85,10 @@ def evaluate(
     if not is_main():
         return scored.scores
     directory = _folder(Path(checkpoint), results) if output is None else Path(output)
+    if results is not None and (directory / "detections.json").resolve() == Path(results).resolve():
+        raise ValueError(f"output={directory} holds results={results}, which would be replaced: give another folder")
+    if (directory / receipt_file.NAME).is_file():
+        raise ValueError(f"output={directory} is the folder of a run, whose report would be replaced: give another")
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]

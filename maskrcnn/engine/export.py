@@ -64,7 +64,7 @@ def export(
     Raises:
         ValueError: the checkpoint, the name, the canvas or the pictures are refused, or the file finds something else.
     """
-    path, console = Path(output), Console()
+    path, console = Path(output), Console(markup=False, emoji=False)
     if path.suffix not in (".pt2", ".onnx"):
         raise ValueError(f"output={output}: its name must end in .pt2 (torch) or .onnx")
     if path.suffix == ".onnx":

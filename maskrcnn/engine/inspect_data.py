@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from maskrcnn.config.written import written as as_override
 from maskrcnn.data.datamodule import CocoDataModule
@@ -20,7 +21,7 @@ from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
-LEVELS = {"error": "[red]error[/]", "mended": "[yellow]mended[/]", "note": "note"}
+LEVELS = {"error": "red", "mended": "yellow", "note": ""}  # colours
 
 
 def inspect_data(
@@ -57,7 +58,7 @@ def inspect_data(
         raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
     if draw < 0:
         raise ValueError(f"draw is {draw}; give the number of samples to draw, or 0")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     data.prepare_data()
     sources = data.selection.used(data.source.splits(data.root))
     outs = [] if out is None else _outs(sources, Path(out))
@@ -132,7 +133,8 @@ def _print(console: Console, found: Inspection) -> None:
         table.add_column(head, overflow="fold")
     for finding in found.findings():
         first = ", ".join(map(str, finding.first))
-        table.add_row(LEVELS[finding.level], finding.part, finding.what, str(finding.number), first, finding.remedy)
+        level = Text(finding.level, style=LEVELS[finding.level])
+        table.add_row(level, finding.part, finding.what, str(finding.number), first, finding.remedy)
     if table.row_count:
         console.print(table)
         console.print("error: training stops. mended: training does so for itself. note: worth a look.")

@@ -1,6 +1,7 @@
 """Finds instances in picture files and videos, and writes what was found."""
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -65,14 +66,15 @@ def predict(
             where something would be written.
         SystemExit: with 130, after Ctrl-C.
     """
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if not outputs and not stages:
         raise ValueError("outputs=[] would write nothing: give what to write, such as outputs=[pictures,coco]")
     files = find_files(source)
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"output={output} is a file; give a folder")
-    if any(folder.resolve() in file.resolve().parents for file in files):
+    # Also where a link leads out of it: what is written would go through the link.
+    if any(_lies_in(place(file), place(folder)) for file in files for place in (os.path.realpath, os.path.abspath)):
         raise ValueError(
             f"output={output} holds pictures of source={source}; give another folder, so that none is lost"
         )
@@ -144,6 +146,10 @@ def _left(before: dict[Path, int], folder: Path) -> str | None:
         f"NOTE: {len(left)} files of an earlier run still lie in {folder} ({places}) and do not belong to what was "
         "written now: delete them, or give each run its own output=..."
     )
+
+
+def _lies_in(file: str, folder: str) -> bool:
+    return Path(folder) in Path(file).parents
 
 
 def _listed(thresholds: dict[str, float], classes: list[str]) -> str:

@@ -74,7 +74,7 @@ class Profile(pl.Callback):
             self.directory.mkdir(parents=True, exist_ok=True)
             trace = self.directory / "trace.json"
             self.profiler.export_chrome_trace(str(trace))
-            console = Console()
+            console = Console(markup=False, emoji=False)
             console.print(time_table(time_of_parts(self.profiler.events()), self.steps))
             console.print(f"wrote {trace}: open it at https://ui.perfetto.dev or chrome://tracing", soft_wrap=True)
             self.profiler = None

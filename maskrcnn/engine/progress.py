@@ -34,7 +34,7 @@ class Progress(pl.Callback):
         self.started = self.line_time = time.perf_counter()
         self.first_step = self.line_step = trainer.global_step
         if trainer.is_global_zero and sys.stdout.isatty():
-            self.bar = Bar(Console())
+            self.bar = Bar(Console(markup=False, emoji=False))
             self.bar.start()
 
     def on_train_batch_end(

@@ -38,7 +38,7 @@ def replay(path: Path, plugins: list[str]) -> int:
     box = black_box.read(path)
     model, batch = _model(box, path, plugins), black_box.batch_of(box)
     losses, ranges = watch(model, batch)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(f"step {box['step']}, rank {box['rank']}: the loss was {box['loss']}. Pictures of the batch:")
     for picture, annotations in zip(box["pictures"], box["annotations"]):
         console.print(f"- {picture}, annotations {', '.join(map(str, annotations)) or 'none'}")

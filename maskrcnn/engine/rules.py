@@ -75,6 +75,13 @@ def half_precision(config: dict[str, Any]) -> str | None:
     return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
 
 
+def lightnings_overfitting(config: dict[str, Any]) -> str | None:
+    """Lightning takes the order of the pictures away for it, by which a run is repeatable."""
+    if not config["trainer"].get("overfit_batches"):
+        return None
+    return "trainer.overfit_batches is not for this trainer: debug=overfit learns a few pictures by heart"
+
+
 def unknown_metric(config: dict[str, Any]) -> str | None:
     """What a callback watches is nearly the name of a metric, but none; it would be told after the first validation."""
     callbacks = {name: one for name, one in config["callbacks"].items() if isinstance(one, dict)}
@@ -222,5 +229,5 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (no_gpu, half_precision, unknown_metric, recorded_steps, canvas_size, narrow_shortcut)
+REFUSED = (no_gpu, half_precision, lightnings_overfitting, unknown_metric, recorded_steps, canvas_size, narrow_shortcut)
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

@@ -105,7 +105,7 @@ def train(
     Raises:
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
-    console = Console(quiet=not is_main())
+    console = Console(quiet=not is_main(), markup=False, emoji=False)
     model(1, data.read.channels)  # refuses values that do not fit together, before data is read
     data.prepare_data()
     data.setup("fit")

@@ -92,7 +92,7 @@ def verify(*, verify: str, plugins: list[str]) -> int:
             return IDENTICAL
         again, replayed = receipt_file.read(Path(folder)), checksums.read(Path(folder))
     found = compare(kept, replayed, last)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(answer(found))
     others = differences(receipt, again, last)
     if others:

@@ -51,7 +51,8 @@ def find_files(source: str) -> list[Path]:
     found = path.iterdir() if path.is_dir() else map(Path, glob.glob(source, recursive=True))
     files = sorted({p for p in found if p.is_file() and p.suffix.lower() in PICTURES | VIDEOS})
     if not files:
-        inside = f"no picture in this folder (for those of its sub-folders, give 'source=\"{source.rstrip('/')}/**\"')"
+        deep = f"{glob.escape(source.rstrip('/'))}/**"
+        inside = f"no picture in this folder (for those of its sub-folders, give 'source=\"{deep}\"')"
         reason = inside if path.is_dir() else "no such file, and no picture matches it as a glob"
         raise ValueError(
             f"source={source}: {reason}; pictures end in {', '.join(sorted(PICTURES))}, videos in "

@@ -35,7 +35,7 @@ class VideoReader:
         _quieten()
         self.path = path
         size = path.stat().st_size  # an OSError for a file that is not there
-        self.capture = cv2.VideoCapture(str(path))
+        self.capture = cv2.VideoCapture(os.path.abspath(path))  # FFmpeg takes cam1:30.mp4 for a protocol
         if not self.capture.isOpened():
             raise ValueError(
                 f"{path} does not open as a video ({size} bytes): it is broken, or of a format unknown to OpenCV; "
@@ -87,7 +87,7 @@ class VideoWriter:
         if self.writer is None:
             _quieten()
             size = (even.shape[1], even.shape[0])
-            self.writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*CODEC), self.rate, size)
+            self.writer = cv2.VideoWriter(os.path.abspath(self.path), cv2.VideoWriter.fourcc(*CODEC), self.rate, size)
             if not self.writer.isOpened():
                 raise ValueError(
                     f"{self.path} cannot be written as a video of {size[0]} x {size[1]} pixels (codec {CODEC}); check "

@@ -19,7 +19,8 @@ def report(folder: Path) -> None:
     """
     trials = collect(folder)
     summary = summarise(trials)
-    console = Console(width=None if sys.stdout.isatty() else 160)  # a log has no edge to break lines at
+    width = None if sys.stdout.isatty() else 160  # a log has no edge to break lines at
+    console = Console(width=width, markup=False, emoji=False)
     if summary.rows:
         console.print(terminal(summary))
     if summary.several_commits:

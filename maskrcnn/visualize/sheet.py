@@ -1,5 +1,6 @@
 """Pictures beside each other: ground truth and prediction, and sheets of many such pairs."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -68,7 +69,9 @@ def save_png(path: Path, picture: np.ndarray) -> None:
         raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
     # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
     encoded = encode_png(picture)
+    part = path.with_name(f"{path.name}.part")
     try:
-        path.write_bytes(encoded)
+        part.write_bytes(encoded)
+        os.replace(part, path)  # not through a link
     except OSError as error:
         raise ValueError(f"{path}: the picture could not be written ({error.strerror}); check the folder") from error

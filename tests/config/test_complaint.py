@@ -76,6 +76,8 @@ SLIPS = {
     "-m optimizer.lr=0,01",
     "data.fraction='0,5'": "'data.fraction' is '0,5', but must be float: a number has a decimal point: "
     "data.fraction=0.5",
+    "data.root=/a,b": "data.root=/a,b holds a comma: a text needs two pairs of quotes, 'data.root=\"/a,b\"'. A sweep "
+    "needs -m: -m data.root=/a,b",
     "neck=fpn,fpn_small": "neck=fpn,fpn_small holds a comma. A sweep needs -m: -m neck=fpn,fpn_small",
     "data.canvases=[[192, 256]]": "data.canvases=[[192, ends in the middle of a list. Put quotes around all of it: "
     "'data.canvases=[[192, 256]]'",
@@ -133,7 +135,7 @@ def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
         (["override=[data.root=y]"], "override=[data.root=y]: put quotes inside the brackets, and around all of it: "
          "'override=[\"data.root=y\"]'"),
         (["score_threshold=0,3"], "score_threshold=0,3: a number has a decimal point: score_threshold=0.3"),
-        (["checkpoint=a,b"], "checkpoint=a,b holds a comma. A list needs brackets: 'checkpoint=[a,b]'"),
+        (["checkpoint=a,b"], "checkpoint=a,b holds a comma: a text needs two pairs of quotes, 'checkpoint=\"a,b\"'"),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],

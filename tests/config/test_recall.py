@@ -23,6 +23,8 @@ def test_a_run_goes_on_with_what_it_was_started_with(started: Path) -> None:
     expected = ["--config-dir=conf", "seed=3", *kept[:3], resume, "optimizer.lr=0.3", "callbacks.best=null"]
     assert recall(given) == (expected, kept[:3])
     assert recall(expected) == (expected, [])
+    apart = ["--config-dir", "conf", "-cn", "train", resume]  # the values of options are no overrides
+    assert recall(apart) == ([*apart[:-1], *kept, "optimizer.lr=0.2", resume], [*kept, "optimizer.lr=0.2"])
     assert recall(["data=shapes", resume])[1] == [*kept[2:], "optimizer.lr=0.2"]  # there is no data.root to give
 
 

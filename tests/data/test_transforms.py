@@ -428,10 +428,17 @@ def test_flips_of_stretches_are_those_of_pixels(transforms: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "transform", [albumentations.D4(), albumentations.OneOf([albumentations.NoOp(), albumentations.Transpose()])]
+    "transform",
+    [
+        albumentations.D4(),
+        albumentations.OneOf([albumentations.NoOp(), albumentations.Transpose()]),
+        albumentations.OneOf([albumentations.Compose([albumentations.HorizontalFlip()])]),  # compares sizes itself
+    ],
 )
 def test_what_turns_pictures_is_done_to_pixels(transform: Any) -> None:
-    assert not Augmentation([transform], None, 0.0).flips_only
+    augmentation = Augmentation([transform], None, 0.0)
+    assert not augmentation.flips_only
+    augmentation(picture(0), read_columns(record(random_masks(3, 0)).objects.masks, HEIGHT, WIDTH), default_rng(0))
 
 
 def test_least_visible_share() -> None:

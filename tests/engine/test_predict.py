@@ -25,6 +25,7 @@ from maskrcnn.prediction.thresholds import Thresholds
 from maskrcnn.prediction.tiles import Tiling
 from maskrcnn.prediction.video import VideoReader, VideoWriter
 from maskrcnn.structures import Detections
+from maskrcnn.visualize.sheet import save_png
 
 WHOLE = Tiling(size=None, overlap=0)
 
@@ -65,6 +66,17 @@ def test_annotated_pictures_never_go_where_the_pictures_lie(source: str, tmp_pat
     with pytest.raises(ValueError, match=r"holds pictures of source=.*; give another folder, so that none is lost"):
         run_predict(Path("none"), f"{tmp_path}{source}", tmp_path)
     assert (tmp_path / "a.png").read_bytes() == b"mine"
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "original.png").write_bytes(b"mine")
+    (tmp_path / "s" / "pictures").mkdir(parents=True)
+    (tmp_path / "s" / "pictures" / "a.png").symlink_to(tmp_path / "original.png")
+    with pytest.raises(ValueError, match=r"holds pictures of source=.*; give another folder, so that none is lost"):
+        run_predict(Path("none"), tmp_path / "s" / "pictures", tmp_path / "s")
+    save_png(tmp_path / "s" / "pictures" / "a.png", np.zeros((2, 2, 3), np.uint8))
+    assert (tmp_path / "original.png").read_bytes() == b"mine"
+    assert [path.name for path in (tmp_path / "s" / "pictures").iterdir()] == ["a.png"]
 
 
 def run_predict(checkpoint: Path, source: Path | str, output: Path, **changed: Any) -> list[dict[str, Any]]:

@@ -81,6 +81,10 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: callbacks.early_stopping.monitor is 'segm/AP57', which is not logged. Did you mean segm/AP75?",
         ),
         (
+            ["+trainer.overfit_batches=1"],
+            "error: trainer.overfit_batches is not for this trainer: debug=overfit learns a few pictures by heart",
+        ),
+        (
             ["callbacks=ema", "callbacks.ema.monitor=ema/segm/ap"],
             "error: callbacks.ema.monitor is 'ema/segm/ap', which is not logged. Did you mean ema/segm/AP?",
         ),
@@ -159,6 +163,7 @@ def test_a_number_out_of_range_is_refused_with_its_key(override: str, message: s
         ("model.sampler.mask_slots=0", "model.sampler.mask_slots is 0; give 1 or more"),
         ("loss_weights.mask=-1", "loss_weights.mask is -1; give 0 or more"),
         ("callbacks.progress.every_n_steps=0", "callbacks.progress.every_n_steps is 0; give 1 or more"),
+        ("trainer.log_every_n_steps=0", "trainer.log_every_n_steps is 0; give 1 or more"),
         ("trainer.gradient_clip_val=-5", "trainer.gradient_clip_val is -5; give 0 or more"),
     ],
 )

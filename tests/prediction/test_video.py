@@ -32,6 +32,14 @@ def test_frames_are_read_as_they_were_written_in_order_and_rgb(size: tuple[int, 
         np.testing.assert_allclose(theirs.mean(axis=(0, 1)), ours[0, 0], atol=4)  # of a lossy format
 
 
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frames = levels(48, 64)
+    write(Path("cam1:30.mp4"), frames)
+    with VideoReader(Path("cam1:30.mp4")) as video:
+        assert len(list(video)) == len(frames)
+
+
 def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video")
     with pytest.raises(ValueError, match=r"a\.mp4 does not open as a video \(8 bytes\): it is broken, or of a format"):

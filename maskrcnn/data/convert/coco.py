@@ -10,6 +10,7 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.coco_file import read_json
 from maskrcnn.data.convert.annotated import Annotated, Findings, Object, Picture, Region, annotate
 from maskrcnn.data.convert.output import appearing
 from maskrcnn.data.segmentation import nest
@@ -35,7 +36,7 @@ def read_coco(source: Path, *, images: str) -> Annotated:
     labels = {id_: label for label, id_ in enumerate(checked.category_ids)}
     regions: dict[int | str, list[Region]] = defaultdict(list)
     # A second time, since the checked data set holds masks only.
-    for position, annotation in enumerate(json.loads(source.read_bytes())["annotations"]):
+    for position, annotation in enumerate(read_json(source)["annotations"]):
         where = f"annotation {annotation.get('id', f'#{position}')}"
         crowd = bool(annotation.get("iscrowd", 0))
         region = Region(labels[annotation["category_id"]], nest(annotation["segmentation"]), crowd, where)

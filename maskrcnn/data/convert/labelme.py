@@ -7,6 +7,7 @@ import math
 import re
 from collections import defaultdict
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,10 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
     return Annotated(source, names, pictures, findings)
 
 
+# What shapes may hold besides, where they do.
+FIELDS = {"shape_type": (str, NoneType), "group_id": (str, int, float, NoneType), "mask": (str, NoneType)}
+
+
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)  # such as the copies in .ipynb_checkpoints
 
@@ -96,6 +101,11 @@ def _parse(file: Path) -> dict[str, Any]:
                 f"{file}, shape {index}: it needs a 'label' and 'points' of two finite numbers each; "
                 "mend it in LabelMe, or remove it"
             )
+        for key, kinds in FIELDS.items():
+            if not isinstance(shape.get(key), kinds):
+                raise ValueError(
+                    f"{file}, shape {index}: its '{key}' is {shape[key]!r}; mend it in LabelMe, or remove it"
+                )
     return entry
 
 

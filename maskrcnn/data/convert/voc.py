@@ -55,7 +55,8 @@ def _listed(source: Path, split: str | None) -> list[str]:
         if not (lists / f"{split}.txt").is_file():
             known = sorted(path.stem for path in lists.glob("*.txt"))
             raise ValueError(f"read.split={split}: no {lists / f'{split}.txt'}; known: {', '.join(known) or 'none'}")
-        listed = (lists / f"{split}.txt").read_text(encoding="utf-8", errors="replace").split()
+        lines = (lists / f"{split}.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        listed = [line.strip() for line in lines if line.strip()]
     if not listed:
         raise ValueError(f"source={source}: there is no picture to read; check read.split and SegmentationObject")
     return listed

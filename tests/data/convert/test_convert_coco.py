@@ -71,6 +71,15 @@ def to_yolo(file: Path, out: Path) -> tuple[Annotated, list[str]]:
     return annotated, (out / "labels" / "a.txt").read_text().splitlines()
 
 
+def test_a_file_of_pictures_alone_has_no_objects(write: Callable[..., Path], tmp_path: Path) -> None:
+    file = write()
+    dataset = json.loads(file.read_text())
+    del dataset["annotations"]
+    file.write_text(json.dumps(dataset))
+    annotated = read_coco(file, images=str(tmp_path / "photos"))
+    assert [len(picture.objects) for picture in annotated.pictures] == [0]
+
+
 def test_polygons_stay_and_classes_are_contiguous(write: Callable[..., Path], tmp_path: Path) -> None:
     annotated, lines = to_yolo(write([SQUARE], [FAR]), tmp_path / "out")
     assert annotated.classes == ("cat", "dog") and annotated.findings == {}

@@ -88,6 +88,14 @@ def test_lists_choose_pictures_and_all_are_read_without(voc: Path) -> None:
     assert names == {"train": ["a"], "val": ["b", "a"], None: ["a", "b"]}
 
 
+def test_a_name_may_hold_a_space(voc: Path) -> None:
+    for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationObject", "png"), ("SegmentationClass", "png")):
+        (voc / folder / f"a.{suffix}").rename(voc / folder / f"my a.{suffix}")
+    (voc / "ImageSets" / "Segmentation" / "train.txt").write_text("my a\n\nb \n")
+    annotated = read_voc(voc, classes=CLASSES, split="train")
+    assert [picture.path.name for picture in annotated.pictures] == ["my a.jpg", "b.jpg"]
+
+
 def test_without_xml_no_object_is_difficult_and_boxes_without_masks_are_named(voc: Path) -> None:
     file = voc / "Annotations" / "a.xml"
     file.write_text(

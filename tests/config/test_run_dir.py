@@ -1,0 +1,64 @@
+"""Folders of runs: each start has its own, and one that fails leaves nothing of its own and all of others."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.config import run_dir
+from maskrcnn.config.run_dir import LOCK, alone, claim, remove_start
+
+
+def test_starts_of_the_same_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda form: "now")
+    assert [claim(), claim(), claim()] == ["now", "now_2", "now_3"]
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["now", "now_2", "now_3"]
+
+
+def hold(folder: Path, held: object, done: object) -> None:
+    with alone(folder):
+        held.set()  # type: ignore[attr-defined]
+        done.wait()  # type: ignore[attr-defined]
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(tmp_path, held, done))
+    process.start()
+    held.wait(60)
+    monkeypatch.setattr(run_dir, "PATIENCE", 0.1)
+    message = "another process trains in .*: wait for its end, or give another run_dir"
+    with pytest.raises(ValueError, match=message), alone(tmp_path):
+        pass
+    done.set()
+    process.join()
+    with alone(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_failed_start_wrote_is_removed(there: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (folder / ".hydra").mkdir(parents=True)
+    for name in (".hydra/config.yaml", "config.yaml", "receipt.json", "start_1.diff", LOCK):
+        (folder / name).write_text("")
+    remove_start(folder, time.time() - 60, there)
+    assert folder.exists() == there
+    assert not there or list(folder.iterdir()) == []
+
+
+def test_what_others_wrote_stays(tmp_path: Path) -> None:
+    for name in ("config.yaml", "out.log"):
+        (tmp_path / name).write_text("mine")
+    remove_start(tmp_path, time.time() - 60, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "out.log"]
+    (tmp_path / "out.log").unlink()
+    remove_start(tmp_path, time.time() + 60, True)  # the file is of an earlier start
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    link = tmp_path.with_name("link")
+    link.symlink_to(tmp_path)
+    remove_start(link, time.time() - 60, True)
+    assert list(tmp_path.iterdir()) == [] and link.is_symlink()
