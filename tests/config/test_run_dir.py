@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from maskrcnn.config import run_dir
 from maskrcnn.config.run_dir import LOCK, alone, claim, remove_start
@@ -37,6 +38,19 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, monkeypatch: p
     process.join()
     with alone(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("answer", [NotImplementedError("no flock"), OSError(37, "No locks available")])
+def test_a_file_system_without_locks_does_without(
+    answer: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: FileLock, **options: object) -> None:
+        raise answer
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with alone(tmp_path):
+        (tmp_path / "trained").touch()
+    assert (tmp_path / "trained").exists()
 
 
 @pytest.mark.parametrize("there", [True, False])
