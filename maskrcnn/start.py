@@ -81,7 +81,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     there = any(Path(folder).exists() for folder in given)
     claimed = None
     if config_name == "train" and not given and not launched() and not any(one in OPTIONS for one in sys.argv):
-        claimed = os.environ[RUN_NAME] = claim()
+        with contextlib.suppress(OSError):  # Hydra says it, if the run is to lie there
+            claimed = os.environ[RUN_NAME] = claim()
 
     @functools.wraps(task)
     def in_one_sentence(config: DictConfig) -> Any:
@@ -122,8 +123,9 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     finally:
         if claimed is not None:
             del os.environ[RUN_NAME]
-            with contextlib.suppress(OSError):  # it holds something
-                Path("runs", claimed).rmdir()
+            for folder in (Path("runs", claimed), Path("runs")):
+                with contextlib.suppress(OSError):  # it holds something, or is gone
+                    folder.rmdir()
 
 
 def call(task: Callable[..., Any], config: DictConfig) -> Any:
