@@ -80,7 +80,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     given = [one.partition("=")[2].strip("\"'") for one in sys.argv[1:] if one.startswith(("run_dir=", "resume="))]
     there = any(Path(folder).exists() for folder in given)
     claimed = None
-    if config_name == "train" and not given and not launched() and not any(one in OPTIONS for one in sys.argv):
+    if config_name == "train" and not given and not launched() and not set(OPTIONS) & set(sys.argv[1:]):
         with contextlib.suppress(OSError):  # Hydra says it, if the run is to lie there
             claimed = os.environ[RUN_NAME] = claim()
 
