@@ -30,24 +30,14 @@ from maskrcnn.config.complaint import complain, dashes
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
-from maskrcnn.config.launcher import RUN_NAME, is_main, launched, rank_name
+from maskrcnn.config.launcher import is_main, launched, rank_name
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.recall import recall
-from maskrcnn.config.run_dir import claim, remove_start
+from maskrcnn.config.run_dir import claimed, remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
 
-OPTIONS = (
-    "-m",
-    "--multirun",
-    "-h",
-    "--help",
-    "--hydra-help",
-    "-c",
-    "--cfg",
-    "-i",
-    "--info",
-    "--version",
-)  # no run alone
+# With one of these a start is none of a run alone.
+OPTIONS = set(["-m", "--multirun", "-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "--version"])
 
 
 def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None = None) -> None:
@@ -79,10 +69,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     begun = time.time() - 1  # file systems keep coarser time
     given = [one.partition("=")[2].strip("\"'") for one in sys.argv[1:] if one.startswith(("run_dir=", "resume="))]
     there = any(Path(folder).exists() for folder in given)
-    claimed = None
-    if config_name == "train" and not given and not launched() and not set(OPTIONS) & set(sys.argv[1:]):
-        with contextlib.suppress(OSError):  # Hydra says it, if the run is to lie there
-            claimed = os.environ[RUN_NAME] = claim()
+    alone = config_name == "train" and not given and not launched() and not OPTIONS & set(sys.argv[1:])
 
     @functools.wraps(task)
     def in_one_sentence(config: DictConfig) -> Any:
@@ -107,25 +94,24 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
+        with claimed() if alone else contextlib.nullcontext():
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(in_one_sentence)()
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except yaml.YAMLError as error:  # names the file and the line
         sys.exit(f"error: {' '.join(str(error).split())}")
-    except BrokenPipeError:  # as of `python train.py --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
+    except BrokenPipeError as error:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # as of `python train.py --help | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+            sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
+        sys.exit(_sentence(error))
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    finally:
-        if claimed is not None:
-            del os.environ[RUN_NAME]
-            for folder in (Path("runs", claimed), Path("runs")):
-                with contextlib.suppress(OSError):  # it holds something, or is gone
-                    folder.rmdir()
 
 
 def call(task: Callable[..., Any], config: DictConfig) -> Any:

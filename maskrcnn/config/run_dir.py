@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from maskrcnn.config.launcher import RUN_NAME
+
 PATIENCE = 15.0  # seconds; data workers of a run that was killed end within 5
 LOCK = ".lock"  # held by the process that trains
 
@@ -59,8 +61,24 @@ def run_dir(resume: str | None, fresh: str) -> str:
     return resume
 
 
-def claim() -> str:
-    """Makes a folder in runs/ that no other start has, named by the time, and returns its name."""
+@contextlib.contextmanager
+def claimed() -> Iterator[None]:
+    """Gives a run, and the processes that it starts, a name that no other start has; an unused folder is removed."""
+    name = None
+    with contextlib.suppress(OSError):  # Hydra says it, if the run is to lie there
+        name = os.environ[RUN_NAME] = _claim()
+    try:
+        yield
+    finally:
+        if name is not None:
+            os.environ.pop(RUN_NAME, None)
+            for folder in (Path("runs", name), Path("runs")):
+                with contextlib.suppress(OSError):  # it holds something, or is gone
+                    folder.rmdir()
+
+
+def _claim() -> str:
+    """Makes a folder in runs/, named by the time, and returns its name."""
     now = time.strftime("%Y-%m-%d_%H-%M-%S")
     Path("runs").mkdir(exist_ok=True)
     for number in itertools.count(1):

@@ -1,6 +1,7 @@
 """Folders of runs: each start has its own, and one that fails leaves nothing of its own and all of others."""
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -8,14 +9,29 @@ import pytest
 from filelock import FileLock
 
 from maskrcnn.config import run_dir
-from maskrcnn.config.run_dir import LOCK, alone, claim, remove_start
+from maskrcnn.config.launcher import RUN_NAME
+from maskrcnn.config.run_dir import LOCK, alone, claimed, remove_start
 
 
 def test_starts_of_the_same_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda form: "now")
-    assert [claim(), claim(), claim()] == ["now", "now_2", "now_3"]
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["now", "now_2", "now_3"]
+    with claimed():
+        (Path("runs", "now") / "used").touch()
+        for expected in ("now_2", "now_2"):  # the folder that was not used is free again
+            with claimed():
+                assert os.environ[RUN_NAME] == expected
+                assert sorted(path.name for path in Path("runs").iterdir()) == ["now", "now_2"]
+    assert RUN_NAME not in os.environ
+    assert [path.name for path in Path("runs").iterdir()] == ["now"]
+
+
+def test_a_start_that_can_have_no_folder_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").touch()
+    with claimed():
+        assert RUN_NAME not in os.environ
+    assert Path("runs").is_file()
 
 
 def hold(folder: Path, held: object, done: object) -> None:
