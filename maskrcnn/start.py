@@ -79,8 +79,6 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
                 check_early(to_plain(config), root)
                 check_limits(to_plain(config))
             return task(config)
-        except BrokenPipeError:
-            raise
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
@@ -100,13 +98,9 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except yaml.YAMLError as error:  # names the file and the line
         sys.exit(f"error: {' '.join(str(error).split())}")
-    except BrokenPipeError as error:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:  # as of `python train.py --help | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-            sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
-        sys.exit(_sentence(error))
+    except BrokenPipeError:  # of Hydra itself, as by `python train.py --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
     except KeyboardInterrupt:
