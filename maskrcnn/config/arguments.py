@@ -10,10 +10,10 @@ CHUNKS = re.compile(r"[^\[\]{},:]+")  # texts within lists and mappings
 def readable(override: str) -> str:
     """An override with quotes around texts that hold letters beyond ASCII, which Hydra's grammar reads only so.
 
-    Where there are quotes already, or an interpolation, it stays as it is.
+    Where there are quotes already, an interpolation or a backslash, it stays as it is.
     """
     key, _, value = override.partition("=")
-    if value.isascii() or not set("'\"$").isdisjoint(value):
+    if value.isascii() or not set("'\"$\\").isdisjoint(value):
         return override
     if value.startswith(("[", "{")):
         return f"{key}={CHUNKS.sub(lambda found: _quoted(found[0]), value)}"
@@ -26,8 +26,8 @@ def _quoted(text: str) -> str:
 
 
 def tidy(arguments: list[str]) -> list[str]:
-    """Options before overrides, which argparse takes in one row only, and overrides made readable."""
+    """Options after overrides, which argparse takes in one row only, and overrides made readable."""
     parsed, rest = get_args_parser().parse_known_args(arguments)
     overrides = {*parsed.overrides, *(one for one in rest if not one.startswith("-"))}
     options = [one for one in arguments if one not in overrides]
-    return options + [readable(one) for one in arguments if one in overrides]
+    return [readable(one) for one in arguments if one in overrides] + options

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+
 PACKAGE = Path(__file__).resolve().parent.parent
 # In the installed package, conf/ lies inside it; in a checkout, beside it.
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
@@ -32,6 +34,8 @@ def list_choices() -> str:
 
 def choices(group: str) -> list[str]:
     """The names of a group's files."""
+    if GlobalHydra.instance().is_initialized():  # with those of the user's --config-dir
+        return sorted(GlobalHydra.instance().config_loader().get_group_options(group))
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 

@@ -15,7 +15,10 @@ def is_main() -> bool:
 
 def launched() -> bool:
     """Whether a launcher has started this process as one of several."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or any(name in os.environ for name in RANKS)
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        return True
+    # sbatch sets SLURM_PROCID for one task too.
+    return not is_main() or any(name in os.environ for name in RANKS if name != "SLURM_PROCID")
 
 
 def rank_name() -> str:

@@ -112,7 +112,8 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def remove_start(directory: Path, since: float, there: bool) -> None:
-    """Removes what a run that failed before it began has left, if all that its folder holds is of a start since then.
+    """Removes what a run that failed before it began has left, if all that its folder holds is of a start since then,
+    and no other process trains there.
 
     Args:
         since: seconds since the epoch; there: whether there was such a folder before, so that it stays.
@@ -122,6 +123,13 @@ def remove_start(directory: Path, since: float, there: bool) -> None:
         return
     if any(path.stat().st_mtime < since for path in directory.rglob("*")):
         return
+    try:
+        with FileLock(directory / LOCK, timeout=0):
+            pass
+    except Timeout:
+        return
+    except (NotImplementedError, OSError):  # a file system without locks
+        pass
     for path in directory.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if not there:

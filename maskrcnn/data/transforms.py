@@ -21,13 +21,8 @@ from maskrcnn.data.scene import Scene, cut_out, make_scene, resize_scene
 
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, Record]]
 
-# What leaves masks where they are, and what turns them over without reading their size.
-FLIPPING = (
-    albumentations.ImageOnlyTransform,
-    albumentations.NoOp,
-    albumentations.HorizontalFlip,
-    albumentations.VerticalFlip,
-)
+# What does nothing to masks but turn them over, without reading their size. Not what is derived of them, as Lambda is.
+FLIPPING = (albumentations.NoOp, albumentations.HorizontalFlip, albumentations.VerticalFlip)
 CORNERS = np.array([[1, 2], [3, 4]], np.uint8)  # shows how a picture was turned over
 
 
@@ -105,13 +100,14 @@ class Augmentation:
 
 def _only_flip(transforms: list[albumentations.BasicTransform]) -> bool:
     """Whether transforms, also within OneOf and the like, do nothing to masks but turn them over."""
-    return all(
-        not isinstance(transform, albumentations.Compose)  # within another it compares sizes of picture and mask
-        and _only_flip(transform.transforms)
-        if hasattr(transform, "transforms")
-        else isinstance(transform, FLIPPING)
-        for transform in transforms
-    )
+    for transform in transforms:
+        if hasattr(transform, "transforms"):
+            # A Compose within another compares the sizes of picture and mask.
+            if isinstance(transform, albumentations.Compose) or not _only_flip(transform.transforms):
+                return False
+        elif type(transform) not in FLIPPING and not isinstance(transform, albumentations.ImageOnlyTransform):
+            return False
+    return True
 
 
 def _check_masks_stay_exact(transforms: list[albumentations.BasicTransform]) -> None:

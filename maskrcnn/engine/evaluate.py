@@ -74,6 +74,11 @@ def evaluate(
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
     console = Console(quiet=not is_main(), markup=False, emoji=False)
+    directory = _folder(Path(checkpoint), results) if output is None else Path(output)
+    if results is not None and (directory / "detections.json").resolve() == Path(results).resolve():
+        raise ValueError(f"output={directory} holds results={results}, which would be replaced: give another folder")
+    if (directory / receipt_file.NAME).is_file():
+        raise ValueError(f"output={directory} is the folder of a run, whose report would be replaced: give another")
     restored = restore(checkpoint, override, plugins)
     data = open_data(restored, override, plugins, console)
     parts = Slices(slices or {}, data)
@@ -84,11 +89,6 @@ def evaluate(
         scored = score_file(restored, data, Path(results), score_threshold)
     if not is_main():
         return scored.scores
-    directory = _folder(Path(checkpoint), results) if output is None else Path(output)
-    if results is not None and (directory / "detections.json").resolve() == Path(results).resolve():
-        raise ValueError(f"output={directory} holds results={results}, which would be replaced: give another folder")
-    if (directory / receipt_file.NAME).is_file():
-        raise ValueError(f"output={directory} is the folder of a run, whose report would be replaced: give another")
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]

@@ -84,6 +84,8 @@ def lightnings_overfitting(config: dict[str, Any]) -> str | None:
 
 def unknown_metric(config: dict[str, Any]) -> str | None:
     """What a callback watches is nearly the name of a metric, but none; it would be told after the first validation."""
+    if config["plugins"]:  # which may log what they like
+        return None
     callbacks = {name: one for name, one in config["callbacks"].items() if isinstance(one, dict)}
     names = ["train/loss", "val/loss"] + [
         f"{part}/{loss}" for part in ("train", "val") for loss in config["loss_weights"]

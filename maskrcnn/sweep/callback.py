@@ -38,7 +38,7 @@ class SweepCallback(Callback):
                 "without it"
             )
         try:
-            check_choices(list(config.hydra.overrides.task))
+            check_choices(config, config.hydra.job.config_name)
         except ValueError as error:
             sys.exit(f"error: {error}")
 

@@ -1,50 +1,80 @@
 """What a sweep will choose from, checked before its first trial."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.complaint import complain
-from maskrcnn.config.compose import to_plain
+from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.limits import check_limits
 
+MOST = 20  # choices of a key that are looked at, as each takes a quarter of a second
 ROOT = "maskrcnn.engine.train.train"
 
 
-def check_choices(overrides: list[str]) -> None:
-    """Composes the first trial, and one for each other choice of each key, and checks what can be without torch.
+def check_choices(config: DictConfig, config_name: str) -> None:
+    """Composes the first trial, and one for each other choice of each key, and checks them all; of a key with many
+    choices the first 20.
 
     Args:
-        overrides: of a sweep, such as "optimizer.lr=0.01,0.02" and "seed=range(0,3)", while Hydra runs.
+        config: of the sweep, with Hydra's own, while Hydra runs; config_name: such as train.
 
     Raises:
         ValueError: a trial cannot be.
     """
-    choices = [_choices(override) for override in overrides]
-    first = [one[0] for one in choices]
-    _check(first, first)
-    for place, several in enumerate(choices):
-        for choice in several[1:]:
-            _check([*first[:place], choice, *first[place + 1 :]], [choice])
+    task = list(config.hydra.overrides.task)
+    searched = [one for one in config.hydra.overrides.hydra if one.startswith("hydra.searchpath=")]
+    trials: list[tuple[list[str], dict[str, Any]]] = []
+    overrides: list[str] = task
+    try:
+        choices = [_choices(override) for override in task]
+        first = [one[0] for one in choices]
+        others = [
+            ([*first[:place], choice, *first[place + 1 :]], [choice])
+            for place, several in enumerate(choices)
+            for choice in several[1:MOST]
+        ]
+        for overrides, named in [(first, first), *others]:
+            trials.append((named, to_plain(hydra.compose(config_name, [*searched, *overrides]))))
+    except (HydraException, OmegaConfBaseException) as error:
+        GlobalHydra.instance().clear()  # what was meant is found by composing again
+        raise ValueError(complain(error, config_name, overrides)) from error
+    for named, plain in trials:
+        with _of(named):
+            check_early(plain, ROOT)
+            check_limits(plain)
+    from maskrcnn.engine.train import train  # late: what is said above need not wait for torch
+
+    for named, plain in trials:
+        if not plain["plugins"]:  # whose packages are found once a trial begins
+            with _of(named):
+                check(plain, train)
 
 
 def _choices(override: str) -> list[str]:
-    parsed = OverridesParser.create().parse_override(override)
-    if not parsed.is_discrete_sweep():
+    loader = GlobalHydra.instance().config_loader()  # knows what glob(...) means
+    (parsed,) = OverridesParser.create(config_loader=loader).parse_overrides([override])
+    if not parsed.is_sweep_override():
         return [override]
+    if not parsed.is_discrete_sweep():
+        raise ValueError(
+            f"{override}: a sweep needs values, such as {parsed.key_or_group}=0.1,0.2; search.py takes ranges"
+        )
     return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
 
 
-def _check(overrides: list[str], named: list[str]) -> None:
+@contextlib.contextmanager
+def _of(named: list[str]) -> Iterator[None]:
+    """Says of which trial an error is."""
     try:
-        plain = to_plain(hydra.compose("train", overrides))
-        check_early(plain, ROOT)
-        check_limits(plain)
-    except (HydraException, OmegaConfBaseException) as error:
-        GlobalHydra.instance().clear()  # what was meant is found by composing again
-        raise ValueError(complain(error, "train", overrides)) from error
+        yield
     except ValueError as error:
         raise ValueError(f"a trial with {' '.join(named)} cannot be: {error}") from error

@@ -26,13 +26,23 @@ def test_letters_beyond_ascii_need_no_quotes(typed: str, key: str, value: object
 
 
 def test_what_hydra_reads_stays_as_it_is() -> None:
-    for typed in ("optimizer.lr=0.1", "a='ü, b'", 'a="ü"', "a=${ü}", "--multirun", "~callbacks.ema", "seed"):
+    for typed in (
+        "optimizer.lr=0.1",
+        "a='ü, b'",
+        'a="ü"',
+        "a=${ü}",
+        "a=C:\\Müller\\",
+        "--multirun",
+        "~callbacks.ema",
+        "seed",
+    ):
         assert readable(typed) == typed
 
 
 def test_options_may_stand_between_overrides() -> None:
     typed = ["debug=fast", "--config-dir=mine", "neck=own", "-m", "-cd", "other", "seed=0,1"]
-    assert tidy(typed) == ["--config-dir=mine", "-m", "-cd", "other", "debug=fast", "neck=own", "seed=0,1"]
+    assert tidy(typed) == ["debug=fast", "neck=own", "seed=0,1", "--config-dir=mine", "-m", "-cd", "other"]
+    assert tidy(["trainer=cpu", "--info"]) == ["trainer=cpu", "--info"]  # whose value may be left out
     assert tidy([]) == []
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.config.launcher import RANKS, check_sweep, is_main, rank_name, run_name
+from maskrcnn.config.launcher import RANKS, check_sweep, is_main, launched, rank_name, run_name
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,26 @@ def test_one_process_is_the_main_one(
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     assert (is_main(), rank_name()) == (main, name)
+
+
+@pytest.mark.parametrize(
+    ("environment", "several"),
+    [
+        ({}, False),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, False),  # of a job of one task, such as an array's
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}, True),
+        ({"TORCHELASTIC_RUN_ID": "abc", "RANK": "0"}, True),
+        ({"LOCAL_RANK": "1"}, True),  # that Lightning started
+    ],
+)
+def test_one_of_several_processes_is_known(
+    environment: dict[str, str], several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*RANKS, "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert launched() == several
 
 
 def test_runs_are_named_by_their_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,9 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, monkeypatch: p
     message = "another process trains in .*: wait for its end, or give another run_dir"
     with pytest.raises(ValueError, match=message), alone(tmp_path):
         pass
+    (tmp_path / "config.yaml").touch()
+    remove_start(tmp_path, 0.0, False)  # as of a start that was refused
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "config.yaml"]
     done.set()
     process.join()
     with alone(tmp_path):

@@ -433,6 +433,8 @@ def test_flips_of_stretches_are_those_of_pixels(transforms: list[Any]) -> None:
         albumentations.D4(),
         albumentations.OneOf([albumentations.NoOp(), albumentations.Transpose()]),
         albumentations.OneOf([albumentations.Compose([albumentations.HorizontalFlip()])]),  # compares sizes itself
+        albumentations.Lambda(mask=lambda mask, **_: np.roll(mask, 3, axis=1), p=1),  # derived of NoOp
+        albumentations.TimeReverse(),  # of HorizontalFlip
     ],
 )
 def test_what_turns_pictures_is_done_to_pixels(transform: Any) -> None:

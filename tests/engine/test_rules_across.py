@@ -103,6 +103,7 @@ def test_metrics_of_ones_own_are_not_refused() -> None:
     assert refused_or_doubted("callbacks.best.monitor=mine/score") == []
     assert refused_or_doubted("callbacks.best.monitor=val/loss", "callbacks.best.mode=min") == []
     assert refused_or_doubted("callbacks.best.monitor=bbox/AR30") == []
+    assert refused_or_doubted("callbacks.best.monitor=val/my_loss", "plugins=[mine]") == []
 
 
 @pytest.mark.parametrize(

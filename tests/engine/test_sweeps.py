@@ -81,6 +81,21 @@ def test_a_report_is_made_at_any_time(
             ["optimizer.lr=0.01,abc", "seed=range(0,3)"],
             "error: a trial with optimizer.lr=abc cannot be: 'optimizer.lr' is 'abc', but must be float\n",
         ),
+        (
+            ["trainer.max_epochs=abc,abd"],  # of a class of Lightning's, which is imported for it
+            "error: a trial with trainer.max_epochs=abc cannot be: 'trainer.max_epochs' is 'abc', but must be int or "
+            "null\n",
+        ),
+        (
+            ["neck=glob(fpn_*)", "optimizer.lr=abc"],
+            "error: a trial with neck=fpn_no_p6 optimizer.lr=abc cannot be: 'optimizer.lr' is 'abc', but must be "
+            "float\n",
+        ),
+        (
+            ["optimizer.lr=interval(0,1)"],
+            "error: optimizer.lr=interval(0,1): a sweep needs values, such as optimizer.lr=0.1,0.2; search.py takes "
+            "ranges\n",
+        ),
         (["optimizer.lrr=1,2"], "error: unknown key 'optimizer.lrr'. Did you mean optimizer.lr?\n"),
         (["neck=fpn_small,fnp"], "error: there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small\n"),
         (
@@ -93,7 +108,7 @@ def test_a_report_is_made_at_any_time(
 def test_what_cannot_be_is_refused_before_the_first_trial(
     overrides: list[str], message: str, command: Command, tmp_path: Path
 ) -> None:
-    done = command("train.py", "-m", *overrides, cwd=tmp_path)
+    done = command("train.py", "-m", *overrides, cwd=tmp_path, tiny=False)
     assert (done.returncode, done.stderr) == (1, message)
     assert list(tmp_path.iterdir()) == []
 
