@@ -166,11 +166,13 @@ def _predictions(
     while batch := list(islice(frames, batch_size)):
         try:
             yield from zip(batch, find([frame.pixels for frame in batch]))
+            continue
         except (ValueError, torch.OutOfMemoryError) as error:
-            if len(batch) > 1:
-                yield from _predictions(iter(batch), 1, find, skip)
-            else:
+            if len(batch) == 1:
                 skip(batch[0].image_id, error)
+                continue
+        # Not within `except`, where the error's traceback holds the tensors of the failed attempt.
+        yield from _predictions(iter(batch), 1, find, skip)
 
 
 class _Tally:

@@ -1,6 +1,7 @@
 """What predict.py reads, and what it leaves when something is wrong with it."""
 
 import json
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -323,10 +324,14 @@ def test_a_batch_that_memory_does_not_hold_is_tried_one_by_one(
 ) -> None:
     whole = summary(run_predict(checkpoint, pictures, tmp_path / "whole"))
     original, calls = Predictor.predict_batch, []
+    held: list[weakref.ref[torch.Tensor]] = []
 
     def hungry(self: Predictor, images: list[np.ndarray], **named: Any) -> Any:
+        assert not any(tensor() is not None for tensor in held), "the failed attempt's memory is not free yet"
         calls.append(len(images))
         if len(images) > 1 or calls == [4, 1, 1]:
+            features = torch.zeros(1)
+            held.append(weakref.ref(features))
             raise torch.OutOfMemoryError("out of memory")
         return original(self, images, **named)
 
