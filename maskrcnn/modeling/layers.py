@@ -49,7 +49,7 @@ LARGE = 2**24
 
 def norm_relu(norm: nn.Module, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """ReLU of a convolution's output [B, C, H, W] after its norm, with a shortcut added if there is one."""
-    if isinstance(norm, FrozenBatchNorm2d) and triton_serves(x) and x.numel() >= LARGE and not is_compiling():
+    if isinstance(norm, FrozenBatchNorm2d) and not is_compiling() and x.numel() >= LARGE and triton_serves(x):
         from maskrcnn.ops.norm_triton import ScaleShiftReLU
 
         out: Tensor = ScaleShiftReLU.apply(x, *norm.constants(), shortcut)
