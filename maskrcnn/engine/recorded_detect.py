@@ -8,7 +8,16 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from maskrcnn.engine.detector import detect, trim
-from maskrcnn.engine.recordings import Memory, Recordings, Waits, load, recording, shape_of, state_of, without_waiting
+from maskrcnn.engine.recordings import (
+    CannotRecord,
+    Memory,
+    Recordings,
+    load,
+    recording,
+    shape_of,
+    state_of,
+    without_waiting,
+)
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Detections
 
@@ -18,9 +27,9 @@ LOCK = threading.Lock()  # replays share memory, and what looks for waiting look
 class RecordedDetect:
     """Finds what `detect` finds; on a GPU by replaying a recording from the second time that a shape comes.
 
-    There all mask slots are drawn: their number would have to be waited for. A model with a part that waits for the
-    GPU, such as RoIAlign with `sampling` 0, is not recorded, and said to be so; neither is any more what ran out of
-    memory, since recordings hold some.
+    There all mask slots are drawn: their number would have to be waited for. A model that cannot be recorded, as a part
+    of it waits for the GPU, such as RoIAlign with `sampling` 0, works plainly, which is said; and so does from then on
+    what ran out of memory, since recordings hold some.
     """
 
     def __init__(self) -> None:
@@ -40,17 +49,14 @@ class RecordedDetect:
         with LOCK, torch.inference_mode():
             try:
                 return trim(self._find(model, images, image_sizes))
-            except Waits as error:
+            except CannotRecord as error:
                 warnings.warn(
-                    f"the model waits for the GPU ({error}), so that inference is not recorded and takes longer than "
-                    "it could",
-                    stacklevel=2,
+                    f"{error}, so that inference is not recorded and takes longer than it could", stacklevel=2
                 )
             except torch.OutOfMemoryError:
                 pass
             self.records = False
             self.recordings.forget()
-            torch.cuda.empty_cache()
             return detect(model, images, image_sizes)
 
     def _find(self, model: MaskRCNN, images: Tensor, image_sizes: Tensor) -> Detections:

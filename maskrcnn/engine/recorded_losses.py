@@ -8,7 +8,16 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from maskrcnn.engine.recordings import Memory, Recordings, Waits, load, recording, shape_of, state_of, without_waiting
+from maskrcnn.engine.recordings import (
+    CannotRecord,
+    Memory,
+    Recordings,
+    load,
+    recording,
+    shape_of,
+    state_of,
+    without_waiting,
+)
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import Batch, Loss, Losses
 
@@ -28,7 +37,7 @@ class RecordedLosses:
         """The losses of a batch.
 
         Raises:
-            ValueError: a part of the model waits for the GPU.
+            ValueError: the model cannot be recorded.
         """
 
         def plain() -> Losses:
@@ -44,10 +53,8 @@ class RecordedLosses:
                 lambda memory: _Recording(model, batch, memory),
                 lambda kept: kept.replay(batch),
             )
-        except Waits as error:
-            raise ValueError(
-                f"cuda_graphs=true, but a part of the model waits for the GPU ({error}): give cuda_graphs=false"
-            ) from error
+        except CannotRecord as error:
+            raise ValueError(f"cuda_graphs=true, but {error}: give cuda_graphs=false") from error
 
 
 class _Recording:

@@ -3,9 +3,11 @@
 No shape and no branch of the model depends on the data, so that one recording serves all batches of a shape.
 """
 
+import gc
+import threading
 import warnings
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -20,20 +22,22 @@ Kept = TypeVar("Kept")
 Result = TypeVar("Result")
 
 
-class Waits(Exception):
-    """Work that makes the host wait for the GPU cannot be recorded."""
+class CannotRecord(Exception):
+    """Why work cannot be recorded, as half a sentence."""
 
 
 class Memory(NamedTuple):
     """What recordings share: what one puts out is to be copied before the next is replayed."""
 
     pool: Any
-    stream: torch.cuda.Stream  # of the current device; torch's own is that of the first recording of a process
+    # Of the current device, and of these recordings alone: when torch 2.13 destroys a graph, it gives away the memory
+    # that cuBLAS works in on the graph's stream, also of other graphs (pytorch issue 193402). Ours go all at once.
+    stream: torch.cuda.Stream
 
 
 class Recordings(Generic[Kept]):
     """Recordings of a model's work by shape, the first `MOST` that came twice. The first time, work is done plainly,
-    which compiles kernels.
+    which compiles kernels and makes the libraries' handles: in each thread, as these are a thread's own.
     """
 
     def __init__(self) -> None:
@@ -60,16 +64,20 @@ class Recordings(Generic[Kept]):
         Args:
             state: of `state_of`; with another one, all recordings are forgotten.
             shape: of `shape_of`.
+
+        Raises:
+            CannotRecord: a recording failed.
         """
         if state != self.state:
             self.forget()
             self.state = state
-        if shape not in self.kept and shape in self.seen and not self.full:
+        here = threading.get_ident(), shape
+        if shape not in self.kept and here in self.seen and not self.full:
             self.kept[shape] = self._record(record)
         if shape in self.kept:
             return replay(self.kept[shape])
         result = plain()
-        self.seen.add(shape)
+        self.seen.add(here)
         return result
 
     def _record(self, record: Callable[[Memory], Kept]) -> Kept:
@@ -77,8 +85,11 @@ class Recordings(Generic[Kept]):
             self.memory = Memory(torch.cuda.graph_pool_handle(), torch.cuda.Stream())
         try:
             return record(self.memory)
-        except BaseException:
+        except BaseException as error:
             self.forget()  # a pool may not be usable after a recording that failed
+            if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+                why = str(error).partition("\n")[0]
+                raise CannotRecord(f"recording the model's work failed ({why})") from error
             raise
 
     def forget(self) -> None:
@@ -119,23 +130,34 @@ def recording(graph: torch.cuda.CUDAGraph, memory: Memory) -> Iterator[None]:
     """Within it, work is written to a graph instead of done.
 
     Casts of weights that autocast keeps are made anew, since those from before would be gone at the replay; and other
-    threads, such as the one that pins memory, go on.
+    threads, such as the one that pins memory, go on. Garbage is not collected meanwhile: a graph in it, such as of a
+    model trained before, would be destroyed, which breaks a recording off.
     """
-    before = torch.cuda.current_stream()
+    before, collects = torch.cuda.current_stream(), gc.isenabled()
     torch.clear_autocast_cache()
+    gc.disable()
     try:
-        with torch.cuda.graph(graph, pool=memory.pool, stream=memory.stream, capture_error_mode="thread_local"):
+        capture = torch.cuda.graph(graph, pool=memory.pool, stream=memory.stream, capture_error_mode="thread_local")
+        capture.__enter__()
+        try:
             yield
+        except BaseException:
+            with suppress(RuntimeError):  # what was broken off cannot be ended either, which would hide why
+                capture.__exit__(None, None, None)
+            raise
+        capture.__exit__(None, None, None)
     finally:
         torch.cuda.set_stream(before)  # where the end of a recording fails, torch stays on the other
         torch.clear_autocast_cache()
+        if collects:
+            gc.enable()
 
 
 def without_waiting(work: Callable[[], Result]) -> Result:
     """The work's result.
 
     Raises:
-        Waits: it makes the host wait for the GPU, and was broken off there.
+        CannotRecord: it makes the host wait for the GPU, and was broken off there.
     """
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings():
@@ -146,7 +168,7 @@ def without_waiting(work: Callable[[], Result]) -> Result:
     except RuntimeError as error:
         if WAITS not in str(error):
             raise
-        raise Waits(str(error).splitlines()[0]) from error
+        raise CannotRecord(f"a part of the model waits for the GPU ({str(error).splitlines()[0]})") from error
     finally:
         torch.cuda.set_sync_debug_mode(before)
 
