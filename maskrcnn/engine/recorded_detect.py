@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from maskrcnn.engine.detector import detect, trim
+from maskrcnn.engine.detector import detect
 from maskrcnn.engine.recordings import (
     CannotRecord,
     Memory,
@@ -27,7 +27,8 @@ LOCK = threading.Lock()  # replays share memory, and what looks for waiting look
 class RecordedDetect:
     """Finds what `detect` finds; on a GPU by replaying a recording from the second time that a shape comes.
 
-    There all mask slots are drawn: their number would have to be waited for. A model that cannot be recorded, as a part
+    There all mask slots are drawn, and given back, also empty ones: the number of full ones would have to be waited
+    for, and the host can prepare the next pictures meanwhile. A model that cannot be recorded, as a part
     of it waits for the GPU, such as RoIAlign with `sampling` 0, works plainly, which is said; and so does from then on
     what ran out of memory, since recordings hold some.
     """
@@ -48,7 +49,7 @@ class RecordedDetect:
             return detect(model, images, image_sizes)
         with LOCK, torch.inference_mode():
             try:
-                return trim(self._find(model, images, image_sizes))
+                return self._find(model, images, image_sizes)
             except CannotRecord as error:
                 warnings.warn(
                     f"{error}, so that inference is not recorded and takes longer than it could", stacklevel=2
@@ -92,12 +93,15 @@ class _Recording:
 
     def __init__(self, model: MaskRCNN, inputs: tuple[Tensor, Tensor], memory: Memory) -> None:
         self.inputs: tuple[Tensor, Tensor] = tree_map(torch.clone, inputs)
+        self.free = memory.free
         self.graph = torch.cuda.CUDAGraph()
         with recording(self.graph, memory):
             self.found = model.detect(*self.inputs)
 
     def replay(self, inputs: tuple[Tensor, Tensor]) -> Detections:
+        self.free.wait()
         load(self.inputs, inputs)
         self.graph.replay()
         found: Detections = tree_map(torch.clone, self.found)
+        self.free.record()
         return found

@@ -33,6 +33,7 @@ class Memory(NamedTuple):
     # Of the current device, and of these recordings alone: when torch 2.13 destroys a graph, it gives away the memory
     # that cuBLAS works in on the graph's stream, also of other graphs (pytorch issue 193402). Ours go all at once.
     stream: torch.cuda.Stream
+    free: torch.cuda.Event  # after what the last replay put out was copied: threads may work on different streams
 
 
 class Recordings(Generic[Kept]):
@@ -82,7 +83,7 @@ class Recordings(Generic[Kept]):
 
     def _record(self, record: Callable[[Memory], Kept]) -> Kept:
         if self.memory is None:
-            self.memory = Memory(torch.cuda.graph_pool_handle(), torch.cuda.Stream())
+            self.memory = Memory(torch.cuda.graph_pool_handle(), torch.cuda.Stream(), torch.cuda.Event())
         try:
             return record(self.memory)
         except BaseException as error:

@@ -5,14 +5,16 @@ import gc
 import threading
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from maskrcnn.engine import recorded_detect, recorded_losses, recordings
-from maskrcnn.engine.detector import detect
+from maskrcnn.engine.detector import detect, trim
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.engine.recordings import CannotRecord, Memory, Recordings, recording, shape_of, state_of
@@ -28,6 +30,7 @@ def no_gpu_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What recordings ask of CUDA, besides the recording itself."""
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
     monkeypatch.setattr(torch.cuda, "Stream", lambda: "stream")
+    monkeypatch.setattr(torch.cuda, "Event", lambda: "event")
     monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
 
@@ -144,7 +147,7 @@ def test_garbage_outlives_a_recording(graph: None) -> None:
     old = [Old()]
     old.append(old)  # type: ignore[arg-type]
     try:
-        with recording(None, Memory(None, "stream")):  # type: ignore[arg-type]
+        with recording(None, Memory(None, "stream", None)):  # type: ignore[arg-type]
             gc.set_threshold(1, 1, 1)
             del old
             _ = [[] for _ in range(100)]
@@ -183,7 +186,7 @@ class StandIn:
         return self.model.detect(*inputs)
 
 
-def test_detections_are_cut_to_buckets_and_recorded_once_a_shape(
+def test_detections_of_a_shape_are_recorded_once_with_all_slots(
     build_model: BuildModel, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch, no_gpu_needed: None
 ) -> None:
     monkeypatch.setattr(recorded_detect, "on_gpu", lambda images: True)
@@ -193,8 +196,32 @@ def test_detections_are_cut_to_buckets_and_recorded_once_a_shape(
     for batch in (make_batch([3, 1]), make_batch([1, 0]), make_batch([0, 0])):
         found = recorded(model, batch.images, batch.image_sizes)
         wanted = detect(model, batch.images, batch.image_sizes)
-        assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, wanted, strict=True))
+        assert found.valid.shape[1] == 20
+        assert all(torch.equal(mine, theirs) for mine, theirs in zip(trim(found), wanted, strict=True))
     assert len(recorded.recordings.kept) == 1
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses what waits for a GPU to read a number from it."""
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), named: Any = None) -> Any:
+        assert operator is not torch.ops.aten._local_scalar_dense.default, "a number was read"
+        return operator(*args, **(named or {}))
+
+
+def test_nothing_is_read_of_what_a_replay_finds(
+    build_model: BuildModel, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch, no_gpu_needed: None
+) -> None:
+    """Or the host could not hand over the detections of the pictures before meanwhile."""
+    model, batch, recorded = build_model().eval(), make_batch([3, 1]), RecordedDetect()
+    wanted = detect(model, batch.images, batch.image_sizes)
+    monkeypatch.setattr(recorded_detect, "on_gpu", lambda images: True)
+    monkeypatch.setattr(recorded_detect, "_Recording", lambda *_: SimpleNamespace(replay=lambda inputs: wanted))
+    recorded(model, batch.images, batch.image_sizes)
+    with NoReading():
+        assert recorded(model, batch.images, batch.image_sizes) is wanted
+    with pytest.raises(AssertionError, match="a number was read"), NoReading():
+        trim(wanted)
 
 
 @pytest.mark.parametrize(
