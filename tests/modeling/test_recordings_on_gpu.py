@@ -178,43 +178,6 @@ def in_capture(monkeypatch: pytest.MonkeyPatch) -> Callable[[MaskRCNN, Callable[
     return add
 
 
-@pytest.mark.parametrize(
-    ("action", "said"),
-    [
-        (lambda: torch.empty(2**50, dtype=torch.uint8, device="cuda"), []),
-        # Torch's look for waiting does not see it.
-        (torch.cuda.synchronize, ["recording the model's work failed"]),
-    ],
-    ids=["too little memory", "not permitted"],
-)
-def test_after_a_recording_that_broke_off_work_goes_on(
-    build_model: BuildModel,
-    make_batch: MakeBatch,
-    repeatable: object,
-    in_capture: Callable[[MaskRCNN, Callable[[], object]], None],
-    action: Callable[[], object],
-    said: list[str],
-) -> None:
-    model = build_model("model.box_head.score_threshold=0.0").cuda().eval()
-    batch, recorded = batches(make_batch)[0], RecordedDetect()
-    other = copy.deepcopy(model)
-    whole, cut = plain(model, batch), detect(model, batch.images, batch.image_sizes)
-    in_capture(model, action)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for wanted in (whole, cut, cut):
-            assert equal(recorded(model, batch.images, batch.image_sizes), wanted)
-    told = [str(one.message) for one in caught if "is not recorded" in str(one.message)]
-    assert [message.partition(" (")[0] for message in told] == said
-    assert not recorded.recordings.kept and gc.isenabled()
-    assert torch.cuda.current_stream() == torch.cuda.default_stream()
-    recorded = RecordedDetect()
-    for _ in range(3):
-        assert equal(recorded(other, batch.images, batch.image_sizes), whole)
-    assert recorded.recordings.kept
-    torch.cuda.empty_cache()
-
-
 def test_an_old_graph_in_the_garbage_breaks_no_recording_off(
     build_model: BuildModel,
     make_batch: MakeBatch,
@@ -285,6 +248,49 @@ def test_recordings_outlive_those_of_others(build_model: BuildModel, make_batch:
             validation(model, batch.images, batch.image_sizes)
         assert validation.recordings.kept
         validation.forget()
+        torch._C._cuda_clearCublasWorkspaces()  # as each of Lightning's trainers does at its start and end
         torch.cuda.empty_cache()
         model.train()
     assert all(torch.equal(a, b) for a, b in zip(step(), first, strict=True)) and training.recordings.kept
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (lambda: torch.empty(2**50, dtype=torch.uint8, device="cuda"), []),
+        pytest.param(
+            torch.cuda.synchronize,  # torch's look for waiting does not see it
+            ["recording the model's work failed"],
+            marks=pytest.mark.skipif(
+                torch.__version__ < (2, 13), reason="older torch takes a capture that failed for one under way"
+            ),
+        ),
+    ],
+    ids=["too little memory", "not permitted"],
+)
+def test_after_a_recording_that_broke_off_work_goes_on(
+    build_model: BuildModel,
+    make_batch: MakeBatch,
+    repeatable: object,
+    in_capture: Callable[[MaskRCNN, Callable[[], object]], None],
+    action: Callable[[], object],
+    said: list[str],
+) -> None:
+    model = build_model("model.box_head.score_threshold=0.0").cuda().eval()
+    batch, recorded = batches(make_batch)[0], RecordedDetect()
+    other = copy.deepcopy(model)
+    whole, cut = plain(model, batch), detect(model, batch.images, batch.image_sizes)
+    in_capture(model, action)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for wanted in (whole, cut, cut):
+            assert equal(recorded(model, batch.images, batch.image_sizes), wanted)
+    told = [str(one.message) for one in caught if "is not recorded" in str(one.message)]
+    assert [message.partition(" (")[0] for message in told] == said
+    assert not recorded.recordings.kept and gc.isenabled()
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    recorded = RecordedDetect()
+    for _ in range(3):
+        assert equal(recorded(other, batch.images, batch.image_sizes), whole)
+    assert recorded.recordings.kept
+    torch.cuda.empty_cache()
