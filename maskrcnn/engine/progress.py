@@ -59,7 +59,8 @@ class Progress(pl.Callback):
                 self.bar.losses = "  ".join(f"{n} {v:.3f}" for n, v in zip(("loss", *SHORT), (total, *values)))
             self.line_time, self.line_step = now, step
         if self.bar is not None:
-            title = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+            title = f"epoch {trainer.current_epoch + 1}{epochs}"
             self.bar.show(title, batch_idx + 1, int(trainer.num_training_batches))
 
     def on_validation_batch_end(
@@ -75,19 +76,19 @@ class Progress(pl.Callback):
             self.bar.show("validation", batch_idx + 1, int(sum(trainer.num_val_batches)))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        scores, epoch = trainer.callback_metrics, trainer.current_epoch + 1
+        scores, when = trainer.callback_metrics, f"epoch {trainer.current_epoch + 1}"
+        if trainer.val_check_interval != 1.0:  # several in an epoch, or in steps
+            when += f", step {trainer.global_step}"
         self.line_time, self.line_step = time.perf_counter(), trainer.global_step  # its time is not the training's
         if trainer.is_global_zero and "segm/AP" in scores:
             print(
-                f"epoch {epoch}: box AP {scores['bbox/AP']:.3f}  mask AP {scores['segm/AP']:.3f}  "
+                f"{when}: box AP {scores['bbox/AP']:.3f}  mask AP {scores['segm/AP']:.3f}  "
                 f"AP50 {scores['segm/AP50']:.3f}  AP75 {scores['segm/AP75']:.3f}",
                 flush=True,
             )
             self.best = max(self.best, float(scores["segm/AP"]))
             if self.bar is not None:
-                self.bar.scores = (
-                    f"mask AP {scores['segm/AP']:.3f} after epoch {epoch}, best since the start {self.best:.3f}"
-                )
+                self.bar.scores = f"mask AP {scores['segm/AP']:.3f} after {when}, best since the start {self.best:.3f}"
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._close()

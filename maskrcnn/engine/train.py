@@ -1,6 +1,5 @@
 """One training run: from built parts to checkpoints, metrics and pictures."""
 
-import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
+from maskrcnn.engine.length import epoch_batches, left_out, total_steps
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
@@ -43,20 +43,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - what libraries draw from, not we
     torch.manual_seed(seed)
-
-
-def epoch_batches(trainer: pl.Trainer, batches: int) -> int:
-    """Batches that one rank trains on in an epoch, of the `batches` that there are."""
-    limit = trainer.limit_train_batches
-    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
-
-
-def total_steps(trainer: pl.Trainer, batches: int) -> int:
-    """Optimiser steps of the whole run, of `batches` batches an epoch; from the configuration alone, so that asking
-    does not build the loaders before a resumed run has restored them.
-    """
-    steps = math.ceil(batches / trainer.accumulate_grad_batches) * (trainer.max_epochs or 0)
-    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
 
 def train(
@@ -149,14 +135,8 @@ def train(
             f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
             f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
         )
-    warmup = getattr(schedule, "warmup_steps", 0)
-    if warmup >= steps:
-        console.print(
-            f"warning: schedule.warmup_steps={warmup} is not over within the run's {steps} steps, so the learning rate "
-            "is never reached: give a shorter warm-up",
-            highlight=False,
-            soft_wrap=True,
-        )
+    for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)):
+        console.print(f"warning: {sentence}", highlight=False, soft_wrap=True)
     console.print(
         f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
         f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
