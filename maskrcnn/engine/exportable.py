@@ -86,5 +86,6 @@ def make_program(module: Exportable, channels: int) -> torch.export.ExportedProg
     """The module as a program for pictures [h, w, channels] of any height and width from 2 on."""
     example = torch.zeros(97, 131, channels, dtype=torch.uint8)
     sides = {0: torch.export.Dim("height", min=2), 1: torch.export.Dim("width", min=2)}
+    module.requires_grad_(False)  # the file keeps it, and outputs that have a gradient refuse numpy()
     with torch.no_grad():
         return torch.export.export(module, (example,), dynamic_shapes={"picture": sides}, strict=True)

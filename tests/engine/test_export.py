@@ -26,6 +26,7 @@ import json, sys, torch
 program = torch.export.load(sys.argv[1], extra_files=(files := {"about.json": ""})).module()
 assert json.loads(files["about.json"])["classes"] == ["circle", "square", "triangle", "star"]
 outputs = [tuple(program(picture)) for picture in torch.load(sys.argv[2])]
+assert outputs[0][1].numpy().min() >= 0  # which a tensor with a gradient refuses
 torch.save(outputs, sys.argv[3])
 assert "maskrcnn" not in sys.modules and "cv2" not in sys.modules
 """
