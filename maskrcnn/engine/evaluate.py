@@ -97,6 +97,8 @@ def evaluate(
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
         console.print(said, highlight=False, soft_wrap=True)
         return scored.scores
+    said = f"scored {len(scored.evaluator.predictions)} pictures of {data.val_annotations.file}"
+    console.print(said, highlight=False, soft_wrap=True)
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)
     numbers: dict[str, Any] = {"checkpoint": checkpoint, "results": results, "override": override}

@@ -30,7 +30,8 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
     """Changes values of a checkpoint's configuration and resolves it.
 
     Raises:
-        ValueError: an override without "=", of a key that is not there, or an interpolation that would run a resolver.
+        ValueError: an override without "=", of a key that is not there, or of a whole part as if it were one value; or
+            an interpolation that would run a resolver.
     """
     if _calls_resolver(config):
         raise ValueError("the checkpoint's configuration holds an interpolation with a resolver; it was not opened")
@@ -43,7 +44,14 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
         before = OmegaConf.select(changed, key)
         # Of a node, what is given changes; any other mapping, such as a class map, is replaced as a whole.
         node = OmegaConf.is_dict(before) and "_target_" in before
-        OmegaConf.update(changed, key, yaml.safe_load(value), merge=node)
+        given = yaml.safe_load(value)
+        if node and not isinstance(given, dict | None):
+            single = next((f"{key}.{name}" for name in before if name != "_target_"), f"{key}.KEY")
+            raise ValueError(
+                f"override={override}: a checkpoint has no groups to choose from; of {key} single keys change, such as "
+                f"{single}=..."
+            )
+        OmegaConf.update(changed, key, given, merge=node)
     plain = OmegaConf.to_container(changed, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}

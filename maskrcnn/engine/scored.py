@@ -1,8 +1,10 @@
 """A checkpoint's detections beside their ground truth: what every number of an evaluation is made of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 
@@ -45,12 +47,23 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
     for note in data.selection_notes:
         console.print(f"selected: {note}", highlight=False, soft_wrap=True)
     if list(data.classes) != restored.classes:
-        raise ValueError(
-            f"the checkpoint knows the classes {', '.join(restored.classes)}, "
-            f"but the data has {', '.join(data.classes)}: evaluate on data with the same classes in the same order, or "
-            "rename, choose and order them by data.class_map in override"
-        )
+        raise ValueError(other_classes(restored.classes, data.classes))
     return data
+
+
+def other_classes(wanted: list[str], found: Sequence[str]) -> str:
+    """What to do about data whose classes are not the checkpoint's."""
+    said = f"the checkpoint knows the classes {', '.join(wanted)}, but the data has {', '.join(found)}: "
+    missing = [name for name in wanted if name not in found]
+    if not missing:
+        chosen = yaml.safe_dump({name: [name] for name in wanted}, default_flow_style=True, allow_unicode=True,
+                                sort_keys=False, width=10**6).strip()  # fmt: skip
+        return f"{said}choose and order them by 'override=[\"data.class_map={chosen}\"]'"
+    return (
+        f"{said}evaluate on data with the same classes in the same order, or rename, choose and order them by "
+        f"data.class_map in override; for classes that the data has under no name ({', '.join(missing)}), add an entry "
+        "to 'categories' of its file, which needs no annotations"
+    )
 
 
 def score_file(restored: Restored, data: CocoDataModule, results: Path, score_threshold: float) -> Scored:
