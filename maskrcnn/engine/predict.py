@@ -19,7 +19,7 @@ from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.outputs import Kind, make_output, written
 from maskrcnn.prediction.prediction import Prediction
-from maskrcnn.prediction.sources import Frame, find_files, name_outputs, read_frames
+from maskrcnn.prediction.sources import Frame, find_files, left_below, name_outputs, read_frames
 from maskrcnn.prediction.thresholds import OTHERS, Thresholds
 from maskrcnn.prediction.tiles import Tiling
 from maskrcnn.visualize.stages import draw_stages
@@ -121,9 +121,9 @@ def predict(
     finally:
         for sink in sinks:
             sink.close()
-    left = _left(before, folder)
-    if left is not None:
-        console.print(left, highlight=False, markup=False, soft_wrap=True)
+    for note in (left_below(source, folder), _left(before, folder)):
+        if note is not None:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
     if stopped:
         console.print(f"stopped; {tally.done()}; what was done is in {folder}", highlight=False, soft_wrap=True)
         raise SystemExit(130)

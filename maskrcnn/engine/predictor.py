@@ -96,9 +96,12 @@ class Predictor:
             as_read: arrays come from `read`, so that `data.stretch` is applied already.
 
         Raises:
-            ValueError: a file is no picture, a class is unknown, or the model gives numbers that are not finite.
+            ValueError: an array is of another kind, a file is no picture, a class is unknown, or the model gives
+                numbers that are not finite.
             OSError: there is no such file.
         """
+        if isinstance(images, str | Path):
+            raise ValueError(f"predict_batch takes a list of pictures, not {str(images)!r} alone; predict takes one")
         thresholds = Thresholds(score_threshold, self.classes)
 
         def find(pictures: list[np.ndarray]) -> list[list[Result]]:
@@ -173,17 +176,38 @@ class Predictor:
         return images.to(self.device), sizes.to(self.device)
 
     def _picture(self, image: np.ndarray | str | Path, as_read: bool) -> np.ndarray:
-        if not isinstance(image, np.ndarray):
+        if isinstance(image, str | Path):
             return self._check(self.read(Path(image), None))
+        if not isinstance(image, np.ndarray):
+            raise ValueError(
+                f"a picture is a file or a NumPy array {self._wanted()}, not {type(image).__name__}: of PIL's, give "
+                "numpy.array(picture.convert('RGB')), of a tensor [C, h, w], tensor.permute(1, 2, 0).numpy()"
+            )
         pixels = self._check(image)
         return pixels if as_read or self.read.stretch is None else self.read.stretch(pixels)
 
     def _check(self, pixels: np.ndarray) -> np.ndarray:
         channels = self.read.channels
         if pixels.ndim != 3 or pixels.shape[2] != channels or pixels.dtype != np.uint8 or 0 in pixels.shape:
-            wanted = f"[h, w, {channels}] uint8{' RGB' if channels == 3 else ''}"
-            raise ValueError(f"a picture must be {wanted}; this one is {list(pixels.shape)} {pixels.dtype}")
+            remedy = _remedy(pixels, channels)
+            raise ValueError(
+                f"a picture must be {self._wanted()}; this one is {list(pixels.shape)} {pixels.dtype}{remedy}"
+            )
         return pixels
+
+    def _wanted(self) -> str:
+        return f"[h, w, {self.read.channels}] uint8{' RGB' if self.read.channels == 3 else ''}"
+
+
+def _remedy(pixels: np.ndarray, channels: int) -> str:
+    """How an array of another kind becomes a picture, as the end of a sentence; empty where that is not known."""
+    if pixels.dtype != np.uint8:
+        return ": bring its values to whole numbers from 0 to 255, or give the file, which is read as in training"
+    if channels == 3 and pixels.shape[2:] in ((), (1,)):
+        return ": numpy.dstack([picture] * 3) makes a grey one RGB"
+    if pixels.ndim == 3 and pixels.shape[0] == channels:
+        return ": give picture.transpose(1, 2, 0)"
+    return ""
 
 
 def load(path: str | Path, device: str = "cpu", plugins: list[str] | None = None, batch_size: int = 1) -> Predictor:

@@ -39,9 +39,14 @@ def heat_map(counts: np.ndarray, title: str) -> str:
 
 
 def histogram(values: np.ndarray, edges: list[float], unit: str) -> dict[str, int]:
-    """Numbers of values between edges, ascending, by a name of each bin; the last bin has no end."""
+    """Numbers of values between edges, ascending, by a name of each bin, which tells whole numbers one by one; the last
+    bin has no end.
+    """
+    whole = 1 if np.issubdtype(values.dtype, np.integer) else 0
     counts = np.histogram(values, [*edges, np.inf])[0]
-    names = [f"{low:g} to {high:g}{unit}" for low, high in zip(edges, edges[1:])] + [f"from {edges[-1]:g}{unit}"]
+    ranges = [(low, high - whole) for low, high in zip(edges, edges[1:])]
+    names = [f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}" for low, high in ranges]
+    names.append(f"from {edges[-1]:g}{unit}")
     return dict(zip(names, counts.tolist()))
 
 

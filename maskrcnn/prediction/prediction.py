@@ -10,6 +10,8 @@ from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import Rle, decode
 from maskrcnn.ops.paste import Crop
 
+NAMED = 5  # instances that a notebook shows of one; their masks are long texts
+
 
 def decode_crop(rle: Rle) -> Crop:
     """An encoded mask within its own box; an empty crop if it has no pixel."""
@@ -20,13 +22,19 @@ def decode_crop(rle: Rle) -> Crop:
     return Crop(window.view(bool), top, left)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Instances found in one picture, best first. Masks are kept encoded, so that many fit of a large picture."""
 
     size: tuple[int, int]  # height and width of the picture
     classes: list[str]  # name of each label
     results: list[Result]  # in COCO's format, category_id = label
+
+    def __repr__(self) -> str:
+        best = [f"{name} {score:.2f}" for name, score in zip(self.names[:NAMED], self.scores)]
+        more = ["..."] if len(self.results) > NAMED else []
+        found = f"{len(self.results)} instances in {self.size[0]} x {self.size[1]} pixels"
+        return f"Prediction({': '.join([found, ', '.join(best + more)] if best else [found])})"
 
     @cached_property
     def boxes(self) -> np.ndarray:

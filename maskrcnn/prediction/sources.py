@@ -51,14 +51,35 @@ def find_files(source: str) -> list[Path]:
     found = path.iterdir() if path.is_dir() else map(Path, glob.glob(source, recursive=True))
     files = sorted({p for p in found if p.is_file() and p.suffix.lower() in PICTURES | VIDEOS})
     if not files:
-        deep = f"{glob.escape(source.rstrip('/'))}/**"
-        inside = f"no picture in this folder (for those of its sub-folders, give 'source=\"{deep}\"')"
+        inside = f"no picture in this folder (for those of its sub-folders, give {_deep(source)})"
         reason = inside if path.is_dir() else "no such file, and no picture matches it as a glob"
         raise ValueError(
             f"source={source}: {reason}; pictures end in {', '.join(sorted(PICTURES))}, videos in "
             f"{', '.join(sorted(VIDEOS))}"
         )
     return files
+
+
+def left_below(source: str, output: Path) -> str | None:
+    """Says how many pictures and videos of a folder's sub-folders a source leaves out, but those in the folder of the
+    outputs; None without such.
+    """
+    if not Path(source).is_dir():
+        return None
+    number = sum(
+        Path(name).suffix.lower() in PICTURES | VIDEOS
+        for folder, _, names in os.walk(source)
+        if Path(folder) != Path(source) and not Path(folder).resolve().is_relative_to(output.resolve())
+        for name in names
+    )
+    if not number:
+        return None
+    return f"NOTE: {number} files in sub-folders of {source} are left out; {_deep(source)} takes them"
+
+
+def _deep(source: str) -> str:
+    """The override for a folder with its sub-folders."""
+    return f"'source=\"{glob.escape(source.rstrip('/'))}/**\"'"
 
 
 def name_outputs(files: list[Path]) -> dict[Path, Path]:

@@ -18,10 +18,16 @@ class Thresholds:
         classes: name of each label.
 
     Raises:
-        ValueError: a class is unknown or has no threshold, or one is not from 0 to 1 (infinity leaves the class out).
+        ValueError: a class is unknown or has no threshold, or one is not from 0 to 1 (infinity leaves the class out),
+            or no number.
     """
 
     def __init__(self, score_threshold: float | Mapping[str, float], classes: list[str]) -> None:
+        if isinstance(score_threshold, str):
+            raise ValueError(
+                f"score_threshold is {score_threshold!r}; give a number, or one by class (only predict.py knows "
+                "'best', from the file that evaluate.py writes)"
+            )
         given = score_threshold if isinstance(score_threshold, Mapping) else {OTHERS: score_threshold}
         unknown = [name for name in given if name not in classes and name != OTHERS]
         if unknown:

@@ -352,3 +352,41 @@ def test_an_array_is_stretched_as_its_file_is(run: Path, tmp_path: Path) -> None
     of_read = predictor.predict(predictor.read(tmp_path / "a.png", None), 0.0, as_read=True)
     assert len(of_file.results) > 0 and of_file.results == of_array.results == of_read.results
     assert of_file.results != maskrcnn.load(checkpoint).predict(pixels, 0.0).results
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (b"pixels", r"not bytes: of PIL's, give numpy.array\(picture.convert\('RGB'\)\), of a tensor"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"a file or a NumPy array \[h, w, 3\] uint8 RGB, not Tensor"),
+        (
+            np.zeros((8, 9), np.uint8),
+            r"this one is \[8, 9\] uint8: numpy.dstack\(\[picture\] \* 3\) makes a grey one RGB",
+        ),
+        (np.zeros((3, 8, 9), np.uint8), r"this one is \[3, 8, 9\] uint8: give picture.transpose\(1, 2, 0\)"),
+        (np.zeros((8, 9, 3), np.float32), "float32: bring its values to whole numbers from 0 to 255, or give the file"),
+        (np.zeros((8, 9, 5), np.uint8), r"this one is \[8, 9, 5\] uint8$"),
+    ],
+)
+def test_what_is_no_picture_is_told_how_to_become_one(image: Any, message: str, run: Path) -> None:
+    predictor = Predictor(restore(str(run / "checkpoints" / "last.ckpt"), [], []), "cpu", 1)
+    with pytest.raises(ValueError, match=message):
+        predictor.predict(image)
+
+
+def test_a_batch_is_a_list(run: Path) -> None:
+    predictor = Predictor(restore(str(run / "checkpoints" / "last.ckpt"), [], []), "cpu", 1)
+    with pytest.raises(ValueError, match=r"predict_batch takes a list of pictures, not 'a.png' alone"):
+        predictor.predict_batch("a.png")
+
+
+def test_a_folder_s_sub_folders_are_told_of(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "sub/b.png", "sub/c/d.jpg", "sub/notes.txt", "out/pictures/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 50, 3), np.uint8))
+    run_predict(checkpoint, tmp_path, tmp_path / "out")
+    told = capsys.readouterr().out
+    assert f"2 files in sub-folders of {tmp_path} are left out; 'source=\"{tmp_path}/**\"' takes them" in told

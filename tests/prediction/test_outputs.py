@@ -69,6 +69,9 @@ def test_a_prediction_is_its_results() -> None:
     for (values, top, left), mask in zip(found.crops(), whole):
         assert values.sum() == mask.sum() == mask[top : top + values.shape[0], left : left + values.shape[1]].sum()
     assert predicted([]).masks.shape == (0, *SIZE)
+    assert repr(found) == "Prediction(3 instances in 60 x 80 pixels: cell 0.90, dirt 0.90, cell 0.90)"
+    assert repr(predicted([])) == "Prediction(0 instances in 60 x 80 pixels)"
+    assert repr(predicted(THREE * 2)).endswith("cell 0.90, dirt 0.90, cell 0.90, ...)")
 
 
 def test_sheets_of_stages_are_those_of_each_picture_and_frame(tmp_path: Path) -> None:

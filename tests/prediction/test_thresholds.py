@@ -31,3 +31,5 @@ def test_a_class_unknown_or_left_out_is_named() -> None:
         Thresholds({"cel": 0.5, "default": 0.5}, CLASSES)
     with pytest.raises(ValueError, match="no number for dirt, scratch; give one to each class, or 'default'"):
         Thresholds({"cell": 0.5}, CLASSES)
+    with pytest.raises(ValueError, match=r"score_threshold is 'best'; give a number, or one by class \(only"):
+        Thresholds("best", CLASSES)  # type: ignore[arg-type]
