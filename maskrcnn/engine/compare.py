@@ -16,8 +16,8 @@ from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.resume import changes
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
-from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.matches import Matches, match
+from maskrcnn.evaluation.tables import IOU_TYPES
 from maskrcnn.page.duration import duration
 
 RESAMPLES = 1000

@@ -19,8 +19,9 @@ from maskrcnn.engine import receipt_file
 from maskrcnn.engine.curve import curve
 from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.mean_ap import make_evaluator
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import Result
+from maskrcnn.evaluation.tables import IOU_TYPES
 
 SAME = 1e-6  # two AP of the same detections
 ALL = ["trainer.limit_val_batches=1.0"]

@@ -35,10 +35,10 @@ from rich.table import Table
 
 from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
-from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.errors import BACKGROUND_IOU, KINDS, count_errors, find_errors
 from maskrcnn.evaluation.oracles import ask_oracles
 from maskrcnn.evaluation.pairing import pairings
+from maskrcnn.evaluation.tables import IOU_TYPES
 from maskrcnn.inspection.buckets import BUCKETS
 from maskrcnn.inspection.counts import count_lost, describe
 from maskrcnn.inspection.funnel import Missed

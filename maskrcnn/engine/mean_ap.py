@@ -15,7 +15,7 @@ from maskrcnn.engine import ranks
 from maskrcnn.engine.result_workers import ResultWorkers
 from maskrcnn.engine.transfer import Transfer
 from maskrcnn.evaluation.coco import CocoEvaluator
-from maskrcnn.evaluation.results import coco_results
+from maskrcnn.evaluation.part import find_part
 from maskrcnn.evaluation.tables import Backend
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch, Detections
@@ -45,8 +45,8 @@ class MeanAP(pl.Callback):
         max_detections: how many detections a class in a picture may have; the model's own cap.
         paste: how masks are put into the picture, see `maskrcnn.ops.paste`.
         backend: which library matches detections with the ground truth, see `maskrcnn.evaluation.tables`.
-        workers: processes that put masks into pictures and encode them while the device goes on; the results are the
-            same. With 0 the main process does it between two batches.
+        workers: processes that put masks into pictures, encode and match them while the device goes on; the results
+            are the same. With 0 the main process does it between two batches.
 
     Raises:
         ValueError: workers is negative.
@@ -87,15 +87,16 @@ class MeanAP(pl.Callback):
 
     def _hand_over(self) -> None:
         values = self.under_way.popleft().wait()
-        for found in self.workers.call(partial(coco_results, *values, paste=self.paste)):
-            self.evaluator.update(found)
+        matcher = self.evaluator.matcher(values[-1].tolist())
+        for part in self.workers.call(partial(find_part, *values, paste=self.paste, matcher=matcher)):
+            self.evaluator.add(part)
 
     def finish(self) -> None:
         """Waits until the evaluator has the results of all batches so far."""
         while self.under_way:
             self._hand_over()
-        for found in self.workers.finish():
-            self.evaluator.update(found)
+        for part in self.workers.finish():
+            self.evaluator.add(part)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.finish()

@@ -1,4 +1,4 @@
-"""Processes that turn detections into COCO results while the device looks at the next pictures."""
+"""Processes that turn detections into COCO results and match them while the device looks at the next pictures."""
 
 import contextlib
 import multiprocessing
@@ -14,13 +14,12 @@ from multiprocessing import forkserver
 
 import torch
 
-from maskrcnn.evaluation.results import Result
+from maskrcnn.evaluation.part import Part
 
-Results = dict[int, list[Result]]
 # Batches that may wait for each process. What waits is copied: 100 masks of 28 x 28 cells are 0.3 MB a picture.
 AHEAD = 4
 # Not ours, which the server might find elsewhere: it does not look where this process does.
-IMPORTS = ["torch", "pycocotools.mask"]
+IMPORTS = ["torch", "pycocotools.cocoeval", "hotcoco"]
 
 
 class ResultWorkers:
@@ -32,10 +31,10 @@ class ResultWorkers:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.waiting: deque[Future[Results]] = deque()
+        self.waiting: deque[Future[Part]] = deque()
         self.pool: ProcessPoolExecutor | None = None
 
-    def call(self, make: Callable[[], Results]) -> Iterator[Results]:
+    def call(self, make: Callable[[], Part]) -> Iterator[Part]:
         """Has a call made, which must pickle; gives results of earlier ones, waiting where too many are under way."""
         if not self.count:
             yield make()
@@ -47,7 +46,7 @@ class ResultWorkers:
         while len(self.waiting) > AHEAD * self.count or (self.waiting and self.waiting[0].done()):
             yield self.waiting.popleft().result()
 
-    def finish(self) -> Iterator[Results]:
+    def finish(self) -> Iterator[Part]:
         """Waits for all that is under way."""
         while self.waiting:
             yield self.waiting.popleft().result()
@@ -73,9 +72,9 @@ def _context() -> multiprocessing.context.BaseContext:
     return multiprocessing.get_context("spawn")
 
 
-def _call(make: bytes) -> Results:
-    results: Results = pickle.loads(make)()
-    return results
+def _call(make: bytes) -> Part:
+    part: Part = pickle.loads(make)()
+    return part
 
 
 def _start() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from maskrcnn.config.suggest import did_you_mean
 from maskrcnn.engine.optimizer import REFERENCE_BATCH
-from maskrcnn.evaluation.coco import IOU_TYPES
+from maskrcnn.evaluation.tables import IOU_TYPES
 
 SGD_RATE = 0.02  # for REFERENCE_BATCH pictures, as in the paper
 FEWEST = 4  # pictures that batch norm needs

@@ -18,9 +18,9 @@ from maskrcnn.data.attributes import read_attributes
 from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.boundary import boundary_scores
-from maskrcnn.evaluation.coco import IOU_TYPES
 from maskrcnn.evaluation.fixed_iou import THRESHOLDS, FixedIou, count, find_best, match_without_overlaps
 from maskrcnn.evaluation.lvis import FREQUENCIES, lvis_scores
+from maskrcnn.evaluation.tables import IOU_TYPES
 
 
 def fixed_iou(scored: Scored, console: Console) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """COCO's average precision and recall."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from maskrcnn.evaluation.part import Part, make_part
 from maskrcnn.evaluation.results import Result
-from maskrcnn.evaluation.stream import Stream
-from maskrcnn.evaluation.tables import Backend, IouType, Tables, make_tables
+from maskrcnn.evaluation.stream import Matcher, Matches, accumulate
+from maskrcnn.evaluation.tables import IOU_TYPES, Backend, IouType, Tables, make_tables
 
-IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 ALL, SMALL, MEDIUM, LARGE = range(4)  # the order of areas in `Tables`
 
 
@@ -17,13 +18,6 @@ def mean(values: np.ndarray) -> float:
     """Mean of the entries that are defined: pycocotools writes -1 where there is no ground truth. NaN if none is."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else float("nan")
-
-
-class Part(NamedTuple):
-    """What one of several evaluators knows."""
-
-    predictions: dict[int, list[Result]]  # by image id
-    matches: dict[IouType, Any]  # of `Stream`
 
 
 class CocoEvaluator:
@@ -54,17 +48,24 @@ class CocoEvaluator:
         self.backend = backend
         self.ground_truth = ground_truth
         self.images = {image["id"] for image in ground_truth["images"]}
-        self.predictions: dict[int, list[Result]] = {}  # by image id
-        self._tables: dict[IouType, Tables] = {}
-        types = IOU_TYPES if backend == "hotcoco" else ()
-        self._streams = {iou_type: Stream(ground_truth, iou_type, self.caps) for iou_type in types}
+        self._matcher: Matcher | None = None
+        if backend == "hotcoco":
+            images = {image["id"]: image for image in ground_truth["images"]}
+            objects: dict[int, list[dict[str, Any]]] = {image: [] for image in images}
+            for annotation in ground_truth["annotations"]:
+                objects[annotation["image_id"]].append(annotation)
+            self._matcher = Matcher(images, objects, ground_truth["categories"], self.caps)
+        self.reset()
 
     def reset(self) -> None:
         """Forgets all predictions."""
-        self.predictions = {}
-        self._tables = {}
-        for stream in self._streams.values():
-            stream.forget()
+        self.predictions: dict[int, list[Result]] = {}  # by image id
+        self._matches: list[Matches] = []
+        self._tables: dict[IouType, Tables] = {}
+
+    def matcher(self, images: Iterable[int]) -> Matcher | None:
+        """For `find_part` of these pictures in another process; none with pycocotools, which matches at the end."""
+        return self._matcher and self._matcher.of(images)
 
     def update(self, predictions: dict[int, list[Result]]) -> None:
         """Adds the results of pictures by image id, as `coco_results` returns them.
@@ -73,14 +74,17 @@ class CocoEvaluator:
         it counts once.
         """
         assert predictions.keys() <= self.images, "a picture that the ground truth lacks"
-        self.predictions.update(predictions)
+        self.add(make_part(predictions, self._matcher))
+
+    def add(self, part: Part) -> None:
+        """As `update`, with matches that are there."""
+        self.predictions.update(part.predictions)
+        self._matches.extend(part.matches)
         self._tables = {}
-        for stream in self._streams.values():
-            stream.match(predictions)
 
     def part(self) -> Part:
-        """What is known so far, for `join`; it pickles."""
-        return Part(self.predictions, {iou_type: stream.matches for iou_type, stream in self._streams.items()})
+        """What is known so far, for `join`."""
+        return Part(self.predictions, self._matches)
 
     def join(self, parts: list[Part]) -> None:
         """Takes what evaluators with the same ground truth know instead; nothing is matched again.
@@ -89,11 +93,9 @@ class CocoEvaluator:
             parts: of each. Of a picture that several know, the last one's predictions count.
         """
         self.reset()
-        found = {image: results for part in parts for image, results in part.predictions.items()}
-        self.predictions = dict(sorted(found.items()))
-        for iou_type, stream in self._streams.items():
-            if parts:
-                stream.join([part.matches[iou_type] for part in parts])
+        for part in parts:
+            self.add(part)
+        self.predictions = dict(sorted(self.predictions.items()))
 
     def compute(self) -> dict[str, float]:
         """Precision and recall over the pictures that were updated; over all pictures of the ground truth if none was.
@@ -135,8 +137,8 @@ class CocoEvaluator:
     def tables(self, iou_type: IouType) -> Tables:
         """Precision and recall of what is known so far, computed once."""
         if iou_type not in self._tables:
-            if self._streams and self.predictions:
-                self._tables[iou_type] = self._streams[iou_type].tables()
+            if self._matches:
+                self._tables[iou_type] = accumulate(self._matches, iou_type)
             else:
                 images = sorted(self.predictions) or sorted(self.images)
                 detections = self.detections(iou_type)

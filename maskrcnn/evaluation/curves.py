@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.evaluation.calibration import calibrate
-from maskrcnn.evaluation.coco import ALL, IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import ALL, CocoEvaluator
 from maskrcnn.evaluation.confusion import BACKGROUND, confuse
 from maskrcnn.evaluation.matches import RECALLS, match
-from maskrcnn.evaluation.tables import IouType
+from maskrcnn.evaluation.tables import IOU_TYPES, IouType
 from maskrcnn.evaluation.thresholds import GRID, find_best, operate
 
 BINS = 10

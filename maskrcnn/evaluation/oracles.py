@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import BACKGROUND_IOU
 from maskrcnn.evaluation.pairing import Pairing, pair, pairings
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import Rle, decode, encode_crops
-from maskrcnn.evaluation.tables import IouType
+from maskrcnn.evaluation.tables import IOU_TYPES, IouType
 from maskrcnn.ops.paste import Crop
 
 Oracle = Callable[[Pairing, float], list[Result]]

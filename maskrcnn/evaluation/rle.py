@@ -7,8 +7,6 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.ops.paste import Crop
 
-_CODES = 7  # characters that hold any difference of two runs, 5 bits each
-
 
 class Rle(TypedDict):
     """A bitmap as compressed runs, column by column."""
@@ -77,15 +75,16 @@ def _compress(runs: _Runs) -> list[bytes]:
     ends = np.cumsum(counts)
     values = lengths.copy()
     values[2:] -= np.where(np.arange(2, lengths.size) - np.repeat(ends - counts, counts)[2:] > 2, lengths[:-2], 0)
-    codes = np.empty((values.size, _CODES), np.uint8)
-    used = np.zeros((values.size, _CODES), bool)
+    places = []  # of a character each, 0 where a number has ended
     more = np.ones(values.size, bool)
-    for place in range(_CODES):
-        used[:, place] = more
+    while more.any():
         bits = values & 31
         values >>= 5
-        more = more & np.where(bits & 16, values != -1, values != 0)
-        codes[:, place] = 48 + bits + 32 * more
+        follows = more & np.where(bits & 16, values != -1, values != 0)
+        places.append(np.where(more, 48 + bits + 32 * follows, 0).astype(np.uint8))
+        more = follows
+    codes = np.stack(places, axis=1)
+    used = codes > 0
     text = codes[used].tobytes()
     stops = np.cumsum(used.sum(axis=1))[ends - 1].tolist()
     return [text[start:stop] for start, stop in zip([0, *stops], stops)]

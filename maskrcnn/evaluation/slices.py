@@ -9,9 +9,9 @@ or where it asks for what only annotations have.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from maskrcnn.evaluation.coco import ALL, IOU_TYPES, CocoEvaluator, mean
+from maskrcnn.evaluation.coco import ALL, CocoEvaluator, mean
 from maskrcnn.evaluation.expression import Expression
-from maskrcnn.evaluation.tables import make_tables
+from maskrcnn.evaluation.tables import IOU_TYPES, make_tables
 
 OF_PICTURES = ("n_objects", "width", "height", "file_name")
 OF_OBJECTS = ("area", "touches_edge", "box_width", "box_height", "category")

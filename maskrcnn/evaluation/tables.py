@@ -10,6 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 IouType = Literal["bbox", "segm"]
+IOU_TYPES: tuple[IouType, ...] = ("bbox", "segm")
 # hotcoco (MIT, Rust) gives pycocotools' tables bit for bit, 20 times sooner; `benchmarks/evaluation.py` measures it.
 Backend = Literal["hotcoco", "pycocotools"]
 

@@ -1,5 +1,6 @@
 """Results from processes against those made at once, their order, errors, and the processes' end."""
 
+import math
 import os
 import signal
 import subprocess
@@ -8,46 +9,74 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from maskrcnn.engine.result_workers import AHEAD, Results, ResultWorkers
-from maskrcnn.evaluation.results import coco_results
+from maskrcnn.engine.result_workers import AHEAD, ResultWorkers
+from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.part import Part, find_part
+from maskrcnn.evaluation.rle import encode_crops
+from maskrcnn.ops.paste import Crop
 from maskrcnn.structures import Detections
 
+CALLS = 2 * AHEAD + 5
+SQUARE = encode_crops([Crop(np.ones((24, 24), bool), 10, 10)], (96, 128))[0]
+EVALUATOR = CocoEvaluator(
+    {
+        "images": [{"id": i, "height": 96, "width": 128} for i in range(2 * CALLS)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate("abc")],
+        "annotations": [
+            {"id": i + 1, "image_id": i // 3, "category_id": i % 3, "segmentation": SQUARE, "area": 576.0,
+             "bbox": [10.0, 10.0, 24.0, 24.0], "iscrowd": 0}
+            for i in range(6 * CALLS)
+        ],
+    },
+    list("abc"), max_detections=100, backend="hotcoco",
+)  # fmt: skip
 
-def make_call(index: int, score: float = 0.5) -> Callable[[], Results]:
-    """Detections of two pictures, made under inference mode as a model's are."""
+
+def make_call(index: int, score: float = 0.5) -> Callable[[], Part]:
+    """Detections of two pictures, made under inference mode as a model's are; some match an object by luck."""
     draw = torch.Generator().manual_seed(index)
     with torch.inference_mode():
-        corners = torch.rand(2, 7, 2, generator=draw) * 30
-        sides = torch.rand(2, 7, 2, generator=draw) * 20 + 1
+        corners = torch.rand(2, 7, 2, generator=draw) * 8
         detections = Detections(
-            torch.cat((corners, corners + sides), dim=2),
-            torch.full((2, 7), score),
+            torch.cat((corners, corners + 12), dim=2),
+            torch.rand(2, 7, generator=draw) * score,
             torch.randint(0, 3, (2, 7), generator=draw),
-            torch.rand(2, 7, 14, 14, generator=draw),
+            (torch.rand(2, 7, 14, 14, generator=draw) + 0.6).clamp(max=1),
             torch.rand(2, 7, generator=draw) < 0.8,
         )
-        sizes = torch.tensor([[48, 64]]).expand(2, 2)
-        return partial(
-            coco_results, detections, sizes, sizes * 2, torch.tensor([2 * index, 2 * index + 1]), paste="continuous"
-        )
+        sizes, indices = torch.tensor([[48, 64]]).expand(2, 2), torch.tensor([2 * index, 2 * index + 1])
+        matcher = EVALUATOR.matcher(indices.tolist())
+        return partial(find_part, detections, sizes, sizes * 2, indices, paste="continuous", matcher=matcher)
+
+
+def scores() -> dict[str, float]:
+    """Those that an object defines."""
+    return {name: score for name, score in EVALUATOR.compute().items() if not math.isnan(score)}
 
 
 def test_processes_give_the_same_results_in_the_order_of_the_calls() -> None:
     at_once, workers = ResultWorkers(0), ResultWorkers(2)
-    calls = [make_call(i) for i in range(2 * AHEAD + 5)]
-    expected = [found for call in calls for found in at_once.call(call)]
-    found = []
+    calls = [make_call(i) for i in range(CALLS)]
+    expected = [part for call in calls for part in at_once.call(call)]
+    found: list[Part] = []
     for call in calls:
         found += workers.call(call)
         assert len(workers.waiting) <= 2 * AHEAD
     found += workers.finish()
     workers.close()
-    assert found == expected
-    assert [list(results) for results in found] == [[2 * i, 2 * i + 1] for i in range(len(calls))]
-    assert any(result["segmentation"]["counts"] for results in found for result in results[next(iter(results))])
+    assert [part.predictions for part in found] == [part.predictions for part in expected]
+    assert [list(part.predictions) for part in found] == [[2 * i, 2 * i + 1] for i in range(CALLS)]
+    assert all(result["segmentation"]["counts"] for result in found[0].predictions[0])
+    EVALUATOR.join(found)
+    from_processes = scores()
+    EVALUATOR.reset()
+    for part in found:
+        EVALUATOR.update(part.predictions)  # matches them anew
+    assert from_processes == scores() and all(0 < score < 1 for score in from_processes.values())
 
 
 def test_an_error_of_a_process_reaches_the_caller() -> None:

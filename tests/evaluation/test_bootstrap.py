@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.bootstrap import Difference, compare, metrics
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.matches import match
 from maskrcnn.evaluation.results import Result
-from maskrcnn.evaluation.tables import IouType
+from maskrcnn.evaluation.tables import IOU_TYPES, IouType
 from tests.evaluation.test_coco import CLASSES, make_detections, make_ground_truth
 
 PICTURES = 12

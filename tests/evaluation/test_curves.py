@@ -8,11 +8,11 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.calibration import calibrate
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.confusion import confuse
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.matches import Matches, match
-from maskrcnn.evaluation.tables import Backend, IouType
+from maskrcnn.evaluation.tables import IOU_TYPES, Backend, IouType
 from maskrcnn.evaluation.thresholds import find_best, operate
 from tests.evaluation.test_coco import CLASSES, make_detections, make_ground_truth, naive_ap50
 

@@ -6,10 +6,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.boundary import boundary_scores, find_boundary
-from maskrcnn.evaluation.coco import IOU_TYPES, CocoEvaluator
+from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.lvis import lvis_scores
 from maskrcnn.evaluation.rle import decode, encode_crops
-from maskrcnn.evaluation.tables import IouType
+from maskrcnn.evaluation.tables import IOU_TYPES, IouType
 from maskrcnn.ops.paste import Crop
 from tests.evaluation.test_coco import CLASSES, SIZE, annotation, as_result, make_detections, make_ground_truth
 
