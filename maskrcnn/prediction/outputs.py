@@ -46,11 +46,16 @@ class Output(Protocol):
         """Ends what is open; without this the last file is not whole."""
 
 
-def _file(folder: Path, name: Path, suffix: str) -> Path:
-    """A file to write, in a folder that is there."""
-    path = folder / name.with_name(name.name + suffix)
+def _place(path: Path) -> Path:
+    """A file to write: in a folder that is there, and no link, which may lead to what must not be written over."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        path.unlink()
     return path
+
+
+def _file(folder: Path, name: Path, suffix: str) -> Path:
+    return _place(folder / name.with_name(name.name + suffix))
 
 
 def draw(picture: np.ndarray, found: Prediction) -> np.ndarray:
@@ -138,7 +143,7 @@ class YoloLabels:
     def __init__(self, folder: Path, classes: list[str]) -> None:
         self.folder = folder
         names = "".join(f"{name}\n" for name in classes)
-        (folder.parent / "classes.txt").write_text(names, encoding="utf-8")
+        _place(folder.parent / "classes.txt").write_text(names, encoding="utf-8")
 
     def write(self, frame: Frame, found: Prediction) -> None:
         height, width = found.size
@@ -159,7 +164,7 @@ class CocoResults:
 
     def __init__(self, path: Path, category_ids: list[int | str]) -> None:
         self.category_ids = category_ids
-        self.file = path.open("w", encoding="utf-8")
+        self.file = _place(path).open("w", encoding="utf-8")
         self.file.write("[")
         self.separator = "\n"
 

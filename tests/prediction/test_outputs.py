@@ -11,7 +11,7 @@ from maskrcnn.data.convert.yolo import read_yolo
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import encode_crops
 from maskrcnn.ops.paste import Crop
-from maskrcnn.prediction.outputs import Kind, make_output
+from maskrcnn.prediction.outputs import PLACES, Kind, make_output
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Clip, Frame
 from maskrcnn.prediction.video import VideoReader
@@ -159,3 +159,19 @@ def test_frames_become_a_video_each_and_pictures_stay_pictures(tmp_path: Path) -
         np.testing.assert_allclose(read[:, 20:30, 30:50].mean(axis=(0, 1, 2)), (bright, 40, 40), atol=6)
         grey = round(0.299 * bright + 0.701 * 40)
         np.testing.assert_allclose(read[:, 50:, :10].mean(axis=(0, 1, 2)), (grey,) * 3, atol=6)
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_no_kind_writes_through_a_link(kind: Kind, tmp_path: Path) -> None:
+    mine, out, linked = tmp_path / "mine", tmp_path / "out", tmp_path / "linked"
+    mine.write_bytes(b"mine")
+    for folder in (out, linked):
+        folder.mkdir()
+    write(kind, out, [frame(BLANK, "a")], predicted(THREE))
+    files = [file.relative_to(out) for file in out.rglob("*") if file.is_file()]
+    for file in files:
+        (linked / file).parent.mkdir(exist_ok=True)
+        (linked / file).symlink_to(mine)
+    write(kind, linked, [frame(BLANK, "a")], predicted(THREE))
+    assert mine.read_bytes() == b"mine" and files
+    assert all((linked / file).read_bytes() == (out / file).read_bytes() != b"" for file in files)
