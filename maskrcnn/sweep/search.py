@@ -15,6 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.trial import Trial, TrialState
+from sqlalchemy import URL
 
 from maskrcnn.config.compose import compose, portable, to_plain
 from maskrcnn.config.identity import identity
@@ -76,7 +77,7 @@ def search(
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it tells, our lines tell
     with FileLock(path / "search.lock"):  # two processes cannot make the file at once
         study = optuna.create_study(
-            storage=f"sqlite:///{path}/search.db",
+            storage=str(URL.create("sqlite", database=str(path / "search.db"))),  # escaped, as ? and % of a path need
             study_name="search",
             direction="maximize",
             load_if_exists=True,

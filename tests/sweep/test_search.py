@@ -1,16 +1,18 @@
 """A search proposes, prunes, goes on, and refuses what does not fit, with a stand-in for training."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import DictConfig
 
-optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+pytest.importorskip("optuna", reason="needs the extra optuna")
 
-from maskrcnn.engine.after_validation import AfterValidation  # noqa: E402
-from maskrcnn.sweep.collect import collect  # noqa: E402
-from maskrcnn.sweep.search import search  # noqa: E402
+from maskrcnn.engine.after_validation import AfterValidation
+from maskrcnn.sweep.collect import collect
+from maskrcnn.sweep.search import search
 
 SPACE = {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -44,8 +46,8 @@ def searched(folder: Path, training: Training, **changed: Any) -> bool:
 
 
 def states(folder: Path) -> list[str]:
-    study = optuna.load_study(study_name="search", storage=f"sqlite:///{folder}/search.db")
-    return [trial.state.name for trial in study.trials]
+    with contextlib.closing(sqlite3.connect(folder / "search.db")) as record:
+        return [state for (state,) in record.execute("SELECT state FROM trials ORDER BY number")]
 
 
 def test_a_bad_trial_is_pruned_and_the_best_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,13 +65,14 @@ def test_a_bad_trial_is_pruned_and_the_best_named(tmp_path: Path, capsys: pytest
 
 def test_an_interrupted_search_goes_on_with_the_same_trial_and_proposals(tmp_path: Path) -> None:
     whole, before, after = Training(), Training(stopped_in=0), Training()
+    parts = tmp_path / "50%20 sure?"
     searched(tmp_path / "whole", whole)
     with pytest.raises(KeyboardInterrupt):
-        searched(tmp_path / "parts", before)
-    assert states(tmp_path / "parts") == ["RUNNING"]
-    searched(tmp_path / "parts", after)
+        searched(parts, before)
+    assert states(parts) == ["RUNNING"]
+    searched(parts, after)
     assert after.asked == whole.asked and before.asked == whole.asked[:1]
-    assert states(tmp_path / "parts") == states(tmp_path / "whole")
+    assert states(parts) == states(tmp_path / "whole")
 
 
 def test_a_setting_is_not_trained_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
