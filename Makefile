@@ -43,6 +43,7 @@ bench: $(READY) ## the benchmarks
 	$(BIN)/python benchmarks/scaling.py
 	for work in operators train inference; do $(BIN)/python benchmarks/cpu.py $$work || exit 1; done
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/validation.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

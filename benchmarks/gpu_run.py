@@ -1,22 +1,15 @@
 """Training and validation as a user runs them: from JPEG files of COCO's size, by worker processes, under Lightning."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
-import torch
 from data import write_dataset
 from gpu_timing import Note
-from workload import calibrate
-
-from maskrcnn.config.build import build
-from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine.module import MaskRCNNModule
 
 ROOT = Path(__file__).parent.parent
 PICTURES, FEW = 960, 32
@@ -52,36 +45,11 @@ def run(images: int, quick: bool, note: Note) -> None:
 
 
 def validation(quick: bool, note: Note) -> None:
-    """Seconds of a validation of ResNet-50-FPN with 100 detections in each picture, and of finding them alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_dataset(Path(folder), FEW if quick else PICTURES, 480, 640)
-        config = to_plain(compose([*overrides(Path(folder), 16), f"run_dir={folder}/run"]))
-        data, model, mean_ap = build([config["data"], config["model"], config["callbacks"]["mean_ap"]], [])
-        data.prepare_data()
-        data.setup("validate")
-        optimizer, schedule = build([config["optimizer"], config["schedule"]], [])
-        module = MaskRCNNModule(model(1, 3), optimizer, schedule, config["loss_weights"], 1, 1, {}).cuda().eval()
-        batch = next(iter(data.val_dataloader()))
-        images, sizes = batch.images.cuda(), batch.image_sizes.cuda()
-        calibrate(module.model, lambda: module.model.extract(module.model.normalise(images, sizes)))
-        trainer = build(config["trainer"], [])(
-            callbacks=[mean_ap], logger=False, enable_checkpointing=False, enable_progress_bar=False
-        )
-        for name in ("first", "second"):
-            started = time.perf_counter()
-            trainer.validate(module, datamodule=data, verbose=False)
-            note(f"validation, {name}, seconds", round(time.perf_counter() - started, 2))
-        module.cuda()
-        note("finding alone, seconds", _find(module, data))
-        note("pictures", len(data.val_annotations.records))
-
-
-def _find(module: MaskRCNNModule, data: Any) -> float:
-    """Of all pictures, read from their files."""
-    started = time.perf_counter()
-    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
-        for number, batch in enumerate(data.val_dataloader()):
-            images, sizes = batch.images.cuda(non_blocking=True), batch.image_sizes.cuda(non_blocking=True)
-            module.validation_step(batch._replace(images=images, image_sizes=sizes), number)
-    torch.cuda.synchronize()
-    return round(time.perf_counter() - started, 2)
+    """Seconds of validations with 100 detections in each picture, and of finding them alone."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "validation.py"), str(FEW if quick else PICTURES)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = re.findall(r"^(\w+): (\{.*\})$", done.stdout, re.MULTILINE)
+    for kind, measured in found:
+        note(kind, json.loads(measured))
+    if not found:
+        note("error", done.stderr[-1500:])
