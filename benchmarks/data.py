@@ -169,7 +169,7 @@ def make_record(size: int, count: int, rng: np.random.Generator) -> Record:
         masks.append(coco_mask.frPyObjects([polygon.ravel().tolist()], size, size)[0]["counts"])
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     objects = none._replace(labels=np.zeros(count, np.int64), masks=masks)
-    return Record(0, Path("none.png"), size, size, objects, none)
+    return Record(0, "none.png", Path("none.png"), size, size, objects, none)
 
 
 def measure_objects(folder: Path, size: int, rounds: int) -> dict[str, Any]:

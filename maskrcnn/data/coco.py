@@ -53,7 +53,7 @@ class CocoAnnotations:
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for index, record in enumerate(self.records):
-            images.append({"id": index, "file_name": record.path.name, "height": record.height, "width": record.width})
+            images.append({"id": index, "file_name": record.name, "height": record.height, "width": record.width})
             for iscrowd, instances in enumerate((record.objects, record.crowds)):
                 for label, box, area, mask in zip(*instances, strict=True):
                     annotations.append(

@@ -32,6 +32,7 @@ class Record(NamedTuple):
     """One picture of a data set."""
 
     id: int | str  # as in the file
+    name: str  # of the picture's file, as in the file: from the folder of pictures on
     path: Path
     height: int
     width: int
@@ -101,9 +102,11 @@ class Records(Sequence[Record]):
         rows = np.arange(self._starts[index], self._starts[index + 1])
         crowd = self.crowd[rows]
         height, width = self.sizes[index].tolist()
+        name = self._names[index].decode(*TEXT)
         return Record(
             id=json.loads(self._ids[index]),
-            path=self.images / self._names[index].decode(*TEXT),
+            name=name,
+            path=self.images / name,
             height=height,
             width=width,
             objects=self._instances(rows[~crowd], height, width),

@@ -49,7 +49,7 @@ def _lessons(data: CocoDataModule, model: MaskRCNN) -> Iterator[Lesson]:
     for batch in data.train_dataloader():
         assert isinstance(batch, Batch)
         for position in range(len(batch.images)):
-            name = data.train_annotations.records[int(batch.indices[position])].path.name
+            name = data.train_annotations.records[int(batch.indices[position])].name
             yield make_lesson(model, batch, position, name)
 
 

@@ -62,6 +62,6 @@ def _drawings(data: CocoDataModule) -> Iterator[np.ndarray]:
             picture = batch.images[position].permute(1, 2, 0).numpy().copy()
             picture[height:], picture[:, width:] = _PADDING, _PADDING
             instances = sample_instances(batch.targets, position, picture.shape[:2])
-            name = data.train_annotations.records[int(batch.indices[position])].path.name
+            name = data.train_annotations.records[int(batch.indices[position])].name
             caption = f"{name}, {height} x {width}, {len(instances.labels)} objects"
             yield captioned(draw_instances(picture, instances, list(data.classes)), caption)

@@ -90,7 +90,7 @@ def write_funnel(
             }
         )
     entries = [
-        {"image_id": records[index].id, "file_name": records[index].path.name, **describe(one, classes)}
+        {"image_id": records[index].id, "file_name": records[index].name, **describe(one, classes)}
         for index, one in lost
     ]
     content = {"iou": iou, "counts": counts, "buckets": buckets, "chart": "funnel/chart.svg", "missed": entries}

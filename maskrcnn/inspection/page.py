@@ -98,7 +98,7 @@ def _suspicious(part: Part, found: Inspection, read: PictureReader) -> str:
     records = {id_: file.records[index] for index, id_ in enumerate(file.records.ids()) if id_ in wanted}
     classes = file.annotations.classes
     figures = [
-        _figure(records[picture], f"{finding.what}: {records[picture].path.name}", classes, read)
+        _figure(records[picture], f"{finding.what}: {records[picture].name}", classes, read)
         for finding in own
         for picture in finding.pictures
         if picture in records
@@ -113,7 +113,7 @@ def _classes(part: Part, read: PictureReader) -> str:
         holders = np.unique(content.pictures[content.labels == label])
         chosen = holders[np.linspace(0, len(holders) - 1, min(PER_CLASS, len(holders))).round().astype(int)]
         records = [part.records[index] for index in chosen.tolist()]
-        figures = "".join(_figure(record, record.path.name, content.classes, read) for record in records)
+        figures = "".join(_figure(record, record.name, content.classes, read) for record in records)
         shown.append(f"<h4>{escape(content.classes[label])}</h4>{figures or '<p>no object</p>'}")
     return "".join(shown)
 

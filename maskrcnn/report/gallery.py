@@ -114,7 +114,7 @@ def gallery_section(
 
 def _pair(judged: Judged, record: Record, read: PictureReader, classes: list[str]) -> str:
     """One picture with its objects, and again with its detections."""
-    caption = f"<b>{escape(record.path.name)}</b>, quality {judged.quality:.2f}"
+    caption = f"<b>{escape(record.name)}</b>, quality {judged.quality:.2f}"
     try:
         picture = shrink(to_rgb(read(record.path, (record.height, record.width))), SIDE)
     except (ValueError, OSError) as error:

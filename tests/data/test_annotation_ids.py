@@ -34,6 +34,6 @@ def test_objects_have_the_ids_of_their_file(tmp_path: Path) -> None:
         file.write_text(json.dumps(content))
         sources.append(Splits(Split(tmp_path / name, file), None))
         objects = instances([5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.5, 4.0], [0.0, 0.0, 9.0, 9.0])
-        records.append(Record(f"{name}/7", tmp_path / name / "x.png", 9, 9, objects, instances()))
-    records.append(Record("b/8", tmp_path / "b" / "y.png", 9, 9, instances(), instances()))
+        records.append(Record(f"{name}/7", "x.png", tmp_path / name / "x.png", 9, 9, objects, instances()))
+    records.append(Record("b/8", "y.png", tmp_path / "b" / "y.png", 9, 9, instances(), instances()))
     assert annotation_ids(sources, records) == [[34, 30, None], [30, 34, None], []]

@@ -68,7 +68,7 @@ def paint(height: int, width: int, count: int, seed: int, first_label: int = 1) 
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
     objects = none._replace(labels=np.arange(first_label, first_label + len(masks)), masks=encoded)
-    record = Record(1, Path("a.png"), height, width, objects, none)
+    record = Record(1, "a.png", Path("a.png"), height, width, objects, none)
     return Painted(image, record, np.array(masks, np.uint8).reshape(-1, height, width))
 
 
@@ -192,7 +192,9 @@ def test_overlapping_objects_are_pasted_whole() -> None:
     assert np.bincount(paint_regions(read_columns(encoded, 40, 40)).masks).tolist() == [2, 2]
     image = np.full((40, 40, 3), 200, np.uint8)
     above = Painted(
-        image, Record(1, Path("a.png"), 40, 40, none._replace(labels=np.array([101, 102]), masks=encoded), none), masks
+        image,
+        Record(1, "a.png", Path("a.png"), 40, 40, none._replace(labels=np.array([101, 102]), masks=encoded), none),
+        masks,
     )
     below = paint(40, 40, 0, 0)
     sample = next(s for s in (sample_of("copy_paste", below, above, seed) for seed in range(200)) if len(s.labels) == 2)

@@ -34,7 +34,7 @@ def record(masks: np.ndarray) -> Record:
     encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     objects = none._replace(labels=np.arange(len(masks)), masks=encoded)
-    return Record(1, Path("a.png"), HEIGHT, WIDTH, objects, none)
+    return Record(1, "a.png", Path("a.png"), HEIGHT, WIDTH, objects, none)
 
 
 def picture(seed: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(2):
         path = folder / f"{i}.png"
         cv2.imwrite(str(path), np.full((*SIZE, 3), 90 + 40 * i, np.uint8))
-        records.append(Record(i, path, *SIZE, none, none))
+        records.append(Record(i, path.name, path, *SIZE, none, none))
     worst, best = rank(evaluator, 0.5)
     assert [judged.picture for judged in (*worst, *best)] == [1, 0]
     curves = {"train/loss": [(float(step), 3 / (1 + step)) for step in range(40)], "segm/AP": [(39.0, 0.3)]}

@@ -81,7 +81,9 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "<gone>.png"
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
     judged = [Judged(0, NOTHING, 0.25)]
-    shown = gallery_section(judged, [], [Record(1, path, 8, 8, none, none)], PictureReader(3, 255), ["disc"], 0.5)
+    shown = gallery_section(
+        judged, [], [Record(1, path.name, path, 8, 8, none, none)], PictureReader(3, 255), ["disc"], 0.5
+    )
     assert "<b>&lt;gone&gt;.png</b>, quality 0.25: " in shown and "<image" not in shown
 
 
