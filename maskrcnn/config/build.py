@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 from maskrcnn.config.check import SPECIAL, THIRD_PARTIES, resolve_target
+from maskrcnn.config.nested import join
 
 
 def build(value: Any, plugins: list[str], key: str = "") -> Any:
@@ -25,11 +26,7 @@ def build(value: Any, plugins: list[str], key: str = "") -> Any:
         return [build(child, plugins, f"{key}[{i}]") for i, child in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    children = {
-        name: build(child, plugins, f"{key}.{name}" if key else str(name))
-        for name, child in value.items()
-        if name not in SPECIAL
-    }
+    children = {name: build(child, plugins, join(key, name)) for name, child in value.items() if name not in SPECIAL}
     if "_target_" not in value:
         return children
     target = resolve_target(value["_target_"], key, plugins)

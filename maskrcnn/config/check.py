@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from maskrcnn.config.nested import join
 from maskrcnn.config.suggest import suggest
 
 # Packages whose classes a configuration may name. Anything else needs `plugins=[package]` on the command line.
@@ -230,7 +231,7 @@ def check_nodes(value: Any, key: str, plugins: list[str]) -> None:
             else:
                 check_call(target, value, key)
         for name, child in value.items():
-            check_nodes(child, f"{key}.{name}" if key else str(name), plugins)
+            check_nodes(child, join(key, name), plugins)
     elif isinstance(value, list):
         for i, child in enumerate(value):
             check_nodes(child, f"{key}[{i}]", plugins)

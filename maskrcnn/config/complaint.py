@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
 from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, training_groups
-from maskrcnn.config.suggest import keys, suggest, suggest_key
+from maskrcnn.config.nested import at, keys
+from maskrcnn.config.suggest import suggest, suggest_key
 
 # What other frameworks call it, or take it for.
 HABITS = {
@@ -57,10 +58,11 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     if ambiguous is not None:
         key, value = ambiguous.groups()
         sweep = f"A sweep needs -m: -m {key}={value}" if config_name == "train" else ""
-        if DECIMAL_COMMA.fullmatch(value) and isinstance(_at(_without(key, config_name, arguments), key), float):
+        now = at(_without(key, config_name, arguments), key)
+        if DECIMAL_COMMA.fullmatch(value) and isinstance(now, float):
             point = value.replace(",", ".")
             return f"{key}={value}: a number has a decimal point: {key}={point}. {sweep}".rstrip(". ")
-        if isinstance(_at(_without(key, config_name, arguments), key), str) and key not in groups():
+        if isinstance(now, str) and key not in groups():
             quoted = f"'{key}=\"{value}\"'"
             return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
         if key not in groups():
@@ -80,7 +82,7 @@ def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:
         key, _, value = argument.lstrip("+~").partition("=")
         if f"{key}." not in text:
             continue
-        node = _at(_without(key, config_name, []), key)
+        node = at(_without(key, config_name, []), key)
         if argument.startswith("~") and node is not None:
             return f"{argument}: other keys need what it takes away; give {key} another value instead"
         if isinstance(node, dict) and key not in groups() and not value.startswith("{"):
@@ -220,22 +222,15 @@ def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]
     return {str(name): child for name, child in plain.items()}
 
 
-def _at(config: dict[str, Any], key: str) -> Any:
-    value: Any = config
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
 def _follows(config: dict[str, Any], key: str) -> bool:
     """Whether a key below the top takes its value from another one, which is then the one to change."""
-    value = _at(config, key)
+    value = at(config, key)
     return "." in key and isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value) is not None
 
 
 def _parameters(config: dict[str, Any], key: str) -> list[str]:
     """What the call at a key would take besides what the files give; our own constructors give all."""
-    node = _at(config, key)
+    node = at(config, key)
     if not isinstance(node, dict) or "_target_" not in node or node["_target_"].startswith("maskrcnn."):
         return []
     try:

@@ -14,8 +14,9 @@ from maskrcnn.config.complaint import complain
 from maskrcnn.config.cores import up_to_cores
 from maskrcnn.config.groups import CONF, check_groups, groups, list_choices, list_keys
 from maskrcnn.config.launcher import run_name
+from maskrcnn.config.nested import join, keys
 from maskrcnn.config.run_dir import run_dir
-from maskrcnn.config.suggest import keys, suggest_key
+from maskrcnn.config.suggest import suggest_key
 
 OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
@@ -90,5 +91,5 @@ def check(plain: dict[str, Any], root: Callable[..., Any]) -> None:
 def _without_value(value: Any, key: str = "") -> list[str]:
     """The keys that hold OmegaConf's mark for what must be given."""
     if isinstance(value, dict):
-        return [found for name, child in value.items() for found in _without_value(child, f"{key}.{name}".strip("."))]
+        return [found for name, child in value.items() for found in _without_value(child, join(key, name))]
     return [key] if value == MISSING else []

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.identity import BESIDE, essence
+from maskrcnn.config.nested import at, join
 from maskrcnn.config.provenance import Provenance
 from maskrcnn.config.written import written
 
@@ -64,7 +65,7 @@ def differing(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Keys with other values in two nested mappings, with both; `...` stands where one has none."""
     if isinstance(a, dict) and isinstance(b, dict):
         for name in [*a, *(name for name in b if name not in a)]:
-            yield from differing(a.get(name, ...), b.get(name, ...), f"{key}.{name}" if key else str(name))
+            yield from differing(a.get(name, ...), b.get(name, ...), join(key, name))
     elif a != b or isinstance(a, bool) != isinstance(b, bool):
         yield key, a, b
 
@@ -103,8 +104,7 @@ def _keys(overrides: list[str]) -> int:
 
 def _follows(raw: Any, key: str, changed: set[str]) -> bool:
     """Whether a key takes its value from one that is changed too."""
-    value: Any = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
-                                  key.split("."), raw)  # fmt: skip
+    value = at(raw, key)
     return isinstance(value, str) and any(f"${{{one}}}" in value for one in changed)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from maskrcnn.config.check import check_value
 from maskrcnn.config.groups import check_groups
 from maskrcnn.config.meaning import annotations
+from maskrcnn.config.nested import join
 
 
 def check_early(plain: dict[str, Any], root: str | None) -> None:
@@ -25,7 +26,7 @@ def _check(value: Any, key: str) -> None:
     if isinstance(value, dict):
         hints = annotations(value["_target_"]) if isinstance(value.get("_target_"), str) else {}
         for name, child in value.items():
-            where = f"{key}.{name}" if key else str(name)
+            where = join(key, name)
             if name in hints:
                 check_value(child, hints[name], where)
             _check(child, where)

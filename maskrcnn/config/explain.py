@@ -11,6 +11,7 @@ from maskrcnn.config.check import SPECIAL
 from maskrcnn.config.complaint import meant
 from maskrcnn.config.groups import HEADER, groups
 from maskrcnn.config.meaning import Target, meaning, read_target
+from maskrcnn.config.nested import join
 from maskrcnn.config.provenance import CONFIG_NAME, Provenance, Setting, shown, split
 from maskrcnn.config.written import written
 
@@ -181,7 +182,7 @@ def _there(made: Provenance, key: str) -> bool:
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+            yield from _leaves(child, join(key, name))
     elif isinstance(value, list):
         for i, child in enumerate(value):
             yield from _leaves(child, f"{key}[{i}]")

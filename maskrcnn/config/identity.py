@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from maskrcnn.config.nested import moved, without
+
 # Where and how often a run is written, how many processes feed it and who is told of it does not change what it learns.
 BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress", "callbacks.last", "callbacks.receipt",
           "callbacks.report", "callbacks.mean_ap.workers", "callbacks.ema.mean_ap.workers",
@@ -14,19 +16,9 @@ def essence(plain: dict[str, Any]) -> dict[str, Any]:
     """A resolved configuration without what cannot change a run's result: folders that it writes to, workers, loggers,
     progress. Paths of data stay, for they say which data.
     """
+    kept: dict[str, Any] = without(plain, BESIDE)
     run_dir = plain.get("run_dir")
-
-    def walk(value: Any, key: str) -> Any:
-        if isinstance(value, dict):
-            named = {name: f"{key}.{name}" if key else str(name) for name in value}
-            return {name: walk(child, named[name]) for name, child in value.items() if named[name] not in BESIDE}
-        if isinstance(value, list):
-            return [walk(child, key) for child in value]
-        if isinstance(value, str) and run_dir and (value == run_dir or value.startswith(f"{run_dir}/")):
-            return "${run_dir}" + value[len(run_dir) :]
-        return value
-
-    return walk(plain, "")
+    return moved(kept, run_dir, "${run_dir}") if run_dir else kept
 
 
 def identity(plain: dict[str, Any]) -> str:

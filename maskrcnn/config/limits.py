@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from maskrcnn.config.nested import at
+
 
 class Limit(NamedTuple):
     """What a number may be."""
@@ -65,8 +67,6 @@ def check_limits(config: dict[str, Any]) -> None:
         ValueError: one does not.
     """
     for key, limit in LIMITS.items():
-        value: Any = config
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+        value = at(config, key)
         if isinstance(value, int | float) and not limit.least <= value <= limit.most:
             raise ValueError(f"{key} is {value}; {limit.words}")

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -53,17 +52,6 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
 def did_you_mean(names: list[str]) -> str:
     """The names as a question; nothing where there are none."""
     return f"Did you mean {' or '.join(names)}?" if names else ""
-
-
-def keys(value: Any, prefix: str = "") -> list[str]:
-    """All keys of nested mappings, joined by dots."""
-    if not isinstance(value, dict):
-        return []
-    found = []
-    for name, child in value.items():
-        key = f"{prefix}.{name}" if prefix else str(name)
-        found += [key, *keys(child, key)]
-    return found
 
 
 def _last(key: str) -> str:

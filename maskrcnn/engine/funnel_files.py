@@ -33,6 +33,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from maskrcnn.config.nested import at
 from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.errors import BACKGROUND_IOU, KINDS, count_errors, find_errors
@@ -83,7 +84,7 @@ def write_funnel(
             {
                 "name": bucket.name,
                 "title": bucket.title,
-                "keys": {key: _value(scored.restored.config, key) for key in bucket.keys},
+                "keys": {key: at(scored.restored.config, key) for key in bucket.keys},
                 "remedy": bucket.remedy,
                 "lost": len(own),
                 "gallery": f"funnel/{bucket.name}.png" if own else None,
@@ -143,12 +144,6 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
 def _read(scored: Scored, index: int) -> np.ndarray:
     record = scored.data.val_annotations.records[index]
     return scored.data.read(record.path, (record.height, record.width))
-
-
-def _value(config: Any, key: str) -> Any:
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, dict) else None
-    return config
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.limits import check_limits
-from maskrcnn.config.suggest import keys, suggest_key
+from maskrcnn.config.nested import keys
+from maskrcnn.config.suggest import suggest_key
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.architecture import explained
 from maskrcnn.engine.rules import check_channels

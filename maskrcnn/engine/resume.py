@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.config.nested import join
 from maskrcnn.config.run_dir import check_resume, last_checkpoint
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.position import Position
@@ -75,7 +76,7 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+            yield from _leaves(child, join(key, name))
     else:
         yield key, value
 

@@ -15,6 +15,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.later import renew
 from maskrcnn.config.launcher import is_main
+from maskrcnn.config.nested import moved
 from maskrcnn.engine import checksums, receipt_file
 from maskrcnn.engine.checksums import Checksums
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
@@ -124,7 +125,7 @@ def comparable(receipt: dict[str, Any], kept: Checksums) -> int:
 
 def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
     """Trains the first steps of a configuration; its receipt and checksums go to `folder`, and nothing to the run's."""
-    config = _moved(config, config["run_dir"], str(folder))
+    config = moved(config, config["run_dir"], str(folder))
     config |= {"run_dir": str(folder), "resume": None, "logger": {}}
     config["trainer"] |= {"limit_val_batches": 0, "num_sanity_val_steps": 0, "enable_checkpointing": False}
     made = build(config, config["plugins"])
@@ -135,15 +136,6 @@ def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
     }
     with contextlib.redirect_stdout(io.StringIO()):  # what a run says of itself
         train(config, lambda: receipt_file.begin(folder, config, [], None), **made)
-
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {name: _moved(child, old, new) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_moved(child, old, new) for child in value]
-    below = isinstance(value, str) and (value == old or value.startswith(f"{old}/"))
-    return new + value[len(old) :] if below else value
 
 
 def compare(kept: Checksums, replayed: Checksums, last: int) -> Comparison:

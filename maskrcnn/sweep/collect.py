@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from maskrcnn.config.identity import BESIDE, essence, identity
-from maskrcnn.config.suggest import keys
+from maskrcnn.config.nested import at, keys, without
 from maskrcnn.engine.curve import curve
 from maskrcnn.sweep.result import Result, read_about, read_result
 
@@ -25,10 +25,7 @@ class Trial(NamedTuple):
         """What a key or group is in this trial, as a command line would give it."""
         if key in self.overrides:
             return self.overrides[key]
-        value: Any = self.config
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        value = self.choices.get(key, value)
+        value = self.choices.get(key, at(self.config, key))
         return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
     def described(self, names: list[str]) -> str:
@@ -43,7 +40,7 @@ class Trial(NamedTuple):
 
     def setting(self) -> str:
         """A hash that trials share if nothing but what is averaged over differs."""
-        return identity(_without(essence(self.config), AVERAGED))
+        return identity(without(essence(self.config), AVERAGED))
 
 
 def collect(folder: Path) -> list[Trial]:
@@ -71,7 +68,7 @@ def varying(trials: list[Trial]) -> list[str]:
     for trial in trials:
         other = alike.setdefault(tuple(map(trial.value, names)), trial)
         if other.setting() != trial.setting():  # the files in between were changed
-            mine, theirs = (keys(_without(essence(one.config), AVERAGED)) for one in (trial, other))
+            mine, theirs = (keys(without(essence(one.config), AVERAGED)) for one in (trial, other))
             leaves = [key for key in dict.fromkeys(mine + theirs) if not any(k.startswith(f"{key}.") for k in mine)]
             names += [key for key in leaves if trial.value(key) != other.value(key) and key not in names]
     return names
@@ -79,15 +76,3 @@ def varying(trials: list[Trial]) -> list[str]:
 
 def _counts(key: str) -> bool:
     return key not in AVERAGED and not any(f"{key}.".startswith(f"{one}.") for one in BESIDE)
-
-
-def _without(config: dict[str, Any], dropped: tuple[str, ...]) -> dict[str, Any]:
-    """A configuration without some keys."""
-
-    def walk(value: Any, key: str) -> Any:
-        if not isinstance(value, dict):
-            return value
-        named = {name: f"{key}.{name}" if key else str(name) for name in value}
-        return {name: walk(child, named[name]) for name, child in value.items() if named[name] not in dropped}
-
-    return walk(config, "")

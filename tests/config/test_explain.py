@@ -12,8 +12,8 @@ from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.meaning import argument, read_target
+from maskrcnn.config.nested import keys
 from maskrcnn.config.provenance import Provenance, split
-from maskrcnn.config.suggest import keys
 from maskrcnn.config.written import written
 
 

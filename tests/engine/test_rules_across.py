@@ -9,7 +9,7 @@ import torch
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.limits import LIMITS, check_limits
-from maskrcnn.config.suggest import keys
+from maskrcnn.config.nested import keys
 from maskrcnn.engine.rules import check_rules
 
 SMALL = "batch norm in model.backbone, model.neck, model.box_head, model.mask_head sees only data.batch_size=2 pictures"
