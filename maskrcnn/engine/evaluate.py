@@ -11,6 +11,7 @@ from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
+from maskrcnn.engine.console import say
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.report import print_best, print_scores
@@ -95,10 +96,10 @@ def evaluate(
     _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
     if not scored.evaluator.ground_truth["annotations"]:
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
-        console.print(said, highlight=False, soft_wrap=True)
+        say(console, said)
         return scored.scores
     said = f"scored {len(scored.evaluator.predictions)} pictures of {data.val_annotations.file}"
-    console.print(said, highlight=False, soft_wrap=True)
+    say(console, said)
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)
     numbers: dict[str, Any] = {"checkpoint": checkpoint, "results": results, "override": override}
@@ -117,12 +118,12 @@ def evaluate(
         for path in [directory / "thresholds.json", *beside]:
             best, pictures = curves["segm"]["best"], len(scored.evaluator.predictions)
             thresholds_file.write(path, Path(checkpoint), best, data.val_annotations.file, pictures)
-            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            say(console, f"wrote {path}")
     if funnel:
         write_funnel(directory, scored, onlooker.missed, funnel_iou, console)
         write_errors(directory, scored, funnel_iou, console)
     path = write_evaluation_report(directory, Path(checkpoint), override, numbers, curves, scored, funnel)
-    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    say(console, f"wrote {path}")
     return scored.scores
 
 
@@ -156,4 +157,4 @@ def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list
 
 def _write(path: Path, content: Any, console: Console) -> None:
     path.write_text(json.dumps(content, indent=2 if isinstance(content, dict) else None) + "\n", encoding="utf-8")
-    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    say(console, f"wrote {path}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
+from maskrcnn.engine.console import say
 from maskrcnn.engine.exportable import Exportable, Fit, make_program
 from maskrcnn.engine.onnx_file import require_onnx, run_onnx, write_onnx
 from maskrcnn.engine.predictor import STRIDE, Predictor
@@ -81,7 +82,7 @@ def export(
         "canvas": list(fit.canvas),
         "outputs": "boxes x1 y1 x2 y2 in pixels of the picture, scores, labels, masks in their boxes' frames, valid",
     }
-    console.print(f"tracing for a canvas of {fit.canvas[0]} x {fit.canvas[1]} ...", highlight=False)
+    say(console, f"tracing for a canvas of {fit.canvas[0]} x {fit.canvas[1]} ...")
     program = make_program(module, channels)
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -102,25 +103,21 @@ def export(
         raise ValueError(f"{path} finds something else than the model does, and was removed: {differences}")
     said = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
     instances = sum(int(outputs[-1].sum()) for outputs in wanted)
-    console.print(
+    say(
+        console,
         f"checked on {len(pictures)} pictures, one of them blank: {instances} instances of any score, greatest "
         f"differences from eager: {said}; {_beside(predictor, pictures, found)}",
-        highlight=False,
-        soft_wrap=True,
     )
     if not instances:
-        console.print(
+        say(
+            console,
             "nothing was found in them, so that no box or mask was compared: train further, or give source=... with "
             "pictures in which the model finds something",
-            highlight=False,
-            soft_wrap=True,
         )
-    console.print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    say(console, f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     usage = PT2_USE if path.suffix == ".pt2" else ONNX_USE
     slots = len(wanted[0][-1])
-    console.print(
-        usage.format(channels=channels, slots=slots, path=path), highlight=False, markup=False, soft_wrap=True
-    )
+    say(console, usage.format(channels=channels, slots=slots, path=path))
     return differences
 
 

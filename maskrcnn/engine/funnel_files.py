@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.config.nested import at
-from maskrcnn.engine.report import number
+from maskrcnn.engine.console import say
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.errors import BACKGROUND_IOU, KINDS, count_errors, find_errors
 from maskrcnn.evaluation.oracles import ask_oracles
@@ -45,6 +45,7 @@ from maskrcnn.inspection.counts import count_lost, describe
 from maskrcnn.inspection.funnel import Missed
 from maskrcnn.inspection.funnel_chart import draw_funnel
 from maskrcnn.inspection.gallery import Wrong, draw_errors, draw_gallery
+from maskrcnn.report.section import number
 
 FILES = (
     *("funnel.json", "funnel/chart.svg", *(f"funnel/{bucket.name}.png" for bucket in BUCKETS)),
@@ -155,4 +156,4 @@ def _plain(value: Any) -> Any:
 
 def _write(path: Path, content: dict[str, Any], console: Console) -> None:
     path.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
-    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    say(console, f"wrote {path}")

@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 from maskrcnn.engine import thresholds_file
+from maskrcnn.engine.console import say
 from maskrcnn.engine.predict_bar import PredictBar
 from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
@@ -83,7 +84,7 @@ def predict(
     threshold = score_threshold
     if threshold == "best":
         threshold = {OTHERS: math.inf, **thresholds_file.read(Path(checkpoint))}
-        console.print(f"least scores: {_listed(threshold, predictor.classes)}", highlight=False, soft_wrap=True)
+        say(console, f"least scores: {_listed(threshold, predictor.classes)}")
     thresholds = Thresholds(threshold, predictor.classes).of  # complains before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     before = written(folder)
@@ -123,17 +124,17 @@ def predict(
             sink.close()
     for note in (left_below(source, folder), _left(before, folder)):
         if note is not None:
-            console.print(note, highlight=False, markup=False, soft_wrap=True)
+            say(console, note)
     if stopped:
-        console.print(f"stopped; {tally.done()}; what was done is in {folder}", highlight=False, soft_wrap=True)
+        say(console, f"stopped; {tally.done()}; what was done is in {folder}")
         raise SystemExit(130)
     if not tally.pictures:
         raise ValueError(f"source={source}: none of the {len(files)} files could be predicted")
     if not tally.instances:
         known = score_threshold != "best" and thresholds_file.path_of(Path(checkpoint)).is_file()
         offered = ", or score_threshold=best, which evaluate.py found" if known else ""
-        console.print(f"nothing scored enough; try a lower score_threshold{offered}", highlight=False, soft_wrap=True)
-    console.print(f"{tally.done()}; wrote {folder}{tally.left_out()}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"nothing scored enough; try a lower score_threshold{offered}")
+    say(console, f"{tally.done()}; wrote {folder}{tally.left_out()}")
 
 
 def _left(before: dict[Path, int], folder: Path) -> str | None:
@@ -189,7 +190,7 @@ class _Tally:
 
     def skip(self, name: str, error: Exception) -> None:
         reason = str(error) if name in str(error) else f"{name}: {error}"
-        self.console.print(f"skipped: {reason}", highlight=False, markup=False, soft_wrap=True)
+        say(self.console, f"skipped: {reason}")
         self.skipped.append(name)
 
     def done(self) -> str:

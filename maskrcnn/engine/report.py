@@ -1,17 +1,14 @@
-"""Scores as a table in the terminal."""
+"""Scores as tables in the terminal."""
 
-import math
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from maskrcnn.engine.console import say
+from maskrcnn.report.section import number
+
 ROWS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-
-
-def number(value: float) -> str:
-    """With three digits; a dash where it is not defined."""
-    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def print_scores(console: Console, scores: dict[str, float], per_class: dict[str, dict[str, float]]) -> None:
@@ -46,4 +43,4 @@ def print_best(console: Console, curves: dict[str, Any]) -> None:
     console.print(table)
     ece = curves["calibration"]["all"]["ece"]
     if ece is not None:
-        console.print(f"calibration error (ECE) of the scores: {ece:.3f}", highlight=False)
+        say(console, f"calibration error (ECE) of the scores: {ece:.3f}")

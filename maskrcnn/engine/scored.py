@@ -11,6 +11,7 @@ from rich.console import Console
 from maskrcnn.config.build import build
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import ranks
+from maskrcnn.engine.console import say
 from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.mean_ap import MeanAP, make_evaluator
 from maskrcnn.engine.module import MaskRCNNModule
@@ -45,7 +46,7 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
     data.prepare_data()
     data.setup("validate")
     for note in data.selection_notes:
-        console.print(f"selected: {note}", highlight=False, soft_wrap=True)
+        say(console, f"selected: {note}")
     if list(data.classes) != restored.classes:
         raise ValueError(other_classes(restored.classes, data.classes))
     return data

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.data.attributes import read_attributes
-from maskrcnn.engine.report import number
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.boundary import boundary_scores
 from maskrcnn.evaluation.fixed_iou import THRESHOLDS, FixedIou, count, find_best, match_without_overlaps
 from maskrcnn.evaluation.lvis import FREQUENCIES, lvis_scores
 from maskrcnn.evaluation.tables import IOU_TYPES
+from maskrcnn.report.section import number
 
 
 def fixed_iou(scored: Scored, console: Console) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from rich.table import Table
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.attributes import read_attributes
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine.report import number
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.expression import Expression
 from maskrcnn.evaluation.slices import OF_OBJECTS, OF_PICTURES, Attributes, slice_scores
+from maskrcnn.report.section import number
 
 
 class Slices:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from maskrcnn.engine.console import say
 from maskrcnn.page.duration import duration
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.page import write_page
@@ -26,12 +27,11 @@ def report(folder: Path) -> None:
     if summary.several_commits:
         console.print("not all were trained by the same code: see the column commit")
     for what, status, why in summary.rest:
-        console.print(f"{status}: {what}{f' ({why})' if why else ''}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{status}: {what}{f' ({why})' if why else ''}")
     (folder / "table.csv").write_text(comma_separated(summary), encoding="utf-8")
     (folder / "table.md").write_text(markdown(summary), encoding="utf-8")
     write_page(folder.name, summary, trials, folder / "report.html")
-    console.print(
+    say(
+        console,
         f"{len(trials)} trials, {duration(summary.seconds)}; wrote {folder}/report.html, table.csv and table.md",
-        highlight=False,
-        soft_wrap=True,
     )
