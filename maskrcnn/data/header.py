@@ -1,4 +1,4 @@
-"""Sizes and channels of pictures from the first bytes of their files."""
+"""Sizes and channels of pictures from the first bytes of their files, and the files that count as pictures."""
 
 import struct
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 from maskrcnn.data.stored import ORIENTATION
 from maskrcnn.data.tiff import MAGIC, read_tiff_header
 
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats whose EXIF entry OpenCV follows
 
 PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; not of a palette
@@ -31,15 +32,6 @@ class Header(NamedTuple):
         if self.channels is None:
             return True
         return self.channels - self.opacity in (1, 3) if channels == 3 else self.channels == channels
-
-
-def read_sizes(path: Path) -> tuple[Size, Size]:
-    """Heights and widths of a picture, `shown` and `stored` of its header.
-
-    Raises:
-        ValueError: of `read_header`.
-    """
-    return read_header(path)[:2]
 
 
 def read_header(path: Path) -> Header:
@@ -75,6 +67,26 @@ def read_header(path: Path) -> Header:
     turned = form in TURNED and entry and _orientation(entry) >= 5
     shown = (width, height) if turned else (height, width)
     return Header(shown, (height, width), channels, channels in (2, 4))
+
+
+def check_size(path: Path, size: Size, annotations: Path) -> Size:
+    """The height and width that a picture's annotations state, if it has them, turned as its EXIF entry says or not.
+
+    `PictureReader` later takes the orientation that has this size.
+
+    Args:
+        path: of the picture; size: height and width in its annotations; annotations: their file, for the message.
+
+    Raises:
+        ValueError: the picture has another size, or is none.
+    """
+    sizes = read_header(path)[:2]
+    if size not in sizes:
+        raise ValueError(
+            f"{annotations} is for a picture {size[0]} pixels high and {size[1]} wide, but {path} is {sizes[0][0]} x "
+            f"{sizes[0][1]}: put the picture that was annotated back, or annotate this one"
+        )
+    return sizes[sizes.index(size)]  # integers, where JSON has 480.0
 
 
 def _orientation(entry: bytes) -> int:

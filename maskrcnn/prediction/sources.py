@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskrcnn.data.header import SUFFIXES
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.prediction.video import VIDEOS, VideoReader
-
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 class Clip(NamedTuple):
@@ -49,12 +48,12 @@ def find_files(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     found = path.iterdir() if path.is_dir() else map(Path, glob.glob(source, recursive=True))
-    files = sorted({p for p in found if p.is_file() and p.suffix.lower() in PICTURES | VIDEOS})
+    files = sorted({p for p in found if p.is_file() and p.suffix.lower() in SUFFIXES | VIDEOS})
     if not files:
         inside = f"no picture in this folder (for those of its sub-folders, give {_deep(source)})"
         reason = inside if path.is_dir() else "no such file, and no picture matches it as a glob"
         raise ValueError(
-            f"source={source}: {reason}; pictures end in {', '.join(sorted(PICTURES))}, videos in "
+            f"source={source}: {reason}; pictures end in {', '.join(sorted(SUFFIXES))}, videos in "
             f"{', '.join(sorted(VIDEOS))}"
         )
     return files
@@ -67,7 +66,7 @@ def left_below(source: str, output: Path) -> str | None:
     if not Path(source).is_dir():
         return None
     number = sum(
-        Path(name).suffix.lower() in PICTURES | VIDEOS
+        Path(name).suffix.lower() in SUFFIXES | VIDEOS
         for folder, _, names in os.walk(source)
         if Path(folder) != Path(source) and not Path(folder).resolve().is_relative_to(output.resolve())
         for name in names

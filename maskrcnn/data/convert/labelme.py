@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.convert.annotated import Annotated, Findings, Region, annotate, check_classes
-from maskrcnn.data.convert.header import SUFFIXES, check_size, read_size
+from maskrcnn.data.header import SUFFIXES, check_size, read_header
 from maskrcnn.data.segmentation import Defect, compress
 
 CIRCLE_POINTS = 128  # of the polygon in place of a circle; its area is 0.04 % less
@@ -134,7 +134,7 @@ def _find_picture(file: Path, entry: dict[str, Any]) -> Path:
 
 def _size(file: Path, entry: dict[str, Any], path: Path) -> tuple[int, int]:
     height, width = entry.get("imageHeight"), entry.get("imageWidth")
-    return check_size(path, (height, width), file) if height and width else read_size(path)
+    return check_size(path, (height, width), file) if height and width else read_header(path).shown
 
 
 def _regions(

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.convert.annotated import Annotated, Findings, Picture, Region, annotate, check_classes
-from maskrcnn.data.convert.header import SUFFIXES, check_size
+from maskrcnn.data.header import SUFFIXES, check_size
 
 BORDER = 255  # index of pixels that belong to no object for certain
 SAME = 0.5  # IoU from which on a mask's box and a box of the XML are the same object

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from maskrcnn.data.convert.annotated import Annotated, Findings, Region, annotate, check_classes
-from maskrcnn.data.convert.header import SUFFIXES, read_size
+from maskrcnn.data.header import SUFFIXES, read_header
 
 OVER = 0.01  # how far a coordinate may lie outside 0..1, as in Ultralytics; it is moved onto the border
 
@@ -39,7 +39,7 @@ def read_yolo(source: Path, *, split: str | None) -> Annotated:
     for path, labels in zip(paths, files):
         if not labels.is_file():
             findings.setdefault("pictures without a label file: taken as without objects", []).append(path.name)
-        size = read_size(path)
+        size = read_header(path).shown
         regions = _read_labels(labels, size, names, findings) if labels.is_file() else []
         pictures.append(annotate(path, size, regions, findings))
     if not any(labels.is_file() for labels in files):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.convert.header import check_size, read_size
+from maskrcnn.data.header import check_size, read_header
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.stored import ORIENTATION
 
@@ -20,8 +20,8 @@ def save(path: Path, orientation: int) -> None:
 def test_sizes_are_those_of_the_pictures_that_are_read(tmp_path: Path, suffix: str, orientation: int) -> None:
     path = tmp_path / f"a{suffix}"
     save(path, orientation)
-    assert read_size(path) == ((20, 12) if orientation >= 5 else (12, 20))
-    assert read_size(path) == PictureReader(3, 65535)(path, None).shape[:2]
+    assert read_header(path).shown == ((20, 12) if orientation >= 5 else (12, 20))
+    assert read_header(path).shown == PictureReader(3, 65535)(path, None).shape[:2]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
@@ -39,10 +39,12 @@ def test_annotations_may_be_for_the_picture_before_it_was_turned(tmp_path: Path,
 
 def test_a_broken_exif_entry_is_ignored_as_in_reading(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((12, 20, 3), np.uint8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0no such thing")
-    assert read_size(tmp_path / "a.jpg") == (12, 20) == PictureReader(3, 65535)(tmp_path / "a.jpg", None).shape[:2]
+    assert (
+        read_header(tmp_path / "a.jpg").shown == (12, 20) == PictureReader(3, 65535)(tmp_path / "a.jpg", None).shape[:2]
+    )
 
 
 def test_a_text_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("moved")
     with pytest.raises(ValueError, match=r"a\.png is not a picture, or broken: replace it"):
-        read_size(tmp_path / "a.png")
+        read_header(tmp_path / "a.png")
