@@ -9,9 +9,9 @@ from rich.console import Console
 
 from maskrcnn.engine.bar import Bar
 from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.structures import Losses
 
-LOSSES = ("rpn_objectness", "rpn_box", "classification", "box", "mask")
-SHORT = ("objectness", "rpn box", "class", "box", "mask")  # for the 80 columns of a terminal
+SHORT = ("objectness", "rpn box", "class", "box", "mask")  # of `Losses`, for the 80 columns of a terminal
 
 
 class Progress(pl.Callback):
@@ -50,9 +50,9 @@ class Progress(pl.Callback):
             speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
             left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)
             pace = f"{speed:.1f} images/s  {left / 60:.1f} min left"
-            total, values = metrics["train/loss"], [metrics[f"train/{name}"] for name in LOSSES]
+            total, values = metrics["train/loss"], [metrics[f"train/{name}"] for name in Losses._fields]
             if self.bar is None:
-                losses = " ".join(f"{name} {value:.3f}" for name, value in zip(LOSSES, values))
+                losses = " ".join(f"{name} {value:.3f}" for name, value in zip(Losses._fields, values))
                 print(f"step {step}/{module.total_steps}  loss {total:.3f} ({losses})  {pace}", flush=True)
             else:
                 self.bar.pace = pace

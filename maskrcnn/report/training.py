@@ -4,9 +4,9 @@ import numpy as np
 
 from maskrcnn.page.lines import Line, colour, legend, lines
 from maskrcnn.report.section import section
+from maskrcnn.structures import Losses
 
 Points = list[tuple[float, float]]
-LOSSES = ("rpn_objectness", "rpn_box", "classification", "box", "mask")
 MOST = 250  # points of a line; a longer one is averaged down to as many
 
 
@@ -20,8 +20,8 @@ def training_section(curves: dict[str, Points]) -> str:
     charts = [
         _chart("average precision", {"mask AP": "segm/AP", "box AP": "bbox/AP"}, curves, 1.0),
         _chart("loss", {"training": "train/loss", "validation": "val/loss"}, curves),
-        _chart("parts of the training loss", {name: f"train/{name}" for name in LOSSES}, curves),
-        _chart("parts of the validation loss", {name: f"val/{name}" for name in LOSSES}, curves),
+        _chart("parts of the training loss", {name: f"train/{name}" for name in Losses._fields}, curves),
+        _chart("parts of the validation loss", {name: f"val/{name}" for name in Losses._fields}, curves),
         _chart("learning rate", {name.removeprefix("lr-"): name for name in rates.values()}, curves),
     ]
     return section("Training", *charts)

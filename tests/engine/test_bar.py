@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from maskrcnn.engine.bar import Bar
-from maskrcnn.engine.progress import LOSSES, Progress
+from maskrcnn.engine.progress import Progress
+from maskrcnn.structures import Losses
 
 
 def test_the_lines_fit_into_80_columns_and_print_goes_above_them() -> None:
@@ -59,7 +60,7 @@ def test_lines_are_of_steps_whose_losses_are_logged(
         progress.on_train_batch_end(trainer, module, None, None, 0)  # the first half of a step, of the losses before it
         trainer.global_step = step
         if step % logged == 0:
-            trainer.callback_metrics = {f"train/{name}": float(step) for name in ("loss", *LOSSES)}
+            trainer.callback_metrics = {f"train/{name}": float(step) for name in ("loss", *Losses._fields)}
         progress.on_train_batch_end(trainer, module, None, None, 0)
     printed = capsys.readouterr().out.splitlines()
     assert [line.partition(" (")[0] for line in printed] == [f"step {n}/12  loss {n:.3f}" for n in lines]
