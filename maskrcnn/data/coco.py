@@ -27,6 +27,7 @@ from typing import Any
 
 from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, few, read_json, read_pieces
 from maskrcnn.data.entries import EntryReader, Finding
+from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.source import Split
@@ -163,16 +164,8 @@ def _read(
 
 
 def _check_pictures(split: Split, records: Records) -> None:
-    """Looks for the picture files, one listing a directory instead of a look-up each."""
-    present: dict[str, set[str]] = {}
-    missing = []
-    for name in records.names():
-        parent, base = os.path.split(name)
-        if parent not in present:
-            directory = split.images / parent
-            present[parent] = {entry.name for entry in os.scandir(directory)} if directory.is_dir() else set()
-        if base not in present[parent]:
-            missing.append(name)
+    present = Listing(split.images)
+    missing = [name for name in records.names() if name not in present]
     if missing:
         mend = f"\n{MEND}" if len(missing) < len(records) else ""
         raise FileNotFoundError(

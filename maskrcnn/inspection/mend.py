@@ -1,16 +1,15 @@
 """Mends an annotation file of COCO's format: what `read_annotations` would refuse or mend for itself, and more."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.entries import AS_BACKGROUND, is_box, name_defect, odd_ids
 from maskrcnn.data.header import Size, read_header
+from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
 from maskrcnn.data.segmentation import FARTHEST, Defect, compress, is_polygon, nest
 from maskrcnn.data.source import Split
@@ -76,7 +75,7 @@ Key = tuple[type, Any]  # the type and value of a picture's id in the file
 
 def _images(images: list[dict[str, Any]], split: Split, channels: int, findings: Findings) -> dict[Key, dict[str, Any]]:
     """The usable pictures by the type and value of the id in the file."""
-    present = _Listing(split.images)
+    present = Listing(split.images)
     usable: dict[Key, dict[str, Any]] = {}
     names: dict[str, Any] = {}
     files: dict[Key, set[str]] = defaultdict(set)
@@ -95,7 +94,7 @@ def _images(images: list[dict[str, Any]], split: Split, channels: int, findings:
         if (type(id_), id_) in usable:
             findings.mend("error", "image ids that come twice", "the later ones left out", id_)
             continue
-        if not present(name):
+        if name not in present:
             findings.mend("error", "pictures that are missing", "left out with their annotations", name)
             continue
         if name in names:
@@ -135,21 +134,6 @@ def _listed_sizes(images: list[dict[str, Any]]) -> dict[Key, Size | None]:
 
 def _is_size(size: Any) -> bool:
     return all(type(side) is int and 0 < side < FARTHEST for side in size)
-
-
-class _Listing:
-    """Looks for files, one listing a directory instead of a look-up each."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.files: dict[str, set[str]] = {}
-
-    def __call__(self, name: str) -> bool:
-        parent, base = os.path.split(name)
-        if parent not in self.files:
-            folder = self.root / parent
-            self.files[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        return base in self.files[parent]
 
 
 def _sized(image: dict[str, Any], shown: Size, stored: Size, findings: Findings) -> dict[str, Any] | None:

@@ -1,0 +1,23 @@
+"""Which files there are."""
+
+import os
+from pathlib import Path
+
+
+class Listing:
+    """Looks for files, one listing a directory instead of a look-up each: `name in Listing(root)`.
+
+    Args:
+        root: directory that names start from.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, set[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        parent, base = os.path.split(name)
+        if parent not in self.files:
+            folder = self.root / parent
+            self.files[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        return base in self.files[parent]
