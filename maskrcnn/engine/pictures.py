@@ -3,29 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 
 from maskrcnn.engine import ranks
 from maskrcnn.evaluation.results import Result, coco_results
-from maskrcnn.evaluation.rle import decode
 from maskrcnn.inspection.truth import truth_of
 from maskrcnn.ops.paste import Convention
+from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.structures import Batch
-from maskrcnn.visualize.instances import Instances
 from maskrcnn.visualize.sheet import contact_sheet, save_png, side_by_side
-
-
-def to_instances(results: list[Result]) -> Instances:
-    """COCO results of one picture as arrays to draw."""
-    boxes = np.array([result["bbox"] for result in results], np.float64).reshape(-1, 4)
-    boxes[:, 2:] += boxes[:, :2]
-    return Instances(
-        boxes=boxes,
-        labels=np.array([result["category_id"] for result in results], np.int64),
-        scores=np.array([result["score"] for result in results], np.float64),
-        masks=[decode(result["segmentation"]) for result in results],
-    )
 
 
 class Pictures(pl.Callback):
@@ -67,11 +53,13 @@ class Pictures(pl.Callback):
         if not found:
             return
         data: Any = getattr(trainer, "datamodule")
+        classes = list(data.classes)
         pairs = []
         for index, results in sorted(found.items()):
             record = data.val_annotations.records[index]
-            shown = to_instances([r for r in results if r["score"] >= self.score_threshold])
-            picture = data.read(record.path, (record.height, record.width))
-            pairs.append(side_by_side(picture, truth_of(record), shown, list(data.classes)))
+            size = (record.height, record.width)
+            shown = Prediction(size, classes, [r for r in results if r["score"] >= self.score_threshold])
+            picture = data.read(record.path, size)
+            pairs.append(side_by_side(picture, truth_of(record), shown.instances(), classes))
         self.directory.mkdir(parents=True, exist_ok=True)
         save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))

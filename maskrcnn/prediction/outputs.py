@@ -13,7 +13,7 @@ from maskrcnn.data.convert.yolo_write import join, outline, yolo_line
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Clip, Frame
 from maskrcnn.prediction.video import VideoWriter
-from maskrcnn.visualize.instances import Instances, draw_instances
+from maskrcnn.visualize.instances import draw_instances
 from maskrcnn.visualize.sheet import save_png
 from maskrcnn.visualize.splash import colour_splash
 
@@ -60,7 +60,7 @@ def _file(folder: Path, name: Path, suffix: str) -> Path:
 
 def draw(picture: np.ndarray, found: Prediction) -> np.ndarray:
     """What was found, drawn over its picture as `draw_instances` does."""
-    return draw_instances(picture, Instances(found.boxes, found.labels, found.scores, found.crops()), found.classes)
+    return draw_instances(picture, found.instances(), found.classes)
 
 
 class DrawnPictures:

@@ -9,6 +9,7 @@ from maskrcnn.data.rle import count_pixels, decode_window
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import Rle, decode
 from maskrcnn.ops.paste import Crop
+from maskrcnn.visualize.instances import Instances
 
 NAMED = 5  # instances that a notebook shows of one; their masks are long texts
 
@@ -67,3 +68,7 @@ class Prediction:
     def crops(self) -> list[Crop]:
         """The masks, each within its own box."""
         return [decode_crop(result["segmentation"]) for result in self.results]
+
+    def instances(self) -> Instances:
+        """As they are drawn."""
+        return Instances(self.boxes, self.labels, self.scores, self.crops())
