@@ -7,7 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from maskrcnn.config.build import build
-from maskrcnn.config.compose import check
+from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.nested import keys
 from maskrcnn.config.suggest import suggest_key
@@ -53,9 +53,7 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
                 f"{single}=..."
             )
         OmegaConf.update(changed, key, given, merge=node)
-    plain = OmegaConf.to_container(changed, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return to_plain(changed)
 
 
 def _calls_resolver(value: Any) -> bool:
