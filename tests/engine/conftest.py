@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, compose, portable, to_plain
+from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
 from maskrcnn.engine.resume import resolve
 from maskrcnn.engine.train import train
@@ -63,6 +64,20 @@ def command(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subpro
         return subprocess.CompletedProcess(started.args, started.returncode, stdout, stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def open_shapes(shapes_root: Path) -> Callable[..., CocoDataModule]:
+    """Reads the pictures that runs learn, or others if overrides say so."""
+
+    def make(*overrides: str) -> CocoDataModule:
+        config = to_plain(compose([*TINY, f"data.root={shapes_root}", *overrides]))
+        data: CocoDataModule = build(config["data"], [])
+        data.prepare_data()
+        data.setup()
+        return data
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What is drawn of a sample's lessons is what the losses learn from."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,12 +21,8 @@ from maskrcnn.visualize.view import whole
 
 
 @pytest.fixture(scope="module")
-def data(shapes_root: Path) -> CocoDataModule:
-    sizes = ["data.source.train_pictures=16", "data.source.val_pictures=6", "data.batch_size=4"]
-    module: CocoDataModule = build(to_plain(compose([f"data.root={shapes_root}", *sizes]))["data"], [])
-    module.prepare_data()
-    module.setup()
-    return module
+def data(open_shapes: Callable[..., CocoDataModule]) -> CocoDataModule:
+    return open_shapes()
 
 
 @pytest.fixture(scope="module")

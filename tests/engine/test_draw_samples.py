@@ -1,11 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.config.build import build
-from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.draw_samples import draw_samples, sample_instances
 from maskrcnn.visualize.instances import draw_instances
@@ -13,13 +12,8 @@ from maskrcnn.visualize.sheet import captioned
 
 
 @pytest.fixture
-def data(shapes_root: Path) -> CocoDataModule:
-    sizes = ["data.source.train_pictures=16", "data.source.val_pictures=6", "data.batch_size=4"]
-    node = to_plain(compose(["augmentation=copy_paste", f"data.root={shapes_root}", *sizes]))["data"]
-    module: CocoDataModule = build(node, [])
-    module.prepare_data()
-    module.setup()
-    return module
+def data(open_shapes: Callable[..., CocoDataModule]) -> CocoDataModule:
+    return open_shapes("augmentation=copy_paste")
 
 
 def test_sheets_show_the_batches_of_training(data: CocoDataModule, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.evaluate import FILES, evaluate
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.evaluation.coco import CocoEvaluator
@@ -78,11 +79,10 @@ def test_an_iou_that_is_none_is_refused() -> None:
         Funnel(50)
 
 
-def test_ground_truth_as_detections_is_perfect_in_all_respects(shapes_root: Path) -> None:
-    overrides = ["data.source.train_pictures=1", "data.source.val_pictures=20", "data.workers=0"]
-    data = build(to_plain(compose([*overrides, f"data.root={shapes_root}-20"]))["data"], [])
-    data.prepare_data()
-    data.setup()
+def test_ground_truth_as_detections_is_perfect_in_all_respects(
+    open_shapes: Callable[..., CocoDataModule], shapes_root: Path
+) -> None:
+    data = open_shapes("data.source.train_pictures=1", "data.source.val_pictures=20", f"data.root={shapes_root}-20")
     evaluator = CocoEvaluator(
         data.val_annotations.ground_truth(), list(data.classes), max_detections=100, backend="hotcoco"
     )

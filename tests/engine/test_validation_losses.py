@@ -2,33 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from maskrcnn.config.build import build
-from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.restore import restore
 
 Fit = Callable[..., dict[str, float]]
 
 
 def test_they_are_the_training_losses_of_all_pictures_in_evaluation_mode(
-    fit: Fit, shapes_root: Path, tmp_path: Path
+    fit: Fit, open_shapes: Callable[..., CocoDataModule], tmp_path: Path
 ) -> None:
     scores = fit(tmp_path / "run", "trainer.max_epochs=1", "callbacks.pictures=null", "data.val_batch_size=4",
                  "loss_weights.mask=2.0")  # fmt: skip
     restored = restore(tmp_path / "run" / "checkpoints" / "last.ckpt", [], [])
-    plain: Any = to_plain(compose([f"data.root={shapes_root}", "data.source.train_pictures=16",
-                                   "data.source.val_pictures=6", "data.val_batch_size=1"]))  # fmt: skip
-    data = build(plain["data"], [], "data")
-    data.prepare_data()
-    data.setup("fit")
     sums: dict[str, float] = {}
     counts: dict[str, float] = {}
     with torch.no_grad():
-        for batch in data.val_dataloader():  # a picture a batch instead of four
+        for batch in open_shapes("data.val_batch_size=1").val_dataloader():  # a picture a batch instead of four
             for name, loss in restored.model(batch)._asdict().items():
                 sums[name] = sums.get(name, 0.0) + loss.sum.item()
                 counts[name] = counts.get(name, 0.0) + float(loss.count)
