@@ -69,7 +69,7 @@ def boundary_scores(evaluator: CocoEvaluator) -> dict[str, float]:
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = _BoundaryEval(*map(index_dataset, sides), "segm")
-        evaluation.params.imgIds = sorted(evaluator.predictions) or sorted(evaluator.images)
+        evaluation.params.imgIds = evaluator.seen()
         evaluation.params.catIds = list(range(len(evaluator.classes)))
         evaluation.params.maxDets = [evaluator.max_detections]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = evaluation.params.areaRng[:1], ["all"]

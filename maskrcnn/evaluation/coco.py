@@ -82,6 +82,10 @@ class CocoEvaluator:
         self._matches.extend(part.matches)
         self._tables = {}
 
+    def seen(self) -> list[int]:
+        """Ids of the pictures that were updated, ascending; of all, if none was."""
+        return sorted(self.predictions) or sorted(self.images)
+
     def part(self) -> Part:
         """What is known so far, for `join`."""
         return Part(self.predictions, self._matches)
@@ -140,10 +144,9 @@ class CocoEvaluator:
             if self._matches:
                 self._tables[iou_type] = accumulate(self._matches, iou_type)
             else:
-                images = sorted(self.predictions) or sorted(self.images)
                 detections = self.detections(iou_type)
                 self._tables[iou_type] = make_tables(
-                    self.ground_truth, detections, iou_type, images, self.caps, self.backend
+                    self.ground_truth, detections, iou_type, self.seen(), self.caps, self.backend
                 )
         return self._tables[iou_type]
 

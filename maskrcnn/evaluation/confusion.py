@@ -27,7 +27,6 @@ def confuse(evaluator: CocoEvaluator, iou_type: IouType, score_threshold: float)
     known, found = (
         {entry["id"]: entry["category_id"] for entry in entries} for entries in (truth["annotations"], detections)
     )
-    images = sorted(evaluator.predictions) or sorted(evaluator.images)
     tables = match_pictures(
         {
             "images": truth["images"],
@@ -36,7 +35,7 @@ def confuse(evaluator: CocoEvaluator, iou_type: IouType, score_threshold: float)
         },
         [{**entry, "category_id": 0} for entry in detections],
         iou_type,
-        images,
+        evaluator.seen(),
         max(len(detections), 1),
         evaluator.backend,
     )

@@ -33,7 +33,7 @@ def lvis_scores(
     Returns:
         AP, AP50, AP75, and the AP of rare, common and frequent classes as APr, APc, APf; NaN where no object is.
     """
-    images = sorted(evaluator.predictions) or sorted(evaluator.images)
+    images = evaluator.seen()
     rows = []
     for label, found in enumerate(match(evaluator, iou_type)):
         judged = (found.objects > 0) | np.array([label in absent.get(image, ()) for image in images])

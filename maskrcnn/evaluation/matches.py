@@ -34,7 +34,7 @@ def match(evaluator: CocoEvaluator, iou_type: IouType) -> list[Matches]:
     Returns:
         One of each class; pictures are those that were updated, in the order of their ids, or all if none was.
     """
-    images = sorted(evaluator.predictions) or sorted(evaluator.images)
+    images = evaluator.seen()
     tables = match_pictures(
         evaluator.ground_truth,
         evaluator.detections(iou_type),

@@ -57,7 +57,7 @@ def slice_scores(evaluator: CocoEvaluator, condition: Expression, attributes: At
         }
         for image in truth["images"]
     }
-    seen = sorted(evaluator.predictions) or sorted(evaluator.images)
+    seen = evaluator.seen()
     files = {name for values in attributes.objects.values() for name in values}
     of_pictures = {name for values in pictures.values() for name in values}.difference(OF_OBJECTS)
     of_objects = [name for name in condition.names if name not in of_pictures]
@@ -72,8 +72,9 @@ def slice_scores(evaluator: CocoEvaluator, condition: Expression, attributes: At
                 known, pictures[known["image_id"]], evaluator
             )
             annotations.append(known if condition(values) else {**known, "area": OUTSIDE})
+    chosen = set(images)
     inside = [known for known in annotations if known["area"] != OUTSIDE and not known["iscrowd"]]
-    inside = [known for known in inside if known["image_id"] in set(images)]
+    inside = [known for known in inside if known["image_id"] in chosen]
     scores: dict[str, float] = {}
     for iou_type in IOU_TYPES:
         detections = evaluator.detections(iou_type)
