@@ -1,6 +1,5 @@
 """Every choice of `augmentation`, on pictures whose objects are told apart by their colour."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -9,16 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import default_rng
-from pycocotools import mask as coco_mask
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import CONF, compose, to_plain
-from maskrcnn.data.columns import read_columns
-from maskrcnn.data.records import Instances, Record
+from maskrcnn.data.records import Record
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.paste import paste_bitmap
+from tests.data.masks import columns_of, record_of
 
 CHOICES = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
 # Black ground, then a colour for each object: far apart, so that changes of light and blur do not mix them up.
@@ -65,11 +63,8 @@ def paint(height: int, width: int, count: int, seed: int, first_label: int = 1) 
             image[mask] = COLOURS[first_label + len(masks)]
             masks.append(mask.astype(np.uint8))
             near |= cv2.dilate(masks[-1], np.ones((17, 17), np.uint8)) > 0
-    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
-    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    objects = none._replace(labels=np.arange(first_label, first_label + len(masks)), masks=encoded)
-    record = Record(1, "a.png", Path("a.png"), height, width, objects, none)
-    return Painted(image, record, np.array(masks, np.uint8).reshape(-1, height, width))
+    stacked = np.array(masks, np.uint8).reshape(-1, height, width)
+    return Painted(image, record_of(stacked, first_label), stacked)
 
 
 def sample_of(choice: str, below: Painted, above: Painted, seed: int) -> Sample:
@@ -187,15 +182,8 @@ def test_a_drawn_picture_is_augmented_on_its_own() -> None:
 def test_overlapping_objects_are_pasted_whole() -> None:
     masks = np.zeros((2, 40, 40), np.uint8)
     masks[0, 5:30, 5:30] = masks[1, 20:35, 20:35] = 1
-    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
-    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    assert np.bincount(paint_regions(read_columns(encoded, 40, 40)).masks).tolist() == [2, 2]
-    image = np.full((40, 40, 3), 200, np.uint8)
-    above = Painted(
-        image,
-        Record(1, "a.png", Path("a.png"), 40, 40, none._replace(labels=np.array([101, 102]), masks=encoded), none),
-        masks,
-    )
+    assert np.bincount(paint_regions(columns_of(masks)).masks).tolist() == [2, 2]
+    above = Painted(np.full((40, 40, 3), 200, np.uint8), record_of(masks, 101), masks)
     below = paint(40, 40, 0, 0)
     sample = next(s for s in (sample_of("copy_paste", below, above, seed) for seed in range(200)) if len(s.labels) == 2)
     for box, mask in zip(sample.boxes, used_cells(sample), strict=True):

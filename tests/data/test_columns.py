@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.random import default_rng
-from pycocotools import mask as coco_mask
 
 from maskrcnn.data.columns import Columns, arrange, count_pixels, cut, find_extents, flip, read_columns, select
+from tests.data.masks import columns_of
 
 HEIGHT, WIDTH = 40, 30
 
@@ -23,11 +23,6 @@ def draw(count: int, seed: int, share: float = 0.5) -> np.ndarray:
     return masks
 
 
-def read(masks: np.ndarray) -> Columns:
-    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    return read_columns(encoded, *masks.shape[1:])
-
-
 def pixels(columns: Columns) -> np.ndarray:
     """The masks, stretch by stretch; and checks that the stretches are in order, apart, and within the picture."""
     masks = np.zeros((columns.number, columns.height, columns.width), np.uint8)
@@ -43,8 +38,8 @@ def pixels(columns: Columns) -> np.ndarray:
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 def test_stretches_are_the_pixels(share: float) -> None:
     masks = draw(9, 1, share)
-    np.testing.assert_array_equal(pixels(read(masks)), masks)
-    assert count_pixels(read(masks)).tolist() == masks.sum(axis=(1, 2)).tolist()
+    np.testing.assert_array_equal(pixels(columns_of(masks)), masks)
+    assert count_pixels(columns_of(masks)).tolist() == masks.sum(axis=(1, 2)).tolist()
 
 
 def test_a_picture_without_masks() -> None:
@@ -60,7 +55,7 @@ def test_a_picture_without_masks() -> None:
 def test_flips_move_pixels(horizontally: bool, vertically: bool) -> None:
     masks = draw(9, 2)
     expected = masks[:, :: -1 if vertically else 1, :: -1 if horizontally else 1]
-    flipped = flip(read(masks), horizontally=horizontally, vertically=vertically)
+    flipped = flip(columns_of(masks), horizontally=horizontally, vertically=vertically)
     np.testing.assert_array_equal(pixels(flipped), expected)
 
 
@@ -78,19 +73,19 @@ def test_stretches_of_pictures_of_any_size_are_put_in_order(side: int) -> None:
 def test_windows_cut_pixels(window: tuple[int, int, int, int]) -> None:
     masks = draw(9, 3, 0.9)
     x1, y1, x2, y2 = window
-    np.testing.assert_array_equal(pixels(cut(read(masks), window)), masks[:, y1:y2, x1:x2])
+    np.testing.assert_array_equal(pixels(cut(columns_of(masks), window)), masks[:, y1:y2, x1:x2])
 
 
 def test_selected_masks_keep_their_pixels() -> None:
     masks = draw(9, 4)
     for chosen in ([2, 3, 8], [1], []):
-        np.testing.assert_array_equal(pixels(select(read(masks), np.array(chosen, np.int64))), masks[chosen])
+        np.testing.assert_array_equal(pixels(select(columns_of(masks), np.array(chosen, np.int64))), masks[chosen])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_extents_are_those_of_the_pixels(seed: int) -> None:
     masks = draw(9, seed, 0.004)
-    instances, corners = find_extents(read(masks))
+    instances, corners = find_extents(columns_of(masks))
     expected = {}
     for instance, mask in enumerate(masks):
         rows, columns = np.nonzero(mask)

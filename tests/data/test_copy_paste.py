@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from numpy.random import default_rng
-from pycocotools import mask as coco_mask
 
-from maskrcnn.data.columns import read_columns
 from maskrcnn.data.copy_paste import GROUND, CopyPaste
 from maskrcnn.data.regions import paint_regions
 from maskrcnn.data.resize import View
 from maskrcnn.data.scene import Scene, cut_out, make_scene
+from tests.data.masks import columns_of
 
 ALL = 1000
 
@@ -17,12 +16,9 @@ ALL = 1000
 def scene(masks: np.ndarray, colour: int, view: View | None = None, first_label: int = 0) -> Scene:
     """A picture of one grey, with masks [n, h, w]; seen as it is unless a view is given."""
     height, width = masks.shape[1:]
-    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
     view = view or View((0, 0, width, height), (height, width), (height, width))
     image = np.full((height, width, 3), colour, np.uint8)
-    return make_scene(
-        image, read_columns(encoded, height, width), np.arange(first_label, first_label + len(masks)), view
-    )
+    return make_scene(image, columns_of(masks), np.arange(first_label, first_label + len(masks)), view)
 
 
 def boxes(shape: tuple[int, int], *corners: tuple[int, int, int, int]) -> np.ndarray:

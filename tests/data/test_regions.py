@@ -7,6 +7,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.columns import count_pixels, find_extents, read_columns
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
+from tests.data.masks import columns_of
 
 HEIGHT, WIDTH = 60, 80
 
@@ -30,12 +31,8 @@ def extents(regions: Regions) -> list[tuple[int, ...]]:
     return [(instance, *corner) for instance, corner in zip(instances.tolist(), corners.tolist(), strict=True)]
 
 
-def encode(masks: np.ndarray) -> list[bytes]:
-    return [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-
-
 def paint(masks: np.ndarray) -> Regions:
-    return paint_regions(read_columns(encode(masks), *masks.shape[1:]))
+    return paint_regions(columns_of(masks))
 
 
 CASES = [(0, 0, 5), (1, 0, 5), (12, 1, 25), (40, 2, 10), (64, 4, 20), (65, 5, 20), (130, 6, 8), (300, 3, 3)]
@@ -142,7 +139,7 @@ def test_runs_without_pixels_among_others() -> None:
 
 @pytest.mark.parametrize("count, seed, extent", CASES)
 def test_columns_of_regions_are_those_that_were_painted(count: int, seed: int, extent: int) -> None:
-    columns = read_columns(encode(blobs(count, seed, extent)), HEIGHT, WIDTH)
+    columns = columns_of(blobs(count, seed, extent))
     image = paint_regions(columns)
     found = find_columns(image)
     assert found[:3] == columns[:3]

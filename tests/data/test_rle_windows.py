@@ -5,6 +5,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.outline import outline_polygons
 from maskrcnn.data.rle import Runs, decode_window, find_stretches, read_runs
+from tests.data.masks import encode
 
 
 def random_mask(seed: int, height: int, width: int) -> np.ndarray:
@@ -22,7 +23,7 @@ def random_mask(seed: int, height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (13, 40), (300, 200)])
 def test_windows_hold_the_mask(seed: int, size: tuple[int, int]) -> None:
     mask = random_mask(seed, *size)
-    counts = coco_mask.encode(np.asfortranarray(mask))["counts"]
+    (counts,) = encode([mask])
     window, x, y = decode_window(counts, size[0])
     whole = np.zeros(size, np.uint8)
     whole[y : y + window.shape[0], x : x + window.shape[1]] = window
@@ -47,7 +48,7 @@ def test_runs_of_a_known_mask() -> None:
 
 def test_many_masks_are_read_as_one_by_one() -> None:
     sizes = [(13, 40), (1, 9), (300, 200), (9, 1), (1, 1), (64, 64)]
-    masks = [coco_mask.encode(np.asfortranarray(random_mask(i, *size)))["counts"] for i, size in enumerate(sizes)]
+    masks = encode(random_mask(i, *size) for i, size in enumerate(sizes))
     runs = read_runs(masks)
     alone = [flat(read_runs([mask])) for mask in masks]
     assert [flat(Runs(*(column[runs.mask == i] for column in runs))) for i in range(len(masks))] == alone
@@ -61,7 +62,7 @@ def test_many_masks_are_read_as_one_by_one() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (13, 40)])
 def test_stretches_hold_the_masks(size: tuple[int, int]) -> None:
     masks = np.array([random_mask(seed, *size) for seed in range(6)])
-    found = find_stretches([coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks])
+    found = find_stretches(encode(masks))
     columns = np.zeros((6, size[1] * size[0]), int)
     for mask, start, end in zip(*found, strict=True):
         assert start <= end

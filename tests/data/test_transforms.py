@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 import albumentations
@@ -7,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.random import default_rng
-from pycocotools import mask as coco_mask
 
 from maskrcnn.data.cells import crop_masks as crop_cells
-from maskrcnn.data.columns import Columns, find_extents, read_columns
-from maskrcnn.data.records import Instances, Record
+from maskrcnn.data.columns import Columns, find_extents
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.masks import crop_masks
+from tests.data.masks import columns_of, record_of
 
 HEIGHT, WIDTH = 48, 72
 SAME = Resize(shortest=[HEIGHT], longest=WIDTH)
@@ -30,20 +28,13 @@ def random_masks(count: int, seed: int) -> np.ndarray:
     return (((rows - y) / a) ** 2 + ((columns - x) / b) ** 2 <= 1).astype(np.uint8)
 
 
-def record(masks: np.ndarray) -> Record:
-    encoded = [coco_mask.encode(np.asfortranarray(mask))["counts"] for mask in masks]
-    none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])
-    objects = none._replace(labels=np.arange(len(masks)), masks=encoded)
-    return Record(1, "a.png", Path("a.png"), HEIGHT, WIDTH, objects, none)
-
-
 def picture(seed: int) -> np.ndarray:
     return default_rng(seed).integers(256, size=(HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
 def make(masks: np.ndarray, transforms: list[Any] | None, epoch: int = 0, resize: Resize = SAME) -> Sample:
     augmentation = None if transforms is None else Augmentation(transforms, None, 0.0)
-    return make_sample(picture(0), record(masks), 4, sample_seed(7, epoch, 4), resize, augmentation)
+    return make_sample(picture(0), record_of(masks), 4, sample_seed(7, epoch, 4), resize, augmentation)
 
 
 def same(a: Sample, b: Sample) -> bool:
@@ -156,7 +147,7 @@ def test_masks_move_with_the_picture(transform: Any, move: Any) -> None:
 
 def test_regions_warp_as_single_masks_do() -> None:
     masks = random_masks(12, 3)
-    columns = read_columns(record(masks).objects.masks, HEIGHT, WIDTH)
+    columns = columns_of(masks)
     assert np.bincount(paint_regions(columns).masks).max() > 2
     transforms = [albumentations.Affine(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-10, 10), p=1)]
     _, warped = Augmentation(transforms, None, 0.0)(picture(0), columns, default_rng(9))
@@ -188,7 +179,7 @@ def test_any_number_of_channels_moves_and_shrinks_as_each_alone(channels: int, s
 
     def prepare(pixels: np.ndarray) -> np.ndarray:
         masks = random_masks(3, 0)
-        return make_sample(pixels, record(masks), 4, sample_seed(7, 2, 4), resize, augmentation).image
+        return make_sample(pixels, record_of(masks), 4, sample_seed(7, 2, 4), resize, augmentation).image
 
     together = prepare(image)
     alone = [prepare(np.ascontiguousarray(image[..., i : i + 1])) for i in range(channels)]
@@ -220,7 +211,8 @@ def test_a_quarter_turn() -> None:
     masks = random_masks(6, 5)
     turn = albumentations.D4(p=1)
     turned = {make(masks, [turn], epoch).image.tobytes() for epoch in range(60)}
-    assert len(turned) == 8
+    sides = picture(0), picture(0)[:, ::-1]
+    assert turned == {np.rot90(side, quarters).tobytes() for side in sides for quarters in range(4)}
 
 
 def test_transforms_draw_independently() -> None:
@@ -245,7 +237,7 @@ def test_random_only_in_seed_epoch_and_index() -> None:
 def test_keys_differ() -> None:
     seeds = [(seed, epoch, index) for seed in range(3) for epoch in range(3) for index in range(50)]
     samples = [
-        make_sample(picture(0), record(random_masks(0, 0)), index, sample_seed(seed, epoch, index), SAME, None)
+        make_sample(picture(0), record_of(random_masks(0, 0)), index, sample_seed(seed, epoch, index), SAME, None)
         for seed, epoch, index in seeds
     ]
     keys = {sample.key for sample in samples}
@@ -307,7 +299,7 @@ def test_resized_picture_lies_under_its_boxes(factor: float) -> None:
     mask[0, 12:30, 20:44] = 1
     image = np.repeat(mask[0][..., None] * np.uint8(255), 3, axis=2)
     resize = Resize(shortest=[int(HEIGHT * factor)], longest=10000)
-    sample = make_sample(image, record(mask), 0, sample_seed(0, 0, 0), resize, None)
+    sample = make_sample(image, record_of(mask), 0, sample_seed(0, 0, 0), resize, None)
     x1, y1, x2, y2 = (sample.boxes[0]).tolist()
     assert [x1, y1, x2, y2] == [20 * factor, 12 * factor, 44 * factor, 30 * factor]
     coverage = sample.image[..., 0] / 255
@@ -413,7 +405,7 @@ def test_resampling_never_blends_ids(transform: Any) -> None:
     ],
 )
 def test_flips_of_stretches_are_those_of_pixels(transforms: list[Any]) -> None:
-    columns = read_columns(record(random_masks(12, 3)).objects.masks, HEIGHT, WIDTH)
+    columns = columns_of(random_masks(12, 3))
     by_stretches, by_pixels = Augmentation(transforms, None, 0.0), Augmentation(transforms, None, 0.0)
     assert by_stretches.flips_only
     by_pixels.flips_only = False
@@ -440,7 +432,7 @@ def test_flips_of_stretches_are_those_of_pixels(transforms: list[Any]) -> None:
 def test_what_turns_pictures_is_done_to_pixels(transform: Any) -> None:
     augmentation = Augmentation([transform], None, 0.0)
     assert not augmentation.flips_only
-    augmentation(picture(0), read_columns(record(random_masks(3, 0)).objects.masks, HEIGHT, WIDTH), default_rng(0))
+    augmentation(picture(0), columns_of(random_masks(3, 0)), default_rng(0))
 
 
 def test_least_visible_share() -> None:
