@@ -88,7 +88,15 @@ def cells(summary: Summary, row: Row) -> list[str]:
     """A row in print."""
     scores = [_score(row.means[name], row.deviations[name]) for name in SCORES]
     last = [row.commits] if summary.several_commits else []
-    return [*row.values, str(len(row.trials)), *scores, duration(row.seconds), *last]
+    return [*map(_short, row.values), str(len(row.trials)), *scores, duration(row.seconds), *last]
+
+
+def _short(value: str) -> str:
+    """A search proposes numbers of 17 digits; the file table.csv has them all."""
+    try:
+        return value if len(value) < 10 else f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _score(mean: float, deviation: float) -> str:

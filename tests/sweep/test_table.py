@@ -9,18 +9,20 @@ from maskrcnn.engine.curve import curve
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import Result, write_about, write_result
-from maskrcnn.sweep.table import comma_separated, head, markdown, summarise
+from maskrcnn.sweep.table import cells, comma_separated, head, markdown, summarise
 
 
-def trial(sweep: Path, name: str, backbone: str, seed: int, result: dict[str, Any], **config: Any) -> None:
+def trial(
+    sweep: Path, name: str, backbone: str, seed: int, result: dict[str, Any], lr: float = 0.1, **config: Any
+) -> None:
     folder = sweep / name
     folder.mkdir(parents=True)
     about = {
-        "overrides": [f"backbone={backbone}", f"seed={seed}", "data.workers=0", "optimizer.lr=0.1"],
+        "overrides": [f"backbone={backbone}", f"seed={seed}", "data.workers=0", f"optimizer.lr={lr}"],
         "choices": {"backbone": backbone, "neck": "fpn"},
         "config": {
             "seed": seed, "data": {"seed": "${seed}", "workers": seed, "fold": None},
-            "model": {"backbone": backbone}, "optimizer": {"lr": 0.1}, **config,
+            "model": {"backbone": backbone}, "optimizer": {"lr": lr}, **config,
         },
     }  # fmt: skip
     write_about(folder, about)
@@ -52,6 +54,17 @@ def test_seeds_are_averaged_and_only_what_varies_is_a_column(sweep: Path) -> Non
         "\n- backbone=resnet18 seed=1: failed: no memory\n"
     )
     assert summary.seconds == 3 * 360 + 1080
+
+
+def test_numbers_of_many_digits_are_cut_in_print_alone(tmp_path: Path) -> None:
+    for name, rate in (("a", 0.0031622776601683794), ("b", 0.01)):
+        trial(tmp_path, name, "tiny-backbone", 0, {"scores": {"segm/AP": rate}}, lr=rate)
+    summary = summarise(collect(tmp_path))
+    assert [line.split(",")[0] for line in comma_separated(summary).splitlines()] == [
+        "optimizer.lr", "0.01", "0.0031622776601683794",
+    ]  # fmt: skip
+    assert [line.split(" | ")[0] for line in markdown(summary).splitlines()[2:]] == ["| 0.01", "| 0.003162"]
+    assert cells(summary, summary.rows[0]._replace(values=["resnext101_32x8d"]))[0] == "resnext101_32x8d"
 
 
 def test_several_commits_are_a_column(sweep: Path) -> None:
