@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maskrcnn.data.census import Census
+from maskrcnn.data.few import few
 
 
 def find_groups(names: Sequence[str], pattern: re.Pattern[str]) -> np.ndarray:
@@ -22,8 +23,8 @@ def find_groups(names: Sequence[str], pattern: re.Pattern[str]) -> np.ndarray:
     if without:
         raise ValueError(
             f"data.fold_group={pattern.pattern} does not match {len(without)} of the {len(names)} pictures: "
-            f"{', '.join(without[:5])}{', ...' if len(without) > 5 else ''}. Let it match all, if need be with |(.*) "
-            "at its end, which leaves each of the others for itself"
+            f"{few(without, 5)}. Let it match all, if need be with |(.*) at its end, which leaves each of the others "
+            "for itself"
         )
     numbers: dict[tuple[str | None, ...], int] = {}
     return np.array([numbers.setdefault(match.groups(), len(numbers)) for match in found if match], np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from maskrcnn.data.census import Census
 from maskrcnn.data.class_map import ClassMap, join, join_classes, map_classes
 from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.few import few
 from maskrcnn.data.folds import find_groups, stratify
 from maskrcnn.data.records import Records
 from maskrcnn.data.repeat import repeat_factors
@@ -235,8 +236,8 @@ def _left_out(parts: list[CocoAnnotations], class_map: ClassMap) -> str:
     if not missing:
         return ""
     train, val = (int(count[missing].sum()) for count in counts)
-    few = ", ".join(f"{classes[i]} {counts[0][i]}" for i in missing[:5]) + (", ..." if len(missing) > 5 else "")
-    return f" ({train} training and {val} validation objects of {len(missing)} others left out; in training {few})"
+    most = few([f"{classes[i]} {counts[0][i]}" for i in missing], 5)
+    return f" ({train} training and {val} validation objects of {len(missing)} others left out; in training {most})"
 
 
 def _difference(train: CocoAnnotations, val: CocoAnnotations) -> str:

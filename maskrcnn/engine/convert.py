@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from maskrcnn.data.convert.annotated import Annotated, few
+from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.output import check_free
+from maskrcnn.data.few import few
 
 
 def convert(
@@ -51,5 +52,5 @@ def _summarize(annotated: Annotated, out: str) -> None:
     for name in annotated.classes:
         console.print(f"  {name}: {counts[name]}")
     for kind, where in annotated.findings.items():
-        console.print(f"{len(where)} {kind} ({few(where)})")
+        console.print(f"{len(where)} {kind} ({few(where, 3)})")
     console.print(f"wrote {out}; names of pictures start from {annotated.root}")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from maskrcnn.data.few import few
 from maskrcnn.engine import thresholds_file
 from maskrcnn.engine.console import say
 from maskrcnn.engine.predict_bar import PredictBar
@@ -199,5 +200,4 @@ class _Tally:
     def left_out(self) -> str:
         if not self.skipped:
             return ""
-        names = ", ".join(self.skipped[:NAMED]) + (", ..." if len(self.skipped) > NAMED else "")
-        return f"; skipped {len(self.skipped)}: {names}"
+        return f"; skipped {len(self.skipped)}: {few(self.skipped, NAMED)}"

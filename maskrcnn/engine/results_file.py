@@ -7,6 +7,7 @@ from typing import Any
 
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.entries import is_box
+from maskrcnn.data.few import few
 from maskrcnn.data.rle import count_pixels
 from maskrcnn.data.segmentation import Defect, compress, encode_runs
 from maskrcnn.evaluation.results import Result
@@ -68,8 +69,8 @@ def _check(
             raise ValueError(f"has no {key!r}; each needs {', '.join(KEYS)}")
     for key, known in (("image_id", positions), ("category_id", labels)):
         if type(entry[key]) not in (int, str) or entry[key] not in known:
-            few = ", ".join(map(str, list(known)[:3])) + (", ..." if len(known) > 3 else "")
-            raise ValueError(f"has the {key} {entry[key]!r}, which {annotations.file} does not have; ids there: {few}")
+            ids = few(list(known), 3)
+            raise ValueError(f"has the {key} {entry[key]!r}, which {annotations.file} does not have; ids there: {ids}")
     score = entry["score"]
     if type(score) not in (int, float) or not math.isfinite(score):
         raise ValueError(f"has the score {score!r}; it must be a finite number")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maskrcnn.data.few import few
 from maskrcnn.data.segmentation import Defect, compress
 
 Findings = dict[str, list[str]]  # what was left out or changed, and the files, lines or annotations where
@@ -68,11 +69,6 @@ def annotate(path: Path, size: tuple[int, int], regions: Iterable[Region], findi
     return Picture(path, *size, objects)
 
 
-def few(values: list[str]) -> str:
-    """The first three of some values."""
-    return ", ".join(values[:3]) + (", ..." if len(values) > 3 else "")
-
-
 def check_classes(names: Iterable[Any], where: str) -> tuple[str, ...]:
     """Names of classes as a tuple.
 
@@ -82,5 +78,5 @@ def check_classes(names: Iterable[Any], where: str) -> tuple[str, ...]:
     classes = tuple(names)
     odd = [repr(name) for name in classes if not isinstance(name, str) or not name or classes.count(name) > 1]
     if odd or not classes:
-        raise ValueError(f"{where}: {few(odd) or 'no class'}; name one class or more, each once and with a text")
+        raise ValueError(f"{where}: {few(odd, 3) or 'no class'}; name one class or more, each once and with a text")
     return classes
