@@ -8,7 +8,7 @@ from maskrcnn.page.duration import duration
 from maskrcnn.page.html import scrolling, table, write_html
 from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
 from maskrcnn.sweep.charts import parallel_coordinates
-from maskrcnn.sweep.collect import AVERAGED, Trial
+from maskrcnn.sweep.collect import Trial
 from maskrcnn.sweep.table import Summary, cells, head
 
 STYLE = ".value { paint-order: stroke; stroke: #fff; stroke-width: 4px }"
@@ -23,8 +23,7 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
     shades = {trial.folder: colour(place) for place, row in enumerate(summary.rows) for trial in row.trials}
     ordered = [trial for row in summary.rows for trial in row.trials]
     ordered += [trial for trial in trials if trial.folder not in shades]
-    repeated = [key for key in AVERAGED if len({trial.value(key) for trial in trials}) > 1]
-    told = [*summary.columns, *repeated]
+    told = summary.told
     sections = [_results(summary)]
     if summary.rest:
         rows = [("error" if status == "failed" else "", (what, status, why)) for what, status, why in summary.rest]

@@ -21,7 +21,7 @@ from maskrcnn.config.compose import compose, portable, to_plain
 from maskrcnn.config.identity import identity
 from maskrcnn.config.trial_names import search_name
 from maskrcnn.engine.after_validation import AfterValidation
-from maskrcnn.sweep.collect import curve
+from maskrcnn.engine.curve import curve
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import DONE, Result
 from maskrcnn.sweep.space import as_override, check_space, distributions

@@ -33,6 +33,7 @@ class Summary(NamedTuple):
     """A sweep."""
 
     columns: list[str]  # the keys that vary
+    told: list[str]  # these, and those of `AVERAGED` that vary: what tells trials apart
     rows: list[Row]  # the best mask AP first
     rest: list[tuple[str, str, str]]  # of each unfinished trial: what it is, its status, and why
     seconds: float  # of all trials
@@ -58,7 +59,7 @@ def summarise(trials: list[Trial]) -> Summary:
             rest.append((trial.described(told) or trial.folder.name, status, _reason(trial)))
     rows = [_row(columns, group) for group in settings.values()]
     rows.sort(key=lambda row: -math.inf if math.isnan(row.means["segm/AP"]) else row.means["segm/AP"], reverse=True)
-    return Summary(columns, rows, rest, sum(t.result.seconds for t in trials if t.result is not None))
+    return Summary(columns, told, rows, rest, sum(t.result.seconds for t in trials if t.result is not None))
 
 
 def _row(columns: list[str], trials: list[Trial]) -> Row:
