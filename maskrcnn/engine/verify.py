@@ -197,10 +197,9 @@ def differences(before: dict[str, Any], now: dict[str, Any], last: int) -> list[
         before, now: receipts; last: the step up to which starts of the run count.
     """
     again = now["starts"][0]
+    starts = [start for start in before["starts"] if start["step"] is not None and start["step"] < last]
     found: dict[str, None] = {}  # in order, each once
-    for start in before["starts"]:
-        if start["step"] is None or start["step"] >= last:
-            continue
+    for start in starts:
         for part in sorted((start["data"] or {}).keys() | again["data"].keys()):
             names = changes((start["data"] or {}).get(part, {}), again["data"].get(part, {}))
             if names:
@@ -208,9 +207,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], last: int) -> list[
                 found[f"the data: {what} of {part} changed since the run"] = None
     if before["starting_weights"] != now["starting_weights"]:
         found["the starting weights: weights=, the seed's draws or the model's code changed"] = None
-    for start in before["starts"]:
-        if start["step"] is None or start["step"] >= last:
-            continue
+    for start in starts:
         for key in ("hardware", "versions"):
             found |= dict.fromkeys(f"{key}.{line}" for line in changes(start[key], again[key]))
         if start["commit"] != again["commit"]:
