@@ -16,12 +16,13 @@ from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
 from maskrcnn.inspection.file import Depth, mended_paths, write_mended
+from maskrcnn.inspection.finding import HEAD, MEANING
 from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
-LEVELS = {"error": "red", "mended": "yellow", "note": ""}  # colours
+COLOURS = {"error": "red", "mended": "yellow", "note": ""}
 
 
 def inspect_data(
@@ -129,15 +130,14 @@ def _print(console: Console, found: Inspection) -> None:
             soft_wrap=True,
         )
     table = Table(title="findings")
-    for head in ("", "part", "found", "number", "first", "fix=true, or what to do"):
+    for head in HEAD:
         table.add_column(head, overflow="fold")
     for finding in found.findings():
-        first = ", ".join(map(str, finding.first))
-        level = Text(finding.level, style=LEVELS[finding.level])
-        table.add_row(level, finding.part, finding.what, str(finding.number), first, finding.remedy)
+        level, *rest = finding.cells()
+        table.add_row(Text(level, style=COLOURS[level]), *rest)
     if table.row_count:
         console.print(table)
-        console.print("error: training stops. mended: training does so for itself. note: worth a look.")
+        console.print(MEANING)
     else:
         console.print("nothing is wrong with it")
     if found.reach is not None:

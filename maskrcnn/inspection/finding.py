@@ -4,6 +4,8 @@ from typing import Any, Literal, NamedTuple
 
 Level = Literal["error", "mended", "note"]  # training stops; training mends it for itself; worth a look
 LEVELS: tuple[Level, ...] = ("error", "mended", "note")
+MEANING = "error: training stops. mended: training does so for itself. note: worth a look."
+HEAD = ("", "part", "found", "number", "first", "fix=true, or what to do")  # of a table of `Finding.cells`
 FIRST = 5  # cases of a kind that are named
 
 
@@ -17,6 +19,10 @@ class Finding(NamedTuple):
     first: list[Any]  # ids, or names of files
     remedy: str  # what `fix` does about it, or what a person can do
     pictures: list[Any]  # ids of the first pictures concerned, to be shown; empty where there is nothing to see
+
+    def cells(self) -> tuple[str, ...]:
+        """A row of a table."""
+        return self.level, self.part, self.what, str(self.number), ", ".join(map(str, self.first)), self.remedy
 
 
 class Change(NamedTuple):

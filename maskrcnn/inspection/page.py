@@ -7,6 +7,7 @@ import numpy as np
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Record
+from maskrcnn.inspection.finding import HEAD, MEANING
 from maskrcnn.inspection.inspection import Inspection
 from maskrcnn.inspection.part import Part
 from maskrcnn.inspection.truth import truth_of
@@ -57,10 +58,8 @@ def _findings(found: Inspection) -> str:
     findings = found.findings()
     if not findings:
         return "<h2>Findings</h2><p>Nothing is wrong with it.</p>"
-    rows = [(f.level, (f.level, f.part, f.what, f.number, ", ".join(map(str, f.first)), f.remedy)) for f in findings]
-    listed = table(["", "part", "found", "number", "first", "fix=true, or what to do"], rows)
-    meaning = "error: training stops. mended: training does so for itself. note: worth a look."
-    return f"<h2>Findings</h2>{listed}<p>{meaning}</p>"
+    listed = table(HEAD, [(finding.level, finding.cells()) for finding in findings])
+    return f"<h2>Findings</h2>{listed}<p>{MEANING}</p>"
 
 
 def _anchors(found: Inspection) -> str:
