@@ -23,11 +23,15 @@ HABITS = {
     "amp": "Did you mean trainer.precision?",
     "learning_rate": "Did you mean optimizer.lr?",
     "epochs": "Did you mean trainer.max_epochs?",
+    "max_iter": "Did you mean trainer.max_steps?",
+    "early_stopping": "Did you mean callbacks=early_stopping?",
     "image_size": "Did you mean data.resize.shortest and data.resize.longest?",
+    "input_size": "Did you mean data.resize.shortest and data.resize.longest?",
     "pretrained": "Did you mean weights?",
     "num_classes": "The classes come from the annotation file.",
     "momentum": "It is optimizer.algorithm.momentum, of optimizer=sgd.",
 }
+BY_NAME = ("callbacks", "logger")  # groups of which several files add up
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
 HYDRAS_OPTIONS = ("config-", "cfg", "cd=", "cn=", "cp=", "package", "info", "experimental-")
@@ -67,6 +71,8 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
             return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
         if key not in groups():
             sweep = f"A list needs brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
+        elif key in BY_NAME:
+            sweep = f"All of them at once need brackets: '{key}=[{value}]'; a{sweep[1:]}"
         return f"{key}={value} holds a comma. {sweep}".rstrip(". ")
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen

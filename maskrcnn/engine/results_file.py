@@ -70,7 +70,11 @@ def _check(
     for key, known in (("image_id", positions), ("category_id", labels)):
         if type(entry[key]) not in (int, str) or entry[key] not in known:
             ids = few(list(known), 3)
-            raise ValueError(f"has the {key} {entry[key]!r}, which {annotations.file} does not have; ids there: {ids}")
+            names = [record.name for record in annotations.records] if key == "image_id" else []
+            hint = "; it is a file's name, as predict.py writes: evaluate.py writes ids" if entry[key] in names else ""
+            raise ValueError(
+                f"has the {key} {entry[key]!r}, which {annotations.file} does not have; ids there: {ids}{hint}"
+            )
     score = entry["score"]
     if type(score) not in (int, float) or not math.isfinite(score):
         raise ValueError(f"has the score {score!r}; it must be a finite number")

@@ -28,6 +28,9 @@ SLIPS = {
     # another framework's name
     "epochs=10": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
     "trainer.epochs=10": "unknown key 'trainer.epochs'. Did you mean trainer.max_epochs?",
+    "max_iter=10": "unknown key 'max_iter'. Did you mean trainer.max_steps?",
+    "trainer.early_stopping=true": "unknown key 'trainer.early_stopping'. Did you mean callbacks=early_stopping?",
+    "input_size=512": "unknown key 'input_size'. Did you mean data.resize.shortest and data.resize.longest?",
     "device=cuda": "unknown key 'device'. Did you mean trainer=gpu?",
     "gpus=1": "unknown key 'gpus'. Did you mean trainer=gpu trainer.devices=...?",
     "num_classes=3": "unknown key 'num_classes'. The classes come from the annotation file.",
@@ -79,6 +82,8 @@ SLIPS = {
     "data.fraction=0.5",
     "data.root=/a,b": "data.root=/a,b holds a comma: a text needs two pairs of quotes, 'data.root=\"/a,b\"'. A sweep "
     "needs -m: -m data.root=/a,b",
+    "callbacks=ema,early_stopping": "callbacks=ema,early_stopping holds a comma. All of them at once need brackets: "
+    "'callbacks=[ema,early_stopping]'; a sweep needs -m: -m callbacks=ema,early_stopping",
     "neck=fpn,fpn_small": "neck=fpn,fpn_small holds a comma. A sweep needs -m: -m neck=fpn,fpn_small",
     "data.canvases=[[192, 256]]": "data.canvases=[[192, ends in the middle of a list. Put quotes around all of it: "
     "'data.canvases=[[192, 256]]'",

@@ -67,6 +67,10 @@ def test_every_form_of_mask_is_read_best_first(annotations: CocoAnnotations, tmp
         ([detection(), detection(score="absent")], "detection 1 (counted from 0) has no 'score'"),
         ([detection(image_id=8)], "detection 0 (counted from 0) has the image_id 8, which "),
         ([detection(image_id=8)], "val.json does not have; ids there: 10, 7"),
+        (
+            [detection(image_id="a.png")],
+            "7; it is a file's name, as predict.py writes: evaluate.py writes ids",
+        ),
         ([detection(category_id="dog")], "has the category_id 'dog', which "),
         ([detection(category_id=[9])], "has the category_id [9], which "),
         ([detection(score=float("nan"))], "has the score nan; it must be a finite number"),
