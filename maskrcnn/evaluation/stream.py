@@ -9,7 +9,7 @@ import numpy as np
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.tables import IOU_TYPES, IouType, Tables
 
-# By type the hotcoco.StreamingEval of some pictures, which pickles: 5 KB a picture of 80 classes.
+# By type the hotcoco.StreamingEval of some pictures, which pickles: 9 KB a picture with 100 detections, 0.2 KB a class.
 Matches = dict[IouType, Any]
 
 
@@ -49,6 +49,11 @@ def _detections(results: list[Result], iou_type: IouType) -> np.ndarray | list[d
         return np.array(rows).reshape(-1, 7)
     # Without boxes, or the area of these would count.
     return [{key: found[key] for key in ("image_id", "category_id", "score", "segmentation")} for found in results]
+
+
+def merge(matches: list[Matches]) -> Matches:
+    """Those of all pictures as one; of a picture that comes again, those of the last count."""
+    return {iou_type: hotcoco.StreamingEval.merge([some[iou_type] for some in matches]) for iou_type in IOU_TYPES}
 
 
 def accumulate(matches: list[Matches], iou_type: IouType) -> Tables:

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.evaluation.coco import APART, CocoEvaluator
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import encode_crops
 from maskrcnn.evaluation.tables import Backend
@@ -269,6 +269,17 @@ def test_a_picture_counts_once(ground_truth: dict[str, Any]) -> None:
         twice.update({image: results[image]})
     twice.update({4: results[4]})
     assert twice.compute() == once.compute()
+
+
+def test_matches_of_many_batches_are_put_together(ground_truth: dict[str, Any]) -> None:
+    results = make_detections(ground_truth, 1, extra=4)
+    once, often = evaluator_of(ground_truth), evaluator_of(ground_truth)
+    once.update(results)
+    often.update({0: results[1]})  # replaced by the last
+    for i in range(APART + 50):
+        often.update({i % 12: results[i % 12]})
+    assert len(often.part().matches) == 51
+    assert often.compute() == once.compute()
 
 
 @pytest.mark.parametrize("backend", ["hotcoco", "pycocotools"])
