@@ -69,10 +69,9 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         if isinstance(now, str) and key not in groups():
             quoted = f"'{key}=\"{value}\"'"
             return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
-        if key not in groups():
-            sweep = f"A list needs brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
-        elif key in BY_NAME:
-            sweep = f"All of them at once need brackets: '{key}=[{value}]'; a{sweep[1:]}"
+        if key not in groups() or key in BY_NAME:
+            what = "All of them at once need" if key in BY_NAME else "A list needs"
+            sweep = f"{what} brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
         return f"{key}={value} holds a comma. {sweep}".rstrip(". ")
     unknown = re.search(r"Could not (?:override|delete(?: from config\.)?) '([^']+)'", text)
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen

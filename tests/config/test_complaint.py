@@ -142,6 +142,7 @@ def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
          "'override=[\"data.root=y\"]'"),
         (["score_threshold=0,3"], "score_threshold=0,3: a number has a decimal point: score_threshold=0.3"),
         (["checkpoint=a,b"], "checkpoint=a,b holds a comma: a text needs two pairs of quotes, 'checkpoint=\"a,b\"'"),
+        (["callbacks=a,b"], "callbacks=a,b holds a comma. All of them at once need brackets: 'callbacks=[a,b]'"),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],
