@@ -59,6 +59,7 @@ LATER = [
     Later(_DATA, "stretch", None, "2026-11-26"),
     Later(_MEAN_AP, "workers", 0, "2026-11-26"),
     Later("", "cuda_graphs", False, "2026-11-26"),
+    Later(_MEAN_AP, "per_class", False, "2026-11-27"),
 ]
 
 

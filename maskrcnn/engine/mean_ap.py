@@ -16,7 +16,7 @@ from maskrcnn.engine.result_workers import ResultWorkers
 from maskrcnn.engine.transfer import Transfer
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.part import find_part
-from maskrcnn.evaluation.tables import Backend
+from maskrcnn.evaluation.tables import IOU_TYPES, Backend
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Batch, Detections
 
@@ -47,6 +47,7 @@ class MeanAP(pl.Callback):
         backend: which library matches detections with the ground truth, see `maskrcnn.evaluation.tables`.
         workers: processes that put masks into pictures, encode and match them while the device goes on; the results
             are the same. With 0 the main process does it between two batches.
+        per_class: log the AP of each class too, as segm/AP/<name> and bbox/AP/<name>; NaN for one without objects.
 
     Raises:
         ValueError: workers is negative.
@@ -54,10 +55,20 @@ class MeanAP(pl.Callback):
 
     evaluator: CocoEvaluator
 
-    def __init__(self, *, prefix: str, max_detections: int, paste: Convention, backend: Backend, workers: int) -> None:
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        max_detections: int,
+        paste: Convention,
+        backend: Backend,
+        workers: int,
+        per_class: bool,
+    ) -> None:
         if workers < 0:
             raise ValueError(f"callbacks.mean_ap.workers is {workers}; give a number of processes, or 0 for none")
         self.prefix, self.max_detections, self.paste, self.backend = prefix, max_detections, paste, backend
+        self.per_class = per_class
         self.workers = ResultWorkers(workers)
         self.under_way: deque[Transfer[tuple[Detections, Tensor, Tensor, Tensor]]] = deque()
         self.seconds = 0.0
@@ -101,9 +112,16 @@ class MeanAP(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.finish()
         self.evaluator.join(ranks.collect(self.evaluator.part()))
-        scores = ranks.from_main(self.evaluator.compute() if trainer.is_global_zero else {})
+        scores = ranks.from_main(self._scores() if trainer.is_global_zero else {})
         pl_module.log_dict({f"{self.prefix}{name}": score for name, score in scores.items()})
         self.seconds = time.perf_counter() - self.seconds
+
+    def _scores(self) -> dict[str, float]:
+        scores = self.evaluator.compute()
+        if self.per_class:
+            for name, numbers in self.evaluator.per_class().items():
+                scores |= {f"{kind}/AP/{name}": numbers[f"{kind}/AP"] for kind in IOU_TYPES}
+        return scores
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.workers.close()

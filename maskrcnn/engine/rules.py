@@ -90,6 +90,7 @@ def unknown_metric(config: dict[str, Any]) -> str | None:
     names = ["train/loss", "val/loss"] + [
         f"{part}/{loss}" for part in ("train", "val") for loss in config["loss_weights"]
     ]
+    by_class: dict[str, bool] = {}  # how names begin that end in a class, and whether these are logged
     for one in [*callbacks.values(), *(one.get("mean_ap") for one in callbacks.values())]:
         if isinstance(one, dict) and one.get("_target_") == "maskrcnn.engine.mean_ap.MeanAP":
             counts = (1, 10, one["max_detections"])
@@ -97,10 +98,15 @@ def unknown_metric(config: dict[str, Any]) -> str | None:
             names += [
                 f"{one['prefix']}{kind}/{number}" for kind in IOU_TYPES for number in ("AP", "AP50", "AP75", *numbers)
             ]
+            by_class |= {f"{one['prefix']}{kind}/AP/": one["per_class"] for kind in IOU_TYPES}
     for name, one in callbacks.items():
-        meant = difflib.get_close_matches(str(one.get("monitor")), names, n=1)
-        if "monitor" in one and one["monitor"] not in names and meant:
-            return f"callbacks.{name}.monitor is {one['monitor']!r}, which is not logged. {did_you_mean(meant)}"
+        watched = str(one.get("monitor"))
+        meant = difflib.get_close_matches(watched, names, n=1)
+        logged = [logs for start, logs in by_class.items() if watched.startswith(start)]
+        if "monitor" not in one or watched in names or any(logged) or not (logged or meant):
+            continue
+        remedy = "Give callbacks.mean_ap.per_class=true" if logged else did_you_mean(meant)
+        return f"callbacks.{name}.monitor is {watched!r}, which is not logged. {remedy}"
     return None
 
 

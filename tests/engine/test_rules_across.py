@@ -89,6 +89,11 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: callbacks.ema.monitor is 'ema/segm/ap', which is not logged. Did you mean ema/segm/AP?",
         ),
         (
+            ["callbacks=ema", "callbacks.ema.monitor=ema/bbox/AP/traffic light"],
+            "error: callbacks.ema.monitor is 'ema/bbox/AP/traffic light', which is not logged. Give "
+            "callbacks.mean_ap.per_class=true",
+        ),
+        (
             ["trainer.check_val_every_n_epoch=7"],
             "trainer.check_val_every_n_epoch=7 is more than trainer.max_epochs=3: there will be no validation, no AP, "
             "and no best.ckpt but last.ckpt only; give at most 3",
@@ -103,6 +108,7 @@ def test_metrics_of_ones_own_are_not_refused() -> None:
     assert refused_or_doubted("callbacks.best.monitor=mine/score") == []
     assert refused_or_doubted("callbacks.best.monitor=val/loss", "callbacks.best.mode=min") == []
     assert refused_or_doubted("callbacks.best.monitor=bbox/AR30") == []
+    assert refused_or_doubted("callbacks.best.monitor=bbox/AP/star", "callbacks.mean_ap.per_class=true") == []
     assert refused_or_doubted("callbacks.best.monitor=val/my_loss", "plugins=[mine]") == []
 
 
