@@ -1,5 +1,6 @@
 """A checkpoint's detections beside their ground truth: what every number of an evaluation is made of."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +60,8 @@ def other_classes(wanted: list[str], found: Sequence[str]) -> str:
     if not missing:
         chosen = yaml.safe_dump({name: [name] for name in wanted}, default_flow_style=True, allow_unicode=True,
                                 sort_keys=False, width=10**6).strip()  # fmt: skip
-        return f"{said}choose and order them by 'override=[\"data.class_map={chosen}\"]'"
+        escaped = chosen.replace('"', r"\"")
+        return said + "choose and order them by " + shlex.quote(f'override=["data.class_map={escaped}"]')
     return (
         f"{said}evaluate on data with the same classes in the same order, or rename, choose and order them by "
         f"data.class_map in override; for classes that the data has under no name ({', '.join(missing)}), add an entry "
