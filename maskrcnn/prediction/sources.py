@@ -61,14 +61,15 @@ def find_files(source: str) -> list[Path]:
 
 def left_below(source: str, output: Path) -> str | None:
     """Says how many pictures and videos of a folder's sub-folders a source leaves out, but those in the folder of the
-    outputs; None without such.
+    outputs and hidden ones, which no glob takes; None without such.
     """
     if not Path(source).is_dir():
         return None
     number = sum(
-        Path(name).suffix.lower() in SUFFIXES | VIDEOS
+        Path(name).suffix.lower() in SUFFIXES | VIDEOS and name[0] != "."
         for folder, _, names in os.walk(source)
         if Path(folder) != Path(source) and not Path(folder).resolve().is_relative_to(output.resolve())
+        if not any(part[0] == "." for part in Path(folder).relative_to(source).parts)
         for name in names
     )
     if not number:

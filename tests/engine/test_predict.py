@@ -378,12 +378,22 @@ def test_a_batch_is_a_list(run: Path) -> None:
     predictor = Predictor(restore(str(run / "checkpoints" / "last.ckpt"), [], []), "cpu", 1)
     with pytest.raises(ValueError, match=r"predict_batch takes a list of pictures, not 'a.png' alone"):
         predictor.predict_batch("a.png")
+    with pytest.raises(ValueError, match=r"a list of pictures, not \[9, 8, 3\] uint8 alone"):
+        predictor.predict_batch(np.zeros((9, 8, 3), np.uint8))
 
 
 def test_a_folder_s_sub_folders_are_told_of(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("a.png", "sub/b.png", "sub/c/d.jpg", "sub/notes.txt", "out/pictures/a.png"):
+    for name in (
+        "a.png",
+        "sub/b.png",
+        "sub/c/d.jpg",
+        "sub/notes.txt",
+        "sub/.d.png",
+        ".git/e.png",
+        "out/pictures/a.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 50, 3), np.uint8))
