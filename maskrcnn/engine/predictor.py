@@ -100,8 +100,9 @@ class Predictor:
                 numbers that are not finite.
             OSError: there is no such file.
         """
-        if isinstance(images, str | Path):
-            raise ValueError(f"predict_batch takes a list of pictures, not {str(images)!r} alone; predict takes one")
+        if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            one = f"{list(images.shape)} {images.dtype}" if isinstance(images, np.ndarray) else repr(str(images))
+            raise ValueError(f"predict_batch takes a list of pictures, not {one} alone; predict takes one")
         thresholds = Thresholds(score_threshold, self.classes)
 
         def find(pictures: list[np.ndarray]) -> list[list[Result]]:
