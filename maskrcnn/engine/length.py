@@ -49,9 +49,11 @@ def left_out(trainer: pl.Trainer, batches: int, warmup: int) -> list[str]:
     every = epoch_steps(trainer, batches) * (trainer.check_val_every_n_epoch or 0)
     if plain and every and steps == trainer.max_steps and steps % every:
         last = f"after step {steps - steps % every}" if steps > every else f"not before step {every}"
+        epochs, rest = divmod(steps, epoch_steps(trainer, batches))
+        read = epochs * batches + rest * trainer.accumulate_grad_batches  # an epoch's last step may be of fewer batches
         said.append(
             f"trainer.max_steps={steps} ends within an epoch, and the last validation is {last}: give a multiple of "
             f"{every}, or validate every so many batches by trainer.check_val_every_n_epoch=null "
-            f"+trainer.val_check_interval={steps * trainer.accumulate_grad_batches}"
+            f"+trainer.val_check_interval={read}"
         )
     return said

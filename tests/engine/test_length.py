@@ -61,6 +61,11 @@ def test_what_a_run_is_too_short_for_is_said(given: dict[str, Any], warmup: int,
     assert len(found) == len(said) and all(map(str.startswith, found, said)), found
 
 
+def test_the_interval_that_is_named_ends_with_the_run() -> None:
+    (said,) = left_out(trainer(max_steps=6, accumulate_grad_batches=2), 7, 0)  # 2, 2, 2, 1, 2 and 2 batches
+    assert said.endswith("trainer.check_val_every_n_epoch=null +trainer.val_check_interval=11")
+
+
 def test_a_run_of_steps_alone_is_validated_where_it_says(
     fit: Callable[..., dict[str, float]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
