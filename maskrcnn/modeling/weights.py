@@ -137,9 +137,8 @@ def read(path: Path) -> dict[str, Any]:
         ValueError: it is missing, broken, or holds more than tensors and plain values.
     """
     if path.is_dir():
-        raise ValueError(
-            f"weights={path} is a folder; name the file in it, such as {path / 'checkpoints' / 'best.ckpt'}"
-        )
+        near = next((file for file in (path / "checkpoints" / "best.ckpt", path / "best.ckpt") if file.is_file()), None)
+        raise ValueError(f"weights={path} is a folder; name a file in it{f', such as {near}' if near else ''}")
     if not path.is_file():
         raise ValueError(f"weights={path}: there is no such file, nor a known name; known are {', '.join(PUBLISHED)}")
     loaded = read_tensors(path, f"weights={path}", "a file of weights")

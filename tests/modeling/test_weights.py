@@ -130,8 +130,15 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
         load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), [1])
     with pytest.raises(ValueError, match="no such file, nor a known name; known are resnet18_imagenet"):
         load_weights(make_model(5), "resnet51_imagenet", [1])
-    with pytest.raises(ValueError, match=r"is a folder; name the file in it, such as .*/checkpoints/best.ckpt"):
-        load_weights(make_model(5), str(tmp_path), [1])
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "best.ckpt").touch()
+    for folder, said in (
+        (".", "in it$"),
+        ("run", "in it, such as .*/run/checkpoints/best"),
+        ("run/checkpoints", ".*/run/checkpoints/best"),
+    ):
+        with pytest.raises(ValueError, match=f"is a folder; name a file {said}"):
+            load_weights(make_model(5), str(tmp_path / folder), [1])
 
 
 @pytest.mark.parametrize("stem, key", [("conv7", "conv1.weight"), ("conv3x2", "conv1.0.weight")])
