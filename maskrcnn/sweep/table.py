@@ -93,9 +93,9 @@ def cells(summary: Summary, row: Row) -> list[str]:
 
 
 def _short(value: str) -> str:
-    """A search proposes numbers of 17 digits; the file table.csv has them all."""
+    """A search proposes fractions of 17 digits; the file table.csv has them all."""
     try:
-        return value if len(value) < 10 else f"{float(value):.4g}"
+        return value if len(value) < 10 or value.isdigit() else f"{float(value):.4g}"
     except ValueError:
         return value
 

@@ -64,7 +64,8 @@ def test_numbers_of_many_digits_are_cut_in_print_alone(tmp_path: Path) -> None:
         "optimizer.lr", "0.01", "0.0031622776601683794",
     ]  # fmt: skip
     assert [line.split(" | ")[0] for line in markdown(summary).splitlines()[2:]] == ["| 0.01", "| 0.003162"]
-    assert cells(summary, summary.rows[0]._replace(values=["resnext101_32x8d"]))[0] == "resnext101_32x8d"
+    for value in ("resnext101_32x8d", "2147483647"):
+        assert cells(summary, summary.rows[0]._replace(values=[value]))[0] == value
 
 
 def test_several_commits_are_a_column(sweep: Path) -> None:
