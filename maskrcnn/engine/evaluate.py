@@ -1,6 +1,5 @@
 """Scores a checkpoint, by the very path that validation takes in training."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
 from maskrcnn.engine.console import say
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
+from maskrcnn.engine.json_file import write_json
 from maskrcnn.engine.report import print_best, print_scores
 from maskrcnn.engine.report_page import write_evaluation_report
 from maskrcnn.engine.restore import restore
@@ -93,7 +93,7 @@ def evaluate(
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
-    _write(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
+    write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
     if not scored.evaluator.ground_truth["annotations"]:
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
         say(console, said)
@@ -111,8 +111,8 @@ def evaluate(
         numbers["slices"] = parts.score(scored.evaluator, console)
     curves = make_curves(scored.evaluator, score_threshold)
     print_best(console, curves["segm"])
-    _write(directory / "metrics.json", numbers, console)
-    _write(directory / "curves.json", curves, console)
+    write_json(directory / "metrics.json", numbers, console)
+    write_json(directory / "curves.json", curves, console)
     if results is None:
         beside = [thresholds_file.path_of(Path(checkpoint))] if tta.off and not override else []
         for path in [directory / "thresholds.json", *beside]:
@@ -153,8 +153,3 @@ def to_original_ids(results: list[Result], annotations: CocoAnnotations) -> list
         }
         for result in results
     ]
-
-
-def _write(path: Path, content: Any, console: Console) -> None:
-    path.write_text(json.dumps(content, indent=2 if isinstance(content, dict) else None) + "\n", encoding="utf-8")
-    say(console, f"wrote {path}")

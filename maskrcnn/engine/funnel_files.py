@@ -25,16 +25,14 @@ kinds mean is said in `maskrcnn.inspection.buckets`, `maskrcnn.evaluation.errors
 """
 
 import functools
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from maskrcnn.config.nested import at
-from maskrcnn.engine.console import say
+from maskrcnn.engine.json_file import write_json
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.errors import BACKGROUND_IOU, KINDS, count_errors, find_errors
 from maskrcnn.evaluation.oracles import ask_oracles
@@ -96,7 +94,7 @@ def write_funnel(
         for index, one in lost
     ]
     content = {"iou": iou, "counts": counts, "buckets": buckets, "chart": "funnel/chart.svg", "missed": entries}
-    _write(directory / "funnel.json", content, console)
+    write_json(directory / "funnel.json", content, console)
     title = f"{len(lost)} of {len(objects)} objects were missed at IoU {iou:g}, at any score"
     table = Table("lost", "where", "keys", title=title)
     for bucket in BUCKETS:
@@ -129,7 +127,7 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
         "oracles": oracles,
         "galleries": galleries,
     }
-    _write(directory / "errors.json", content, console)
+    write_json(directory / "errors.json", content, console)
     segm = errors["segm"]
     table = Table("", "number", "AP without", title=f"errors of masks at IoU {iou:g}, of AP {number(segm['AP'])}")
     for kind, row in segm["kinds"].items():
@@ -145,15 +143,3 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
 def _read(scored: Scored, index: int) -> np.ndarray:
     record = scored.data.val_annotations.records[index]
     return scored.data.read(record.path, (record.height, record.width))
-
-
-def _plain(value: Any) -> Any:
-    """With null for what is not a number, which JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _write(path: Path, content: dict[str, Any], console: Console) -> None:
-    path.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
-    say(console, f"wrote {path}")
