@@ -22,6 +22,7 @@ def versions() -> dict[str, str | None]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # a checkout that was not installed
             found[package] = None
+    found["torch"] = str(torch.__version__)  # with its build, such as +cu130, which the metadata of some wheels lack
     cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
     return {**found, "cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
 
