@@ -45,7 +45,8 @@ def left_out(trainer: pl.Trainer, batches: int, warmup: int) -> list[str]:
             f"trainer.log_every_n_steps={interval} is more than the run's {steps} steps: no training loss will be "
             f"shown or written; give at most {steps}"
         )
-    plain = trainer.val_check_interval == 1.0 and trainer.limit_val_batches != 0
+    whole = isinstance(trainer.val_check_interval, float) and trainer.val_check_interval == 1  # the int is a batch
+    plain = whole and trainer.limit_val_batches != 0
     every = epoch_steps(trainer, batches) * (trainer.check_val_every_n_epoch or 0)
     if plain and every and steps == trainer.max_steps and steps % every:
         last = f"after step {steps - steps % every}" if steps > every else f"not before step {every}"

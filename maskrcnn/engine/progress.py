@@ -77,7 +77,8 @@ class Progress(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         scores, when = trainer.callback_metrics, f"epoch {trainer.current_epoch + 1}"
-        if trainer.val_check_interval != 1.0:  # several in an epoch, or in steps
+        interval = trainer.val_check_interval
+        if isinstance(interval, int) or interval != 1.0:  # several in an epoch, or in steps
             when += f", step {trainer.global_step}"
         self.line_time, self.line_step = time.perf_counter(), trainer.global_step  # its time is not the training's
         if trainer.is_global_zero and "segm/AP" in scores:

@@ -54,6 +54,7 @@ SILENT = "trainer.log_every_n_steps=50 is more than the run's 21 steps: no train
         ({"max_steps": 900}, 0, []),
         ({"max_steps": 9, "limit_val_batches": 0}, 0, []),
         ({"max_steps": 9, "check_val_every_n_epoch": None, "val_check_interval": 9}, 0, []),
+        ({"max_steps": 9, "val_check_interval": 1}, 0, []),  # the integer: each batch
     ],
 )
 def test_what_a_run_is_too_short_for_is_said(given: dict[str, Any], warmup: int, said: list[str]) -> None:
