@@ -5,10 +5,12 @@ bytes of a picture file answers with the annotated picture as PNG, or with a sen
 """
 
 import json
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import torch
@@ -37,6 +39,7 @@ class DropServer(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.predictor, self.page, self.tiling, self.limit = predictor, page, tiling, limit
         self.lock = threading.Lock()
+        self.closed = False
 
     def predict(self, data: bytes, score_threshold: float) -> tuple[bytes, dict[str, int]]:
         """The annotated picture as PNG, and how many instances of each class are in it.
@@ -45,14 +48,27 @@ class DropServer(ThreadingHTTPServer):
             data: of a picture file; score_threshold: what scores less is left out.
 
         Raises:
-            ValueError: it is not a picture, or not one for this model.
+            ValueError: it is not a picture, or not one for this model; or the server was closed.
         """
         read = self.predictor.read
         path = Path("the file")  # for messages
         with self.lock:
+            if self.closed:
+                raise ValueError("the page was ended: start drop.py again")
             picture = read.convert(read.decode(data, path), path, None)
             found = self.predictor.predict(picture, score_threshold, self.tiling, as_read=True)
             return encode_png(draw(picture, found)), dict(Counter(found.names))
+
+    def server_close(self) -> None:
+        """Ends, once a prediction that is under way is done: torch aborts a process that leaves in the midst of one."""
+        with self.lock:
+            self.closed = True
+        super().server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that went away before its answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -107,3 +109,48 @@ def test_an_idle_connection_keeps_nobody_waiting(server: DropServer) -> None:
     idle.connect()
     assert ask(server, "GET", "/")[0] == 200
     idle.close()
+
+
+class Slow:
+    """A prediction that begins, and ends when told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.done: list[str] = []
+
+    def __call__(self, picture: np.ndarray, score_threshold: float, tiling: Tiling, as_read: bool) -> Prediction:
+        self.begun.set()
+        assert self.go.wait(20)
+        self.done.append("predicted")
+        return found(picture, score_threshold, tiling, as_read)
+
+
+def test_the_end_waits_for_the_prediction_under_way(server: DropServer) -> None:
+    slow = server.predictor.predict = Slow()  # type: ignore[assignment, method-assign]
+    asking = threading.Thread(target=ask, args=(server, "POST", "/predict", png(PICTURE)))
+    asking.start()
+    assert slow.begun.wait(20)
+    closing = threading.Thread(target=lambda: (server.server_close(), slow.done.append("closed")))
+    closing.start()
+    closing.join(0.2)
+    slow.go.set()
+    closing.join(20)
+    asking.join(20)
+    assert slow.done == ["predicted", "closed"]
+    with pytest.raises(ValueError, match="the page was ended"):
+        server.predict(png(PICTURE), 0.5)
+
+
+def test_a_browser_that_went_away_is_no_error(server: DropServer, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = server.predictor.predict = Slow()  # type: ignore[assignment, method-assign]
+    body = png(PICTURE)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed by a reset
+        head = f"POST /predict HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        assert slow.begun.wait(20)
+    answering = [thread for thread in threading.enumerate() if "process_request" in thread.name]
+    slow.go.set()
+    for thread in answering:
+        thread.join(20)
+    assert slow.done == ["predicted"] and capsys.readouterr().err == ""
