@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from maskrcnn.sweep.choices import check_choices
+from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.result import DONE, Result, read_result
 
 DID = ("trained", "resumed", "skipped", "failed", "in another process")
@@ -31,13 +32,16 @@ class SweepCallback(Callback):
         self.began = 0.0
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuses what a sweep does by itself, and choices that cannot be; Hydra would only warn of an exception."""
+        """Refuses what a sweep does by itself, a run's folder and choices that cannot be; Hydra would only warn of an
+        exception.
+        """
         if config.resume is not None:
             sys.exit(
                 "error: resume=... is for a run alone; a sweep goes on where it was stopped: repeat its command "
                 "without it"
             )
         try:
+            check_folder(Path(config.hydra.sweep.dir))
             check_choices(config, config.hydra.job.config_name)
         except ValueError as error:
             sys.exit(f"error: {error}")

@@ -68,7 +68,10 @@ def _choices(override: str) -> list[str]:
         raise ValueError(
             f"{override}: a sweep needs values, such as {parsed.key_or_group}=0.1,0.2; search.py takes ranges"
         )
-    return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
+    values = [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
+    if not values:  # of glob(...) and range(...)
+        raise ValueError(f"{override} stands for no value at all, so that there is nothing to try")
+    return values
 
 
 @contextlib.contextmanager

@@ -60,6 +60,16 @@ def collect(folder: Path) -> list[Trial]:
     return trials
 
 
+def check_folder(folder: Path) -> None:
+    """A sweep's report takes the place of what is called so in its folder.
+
+    Raises:
+        ValueError: a single run lies there.
+    """
+    if (folder / "receipt.json").is_file():
+        raise ValueError(f"{folder} holds a run, whose report.html a sweep would write over: give another folder")
+
+
 def varying(trials: list[Trial]) -> list[str]:
     """The keys whose values differ: of command lines, and of configuration files where those alone do not tell."""
     given = dict.fromkeys(key for trial in trials for key in trial.overrides)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from maskrcnn.engine.console import say
 from maskrcnn.page.duration import duration
-from maskrcnn.sweep.collect import collect
+from maskrcnn.sweep.collect import check_folder, collect
 from maskrcnn.sweep.page import write_page
 from maskrcnn.sweep.table import comma_separated, markdown, summarise, terminal
 
@@ -18,6 +18,7 @@ def report(folder: Path) -> None:
     Raises:
         ValueError: the folder is not a sweep's.
     """
+    check_folder(folder)
     trials = collect(folder)
     summary = summarise(trials)
     width = None if sys.stdout.isatty() else 160  # a log has no edge to break lines at

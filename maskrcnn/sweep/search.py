@@ -22,6 +22,7 @@ from maskrcnn.config.identity import identity
 from maskrcnn.config.trial_names import search_name
 from maskrcnn.engine.after_validation import AfterValidation
 from maskrcnn.engine.curve import curve
+from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import DONE, Result
 from maskrcnn.sweep.space import as_override, check_space, distributions
@@ -67,12 +68,13 @@ def search(
         Whether no trial failed.
 
     Raises:
-        ValueError: the space does not fit the configuration.
+        ValueError: the space does not fit the configuration, or the folder is that of a run.
     """
     fixed = override + ([f"plugins=[{','.join(plugins)}]"] if plugins else [])
     varied = distributions(space)
     check_space(varied, fixed)
     path = Path(folder) if folder is not None else Path("multirun") / search_name(space, fixed)
+    check_folder(path)
     path.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it tells, our lines tell
     with FileLock(path / "search.lock"):  # two processes cannot make the file at once

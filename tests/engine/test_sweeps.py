@@ -99,6 +99,10 @@ def test_a_report_is_made_at_any_time(
         (["optimizer.lrr=1,2"], "error: unknown key 'optimizer.lrr'. Did you mean optimizer.lr?\n"),
         (["neck=fpn_small,fnp"], "error: there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small\n"),
         (
+            ["neck=glob(q*)"],
+            "error: neck=glob(q*) stands for no value at all, so that there is nothing to try\n",
+        ),
+        (
             ["seed=1,2", "model.rpn.nms_threshold=0.5,7"],
             "error: a trial with model.rpn.nms_threshold=7 cannot be: model.rpn.nms_threshold is 7; give a number from "
             "0 to 1\n",
@@ -111,6 +115,13 @@ def test_what_cannot_be_is_refused_before_the_first_trial(
     done = command("train.py", "-m", *overrides, cwd=tmp_path, tiny=False)
     assert (done.returncode, done.stderr) == (1, message)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_keeps_its_report(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text("{}")
+    done = command("train.py", "-m", "seed=1,2", "hydra.sweep.dir=.", cwd=tmp_path, tiny=False)
+    assert done.returncode == 1 and "holds a run, whose report.html a sweep would write over" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["receipt.json"]
 
 
 @pytest.mark.slow

@@ -103,3 +103,11 @@ def test_what_cannot_be_is_refused_before_the_first_trial(
         searched(tmp_path / "new", training, **changed)
     assert message in str(refused.value)
     assert training.asked == [] and not (tmp_path / "new").exists()
+
+
+def test_the_folder_of_a_run_is_no_place_for_a_search(tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text("{}")
+    training = Training()
+    with pytest.raises(ValueError, match="holds a run, whose report.html a sweep would write over: give another"):
+        searched(tmp_path, training)
+    assert training.asked == [] and [path.name for path in tmp_path.iterdir()] == ["receipt.json"]
