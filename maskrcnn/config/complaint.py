@@ -203,7 +203,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     top, _, choice = key.partition(".")
     if choice and top in packages and (CONF / top / f"{choice.partition('.')[0]}.yaml").is_file():
         return f"Did you mean to add {top}={choice.partition('.')[0]}?"
-    sentence = suggest_key(key, [*known, *packages])
+    beside = [node for node in packages.values() if parent and node.startswith(f"{parent}.")]  # such as model.backbone
+    sentence = suggest_key(key, [*known, *packages, *beside])
     if name in HABITS and not sentence.startswith("Did"):
         return HABITS[name]
     if sentence.startswith("Known") and more:

@@ -40,7 +40,7 @@ class Profile(pl.Callback):
     Args:
         directory: for `trace.json`.
         skip: first steps that are not looked at: buffers are made and caches filled in them.
-        steps: how many are.
+        steps: how many are; all within one epoch.
     """
 
     def __init__(self, *, directory: str, skip: int, steps: int) -> None:
@@ -52,6 +52,13 @@ class Profile(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
+        needed = self.skip + self.steps
+        if trainer.num_training_batches < needed:
+            raise ValueError(
+                f"callbacks.profile looks at {self.steps} steps after the first {self.skip}, but an epoch has "
+                f"{trainer.num_training_batches} batches: take more pictures, a smaller data.batch_size, or fewer "
+                "callbacks.profile.skip and callbacks.profile.steps"
+            )
         name_parts(pl_module.model)
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(lambda *_: self._close())

@@ -45,6 +45,7 @@ SLIPS = {
     "dataset=coco": "unknown key 'dataset'. Did you mean data?",
     "data.batchsize=2": "unknown key 'data.batchsize'. Did you mean data.batch_size or data.val_batch_size?",
     "model.rpn.nms_tresh=0.7": "unknown key 'model.rpn.nms_tresh'. Did you mean model.rpn.nms_threshold?",
+    "model.backbon=3": "unknown key 'model.backbon'. Did you mean model.backbone?",
     "model.bakbone.norm=batch": "unknown key 'model.bakbone.norm'. Did you mean model.backbone.norm?",
     "~foo": "unknown key 'foo'. See --help for all keys",
     "+foo=1": "unknown key 'foo'. See --help for all keys",

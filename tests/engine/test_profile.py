@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from torch.autograd import DeviceType
 
-from maskrcnn.engine.profile import PREFIX, time_of_parts
+from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.engine.profile import PREFIX, Profile, time_of_parts
 
 Fit = Callable[..., dict[str, float]]
 
@@ -69,3 +71,10 @@ def test_debug_profile_prints_all_parts_and_writes_a_trace(
     assert not backward["proposals"] and not backward["sampling"]  # they are computed without a gradient
     names = [event["name"] for event in json.loads(trace.read_text())["traceEvents"] if event.get("ph") == "X"]
     assert names.count("step: backbone") == names.count("step: optimiser") == names.count("step: data") == 5
+
+
+def test_an_epoch_too_short_for_a_profile_is_refused() -> None:
+    profile = Profile(directory="profile", skip=3, steps=5)
+    module = Mock(spec=MaskRCNNModule)
+    with pytest.raises(ValueError, match="looks at 5 steps after the first 3, but an epoch has 7 batches: take more"):
+        profile.on_train_start(SimpleNamespace(num_training_batches=7, optimizers=[]), module)  # type: ignore[arg-type]
