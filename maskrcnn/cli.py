@@ -17,7 +17,7 @@ from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import CONF
 from maskrcnn.run import commit, run, run_trial
-from maskrcnn.start import call, find_plugins, quieten, reason, shorten_warnings, start
+from maskrcnn.start import call, find_plugins, packages, quieten, reason, shorten_warnings, start
 
 
 def _search(config: DictConfig) -> None:
@@ -182,13 +182,14 @@ def replay() -> None:
         return
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(f"Say which step to make again: {usage}")
-    wrong = [one for one in sys.argv[2:] if not all(name.isidentifier() for name in one.split("."))]
+    plugins = packages(sys.argv[2:])
+    wrong = [one for one in plugins if not all(name.isidentifier() for name in one.split("."))]
     if wrong:
         sys.exit(f"error: {wrong[0]}: after the file come names of packages only: {usage}")
     shorten_warnings()
-    find_plugins(sys.argv[2:])
+    find_plugins(plugins)
     try:
-        sys.exit(replay(Path(sys.argv[1]), sys.argv[2:]))
+        sys.exit(replay(Path(sys.argv[1]), plugins))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -206,9 +207,10 @@ def compare() -> None:
     from maskrcnn.engine.compare import compare as compare_runs
 
     quieten()
-    find_plugins(given.plugins)
+    plugins = packages(given.plugins)
+    find_plugins(plugins)
     try:
         a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))
-        compare_runs(a, b, given.plugins)
+        compare_runs(a, b, plugins)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -116,6 +116,12 @@ def call(task: Callable[..., Any], config: DictConfig) -> Any:
     return task(**build(plain, plain["plugins"]))
 
 
+def packages(words: list[str]) -> list[str]:
+    """Names of packages, each a word of its own or, as an override, plugins=[a,b]."""
+    names = [name.strip() for word in words for name in word.removeprefix("plugins=").strip("[]").split(",")]
+    return [name for name in names if name]
+
+
 def find_plugins(plugins: list[str]) -> None:
     """Makes packages in the current folder importable, if the command line names any."""
     if plugins:
