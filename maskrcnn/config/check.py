@@ -154,7 +154,10 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
         if name in SPECIAL:
             continue
         if name not in parameters:
-            raise ValueError(f"unknown key '{where}{name}'. {suggest(name, parameters)}".rstrip())
+            sentences = [f"unknown key '{where}{name}'.", suggest(name, parameters)]
+            if not str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn."):
+                sentences.append("If a file in the defaults of yours sets it: they are merged; copy that file instead")
+            raise ValueError(" ".join(filter(None, sentences)))
         check_value(value, hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:

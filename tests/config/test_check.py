@@ -165,6 +165,14 @@ def test_values_must_fit_annotations(values: dict[str, Any], message: str | None
         check_call(function, values, "k")
 
 
+def test_a_key_that_a_part_of_ones_own_lacks_may_come_from_the_file_it_starts_from() -> None:
+    values = {"a": 1, "b": None, "c": [1, 2], "d": {}, "features": [8]}
+    for target, more in (("mine.Trunk", True), ("maskrcnn.modeling.box_head.ConvFCTrunk", False)):
+        with pytest.raises(ValueError, match=r"^unknown key 'k.features'\. Known: a, b, c, d\.") as raised:
+            check_call(function, {"_target_": target, **values}, "k")
+        assert str(raised.value).endswith("they are merged; copy that file instead") == more
+
+
 def test_hydras_other_special_keys_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'x\._args_' is not supported"):
         check_nodes({"x": {"_target_": "maskrcnn.modeling.fpn.FPN", "_args_": [1]}}, "", [])
