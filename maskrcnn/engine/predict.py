@@ -123,7 +123,8 @@ def predict(
     finally:
         for sink in sinks:
             sink.close()
-    for note in (left_below(source, folder), _left(before, folder)):
+    # Sub-folders may be many: nobody who stopped waits for their listing.
+    for note in (None if stopped else left_below(source, folder), _left(before, folder)):
         if note is not None:
             say(console, note)
     if stopped:

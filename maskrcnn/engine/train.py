@@ -19,6 +19,7 @@ from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.console import say
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
@@ -99,10 +100,10 @@ def train(
     detector = model(len(data.classes), data.read.channels)
     sources = data.selection.used(data.source.splits(data.root))
     for sentence in glance(sources, data.selection, limits(data, detector)):
-        console.print(f"{sentence}: python inspect_data.py shows more", highlight=False, soft_wrap=True)
+        say(console, f"{sentence}: python inspect_data.py shows more")
     if weights is not None:
         for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
-            console.print(note, highlight=False, soft_wrap=True)
+            say(console, note)
     if compile:
         detector.compile(fullgraph=True)
     chosen = [callback for callback in callbacks.values() if callback is not None]
@@ -136,17 +137,16 @@ def train(
             f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
         )
     for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)):
-        console.print(f"warning: {sentence}", highlight=False, soft_wrap=True)
-    console.print(
+        say(console, f"warning: {sentence}")
+    say(
+        console,
         f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
         f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
         f"{optimizer.scaled_lr(images_per_step):.4g} ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, "
         f"{'scaled' if optimizer.scale_lr else 'not scaled'}); writing to {run_dir}",
-        highlight=False,
-        soft_wrap=True,
     )
     if data.selection_notes:
-        console.print(f"selected: {'; '.join(data.selection_notes)}", highlight=False, soft_wrap=True)
+        say(console, f"selected: {'; '.join(data.selection_notes)}")
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     splits = out_of_memory.action == "split"
     if splits:
@@ -160,12 +160,12 @@ def train(
         accumulated = engine.accumulate_grad_batches
         resumption = Resumption(loaded, config, list(data.classes), batches, accumulated, steps)
         for note in resumption.notes:
-            console.print(note, highlight=False, soft_wrap=True)
+            say(console, note)
         if resumption.over:
-            console.print(f"nothing to do: the run is at step {resumption.position.step}", highlight=False)
+            say(console, f"nothing to do: the run is at step {resumption.position.step}")
             return dict(loaded["progress"]["scores"])
         checkpoint.load_state(detector, checkpoint.model_state(loaded), last_checkpoint(resume))
-        console.print(f"going on after step {resumption.position.step} of {steps}", highlight=False)
+        say(console, f"going on after step {resumption.position.step} of {steps}")
         getattr(engine, "callbacks").insert(0, resumption)
         rows = loaded["progress"]["metrics_rows"]
     if engine.is_global_zero:
@@ -176,7 +176,7 @@ def train(
     with interruption, ranks.together(engine), out_of_memory.explained(engine, data.batch_size):
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     if (reason := why_stopped(engine, module, chosen)) is not None:
-        console.print(reason, highlight=False, soft_wrap=True)
+        say(console, reason)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
     if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:
@@ -187,5 +187,5 @@ def train(
     ]
     for path in written:
         if path.exists():
-            console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            say(console, f"wrote {path}")
     return scores

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Batch, Detections, Targets
+from maskrcnn.structures import Batch, Detections
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -18,9 +19,8 @@ MakeBatch = Callable[..., Batch]
 
 
 def to_cuda(batch: Batch) -> Batch:
-    *fields, targets, dropped = batch
-    assert isinstance(targets, Targets)
-    return Batch(*(field.cuda() for field in fields), Targets(*(field.cuda() for field in targets)), dropped.cuda())
+    moved: Batch = tree_map(lambda tensor: tensor.cuda(), batch)
+    return moved
 
 
 def step(model: MaskRCNN, batch: Batch, forward: Callable[[Batch], object] | None = None) -> list[Tensor]:

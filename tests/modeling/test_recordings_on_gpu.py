@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from maskrcnn.engine.detector import detect, trim
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Batch, Detections, Losses, Targets
+from maskrcnn.structures import Batch, Detections, Losses
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -25,9 +26,8 @@ MakeBatch = Callable[..., Batch]
 
 
 def to_cuda(batch: Batch) -> Batch:
-    *fields, targets, dropped = batch
-    assert isinstance(targets, Targets)
-    return Batch(*(field.cuda() for field in fields), Targets(*(field.cuda() for field in targets)), dropped.cuda())
+    moved: Batch = tree_map(lambda tensor: tensor.cuda(), batch)
+    return moved
 
 
 @pytest.fixture
