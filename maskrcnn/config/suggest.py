@@ -39,8 +39,8 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
         return did_you_mean([f"{parent}.{one}" for one in close])
     names = sorted({_last(one) for one in known})
     near = [name] if name in names else difflib.get_close_matches(name, names)
-    if parent and siblings and name not in names:
-        return suggest(name, siblings)
+    if parent and siblings and name not in names and (said := suggest(name, siblings)):
+        return said
     if not parent:
         found = [one for word in near for one in known if _last(one) == word]
         return did_you_mean([one for one in found if "." not in one] or found[:4])

@@ -31,14 +31,20 @@ class Freeze(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
-        model = pl_module.model
+        self.trainable = [parameter for parameter in pl_module.model.parameters() if parameter.requires_grad]
+
+    def check(self, model: nn.Module) -> None:
+        """Makes sure that a model has the parts, and that others learn in the first epoch.
+
+        Raises:
+            ValueError: not so.
+        """
         for name in self.until:
             check_part(model, name)
-        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         first = {
             id(p) for name, epochs in self.until.items() if epochs > 0 for p in model.get_submodule(name).parameters()
         }
-        if stage == "fit" and self.until and all(id(parameter) in first for parameter in self.trainable):
+        if self.until and all(id(p) in first for p in model.parameters() if p.requires_grad):
             raise ValueError(f"callbacks.freeze.until is {self.until}: nothing is left to learn in the first epoch")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -21,6 +21,7 @@ from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.console import say
 from maskrcnn.engine.early_stopping import why_stopped
+from maskrcnn.engine.freeze import Freeze
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
@@ -93,7 +94,11 @@ def train(
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
     console = Console(quiet=not is_main(), markup=False, emoji=False)
-    model(1, data.read.channels)  # refuses values that do not fit together, before data is read
+    chosen = [callback for callback in callbacks.values() if callback is not None]
+    any_detector = model(1, data.read.channels)  # refuses values that do not fit together, before data is read
+    for one in chosen:
+        if isinstance(one, Freeze):
+            one.check(any_detector)
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)
@@ -106,7 +111,6 @@ def train(
             say(console, note)
     if compile:
         detector.compile(fullgraph=True)
-    chosen = [callback for callback in callbacks.values() if callback is not None]
     last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
     interruption = Interruption(last)
     # The trial of the largest batch comes first: parts that are frozen at the start learn later.

@@ -192,6 +192,12 @@ def test_suggestions_hold_no_key_twice() -> None:
     assert suggest_key("a.b", ["x.y"]) == ""
 
 
+def test_a_key_of_another_depth_is_suggested_where_no_sibling_is_near() -> None:
+    known = keys(to_plain(compose()))
+    assert suggest_key("data.val_images", known) == "Did you mean data.source.val_pictures?"
+    assert suggest_key("data.worker", known) == "Did you mean data.workers?"
+
+
 def test_groups_know_where_their_files_belong() -> None:
     assert groups()["backbone"] == "model.backbone"
     assert groups()["augmentation"] == "data" and groups()["data"] == "data" and groups()["debug"] == "_global_"
