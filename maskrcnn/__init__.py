@@ -3,6 +3,7 @@
 From Python: `maskrcnn.load("best.ckpt").predict(image)` and `maskrcnn.compose(["backbone=resnet101"])`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,20 +12,13 @@ if TYPE_CHECKING:
     from maskrcnn.prediction.tiles import Tiling
 
 __all__ = ["Tiling", "compose", "load"]
+_MODULES = {
+    "Tiling": "maskrcnn.prediction.tiles", "compose": "maskrcnn.config.compose", "load": "maskrcnn.engine.predictor"
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # Late, so that a mistyped command line is answered before torch is loaded.
-    if name == "load":
-        from maskrcnn.engine.predictor import load
-
-        return load
-    if name == "Tiling":
-        from maskrcnn.prediction.tiles import Tiling
-
-        return Tiling
-    if name == "compose":
-        from maskrcnn.config.compose import compose
-
-        return compose
-    raise AttributeError(f"module 'maskrcnn' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'maskrcnn' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

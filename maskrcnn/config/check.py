@@ -76,6 +76,7 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
 
 
 def describe(annotation: Any) -> str:
+    """A type in a user's words: "true or false", "one of sgd, adamw"."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, arguments))
@@ -177,16 +178,12 @@ def check_value(value: Any, annotation: Any, key: str) -> None:
         for name, child in value.items():
             check_value(child, typing.get_args(annotation)[1], f"{key}.{name}")
     elif value != MISSING and not _fits(value, annotation):
-        one = _is_list(annotation) and _fits(value, typing.get_args(annotation)[0])
+        one = typing.get_origin(annotation) is list and _fits(value, typing.get_args(annotation)[0])
         text = f'"{value}"' if "=" in str(value) else value
         remedy = f": give '{key}=[{text}]'" if one else ""
         if isinstance(value, str) and DECIMAL_COMMA.fullmatch(value) and _fits(0.5, annotation):
             remedy = f": a number has a decimal point: {key}={value.replace(',', '.')}"
         raise ValueError(f"'{key}' is {value!r}, but must be {describe(annotation)}{remedy}")
-
-
-def _is_list(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is list
 
 
 def _is_plain(annotation: Any) -> bool:

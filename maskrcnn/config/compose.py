@@ -30,7 +30,7 @@ def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictCo
 
     Args:
         overrides: such as "backbone=resnet101" or "optimizer.lr=0.01".
-        config_name: train, evaluate or predict.
+        config_name: of a file in `conf/`, such as train or evaluate.
 
     Raises:
         ValueError: an override that does not fit, with the nearest valid names.

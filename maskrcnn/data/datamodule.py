@@ -196,10 +196,6 @@ class CocoDataModule(LightningDataModule):
         sampler = InOrder(len(dataset), *self._rank())
         return self._loader(dataset, sampler, self.val_batch_size, False, DataLoader)
 
-    def test_dataloader(self) -> DataLoader[Sample]:
-        """The validation part: COCO's test annotations are not public."""
-        return self.val_dataloader()
-
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 

@@ -38,7 +38,6 @@ class Sample:
     original_size: tuple[int, int]  # height and width of the picture as it was read
     index: int  # position in the data set
     key: int  # 0..2**32-1, a hash of (seed, epoch, index, repeat)
-    vanished: int  # objects of the picture itself that were moved out of it, covered, or too little of them was left
 
 
 class Augmentation:
@@ -163,7 +162,6 @@ def make_sample(
         original_size=(image.shape[0], image.shape[1]),
         index=index,
         key=int(seed.generate_state(1)[0]),
-        vanished=len(record.objects.labels) - len(parts[0].labels),
         image=resize_scene(scenes[0]).image,  # last: it leaves nothing else in the processor's cache
     )
 

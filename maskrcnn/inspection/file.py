@@ -1,5 +1,6 @@
 """An annotation file and its pictures looked through for defects of their own, whatever a run selects of them."""
 
+import csv
 import json
 import tempfile
 from pathlib import Path
@@ -94,9 +95,6 @@ def write_mended(file: File, out: Path) -> list[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(file.mended), encoding="utf-8")
     rows = [("id", "what", "done"), *file.findings.changes]
-    log.write_text("".join(",".join(_cell(value) for value in row) + "\n" for row in rows), encoding="utf-8")
+    with log.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     return [out, log]
-
-
-def _cell(value: Any) -> str:
-    return '"' + str(value).replace('"', '""') + '"'

@@ -58,7 +58,7 @@ class MaskRCNN(nn.Module):
         mask_head: Callable[[int, int], MaskHead],
     ) -> None:
         super().__init__()
-        assert len(pixel_mean) == len(pixel_std) == image_channels  # engine/train.py tells the user
+        assert len(pixel_mean) == len(pixel_std) == image_channels  # engine/rules.py tells the user
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
         self.backbone = backbone(image_channels)

@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from maskrcnn.page.html import figure, svg
+from maskrcnn.page.html import figure, shorten, svg
 
 _WIDTH, _ROW, _LABEL = 460, 18, 130  # pixels
 _COLOUR = "#3b7dd8"
@@ -17,7 +17,7 @@ def bars(values: dict[str, int], title: str) -> str:
     for i, (name, value) in enumerate(values.items()):
         y, length = i * _ROW, round((_WIDTH - _LABEL - 60) * value / most, 1)
         rows.append(
-            f'<text x="{_LABEL - 6}" y="{y + 13}" text-anchor="end">{escape(_short(name))}</text>'
+            f'<text x="{_LABEL - 6}" y="{y + 13}" text-anchor="end">{escape(shorten(name, 20))}</text>'
             f'<rect x="{_LABEL}" y="{y + 2}" width="{length}" height="{_ROW - 4}" fill="{_COLOUR}"/>'
             f'<text x="{_LABEL + length + 5}" y="{y + 13}">{value}</text>'
         )
@@ -48,7 +48,3 @@ def histogram(values: np.ndarray, edges: list[float], unit: str) -> dict[str, in
     names = [f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}" for low, high in ranges]
     names.append(f"from {edges[-1]:g}{unit}")
     return dict(zip(names, counts.tolist()))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else name[:19] + "…"

@@ -61,6 +61,11 @@ def scrolling(wide: str) -> str:
     return f'<div class="scroll">{wide}</div>'
 
 
+def shorten(text: str, most: int) -> str:
+    """A text of at most so many characters, with dots at its end where it is cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def figure(title: str, content: str) -> str:
     """A chart or picture, as HTML, with its caption."""
     return f"<figure><figcaption>{escape(title)}</figcaption>{content}</figure>"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from maskrcnn.page.html import shorten
 from maskrcnn.page.lines import ticks
 
 _WIDTH, _ROW, _LABEL, _RIGHT = 720, 22, 150, 110  # pixels
@@ -50,7 +51,7 @@ def stacked(along: str, kinds: Sequence[Kind], drawn: Sequence[Bar]) -> str:
     parts.append(f'<text x="{_LABEL + room / 2}" y="{bottom + 30}" text-anchor="middle">{escape(along)}</text>')
     for place, bar in enumerate(drawn):
         y, done = place * _ROW, 0
-        parts.append(f'<text x="{_LABEL - 6}" y="{y + 15}" text-anchor="end">{escape(_short(bar.name))}</text>')
+        parts.append(f'<text x="{_LABEL - 6}" y="{y + 15}" text-anchor="end">{escape(shorten(bar.name, 22))}</text>')
         for i in there:
             if bar.parts[i]:
                 left, right = across(done / bar.whole), across((done + bar.parts[i]) / bar.whole)
@@ -71,7 +72,3 @@ def stacked(along: str, kinds: Sequence[Kind], drawn: Sequence[Bar]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" '
         f'style="font: 12px system-ui, sans-serif; background: #fff">{"".join(parts)}</svg>'
     )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "…"

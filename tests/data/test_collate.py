@@ -22,7 +22,6 @@ def sample(height: int, width: int, objects: int, seed: int) -> Sample:
         original_size=(2 * height, 2 * width),
         index=seed + 5,
         key=2**32 - 1 - seed,
-        vanished=0,
     )
 
 

@@ -127,7 +127,7 @@ def test_bits_depend_on_seed_and_epoch(ready: Callable[..., CocoDataModule]) -> 
 
 def test_validation_is_complete_and_fixed(ready: Callable[..., CocoDataModule]) -> None:
     data = ready()
-    batches, again = list(data.val_dataloader()), list(data.test_dataloader())
+    batches, again = list(data.val_dataloader()), list(data.val_dataloader())
     assert equal(batches, again)
     assert [batch.indices.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
     assert torch.cat([batch.image_sizes for batch in batches]).tolist() == [[128, 171]] * 10
