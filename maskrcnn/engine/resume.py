@@ -10,6 +10,7 @@ import torch
 from maskrcnn.config.nested import join
 from maskrcnn.config.run_dir import check_resume, last_checkpoint
 from maskrcnn.engine import checkpoint
+from maskrcnn.engine.callback_states import fit_states
 from maskrcnn.engine.position import Position
 
 
@@ -148,6 +149,9 @@ class Resumption(pl.Callback):
         if self.moved:
             self.position.write_step(fit_loop)
         checkpoint["progress"]["position"] = self.position._asdict()
+        for note in fit_states(getattr(trainer, "callbacks"), checkpoint["callbacks"]):
+            if trainer.is_global_zero:
+                print(note, flush=True)
         self.max_steps = trainer.max_steps
         if self.position.validation_due and 0 < self.max_steps <= self.position.step:
             trainer.fit_loop.epoch_loop.max_steps = self.position.step + 1  # or Lightning would not begin at all

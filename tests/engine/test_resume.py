@@ -97,8 +97,15 @@ def whole(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_stopped_within_an_epoch_goes_on_with_the_same_bits(fit: Fit, whole: Path, tmp_path: Path) -> None:
-    stop_and_resume(fit, tmp_path / "run", Stop("step", 2, signal.SIGTERM), *TWO_EPOCHS)
+def test_a_run_stopped_within_an_epoch_and_moved_goes_on_with_the_same_bits(
+    fit: Fit, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit):
+        fit(tmp_path / "before", *TWO_EPOCHS, callback=Stop("step", 6, signal.SIGTERM))
+    (tmp_path / "before").rename(tmp_path / "run")
+    fit(tmp_path / "run", *TWO_EPOCHS, "resume=auto")
+    best = [torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, tmp_path / "run")]
+    assert best[0]["global_step"] == best[1]["global_step"] == 4
     assert differences(whole, tmp_path / "run") == []
 
 
