@@ -56,7 +56,10 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(f"error: {dashed}")
     shorten_warnings()
     if config_name == "train":
-        sys.argv[1:], recalled = recall(sys.argv[1:])
+        try:
+            sys.argv[1:], recalled = recall(sys.argv[1:])
+        except ValueError as error:
+            sys.exit(f"error: {error}")
         if recalled and is_main():
             print(f"as the run was started: {shlex.join(recalled)}")
     if not is_main():  # one process of a run writes files

@@ -1,6 +1,7 @@
 """What a run was started with, so that `resume=<its folder>` alone goes on with it."""
 
 import json
+import warnings
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
@@ -8,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from maskrcnn.config.groups import groups
+from maskrcnn.config.run_dir import last_checkpoint
 
 OWN = {"resume", "run_dir"}  # of each start
 
@@ -21,6 +23,9 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
     Returns:
         All arguments, and those that were added: none whose key, or the group that it belongs to, is given anew; and
         none at all without a `resume=<folder>` that holds a receipt, or in a sweep.
+
+    Raises:
+        ValueError: the receipt is broken.
     """
     parse = OverridesParser.create().parse_override
     try:
@@ -29,13 +34,32 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
         # With another choice of a group, keys of the one before may not be there.
         replaced = tuple(f"{package}." for group, package in groups().items() if group in given)
         folder = str(parse(given["resume"]).value()) if "resume" in given else ""
-        receipt = Path(folder) / "receipt.json"
-        if {"-m", "--multirun"} & set(arguments) or not folder or not receipt.is_file():
+        if {"-m", "--multirun"} & set(arguments) or not folder:
             return arguments, []
-        before: list[str] = json.loads(receipt.read_text(encoding="utf-8"))["starts"][-1]["overrides"]
+        before = _overrides(Path(folder))
         keys = {text: parse(text).key_or_group for text in before}
         added = [text for text, key in keys.items() if key not in given.keys() | OWN and not key.startswith(replaced)]
-    except (HydraException, ValueError, LookupError):  # what cannot be read is told by those who must
+    except HydraException:  # what cannot be read is told by those who must
         return arguments, []
     place = arguments.index(given["resume"])  # beside others: argparse takes them in one row only
     return arguments[:place] + added + arguments[place:], added
+
+
+def _overrides(run: Path) -> list[str]:
+    """Those of the last start of a run; none, and a warning, where a run that can go on has no receipt."""
+    path = run / "receipt.json"
+    if not path.is_file():
+        if last_checkpoint(run).is_file():
+            warnings.warn(
+                f"there is no {path}, so it is not known how the run was started: give the overrides of then again",
+                stacklevel=2,
+            )
+        return []
+    try:
+        overrides: list[str] = json.loads(path.read_text(encoding="utf-8"))["starts"][-1]["overrides"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{path} is broken: copy it again from where the run was made, or delete it and give the overrides of the "
+            "run's start again"
+        ) from error
+    return overrides

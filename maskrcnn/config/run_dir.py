@@ -34,6 +34,9 @@ def check_resume(resume: str) -> None:
         folder = folder.parent if folder.name == path.parent.name else folder
         raise ValueError(f"resume={resume} is a file; name the folder of the run: resume={folder}")
     if not path.is_file():
+        kept = sorted(path.parent.glob("*.ckpt"))
+        if kept:
+            raise ValueError(f"resume={resume}: there is no {path} to go on from; weights={kept[0]} starts another run")
         close = " Did you mean resume=auto?" if difflib.get_close_matches(resume, ["auto"]) else ""
         raise ValueError(f"resume={resume}: there is no {path}; name the folder of a run that has saved one.{close}")
 

@@ -29,7 +29,8 @@ def fit_states(callbacks: Iterable[Callback], states: dict[str, Any]) -> list[st
             files = [Path(path) for path in state["best_k_models"]]
             if files and not any(file.is_file() for file in files):
                 del states[callback.state_key]
-                notes.append(f"{', '.join(map(str, files))} of before is gone: the best checkpoint is sought from now on")
+                gone = ", ".join(map(str, files))
+                notes.append(f"{gone} of before is gone: the best checkpoint is sought from now on")
     return notes
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 NAME = "checksums.csv"
+HEAD = ["step", "loss"]  # before the names of the parts
 FIRST = 20  # each of so many first steps has a line
 
 
@@ -37,13 +38,15 @@ def read(run: Path) -> Checksums:
     """The checksums of a run; a last line that a kill cut short does not count.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or the file is broken.
     """
     path = run / NAME
     if not path.is_file():
         raise ValueError(f"there is no {path}: the run ended before its first step, or had callbacks.receipt=null")
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = csv.reader(file)
+    text = path.read_text(encoding="utf-8")
+    head, *rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines())) or [[]]
+    if head[:2] != HEAD:
+        raise ValueError(f"{path} is broken: its first line is not that of checksums")
     whole = [row for row in rows if len(row) == len(head)]
     return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
 
@@ -53,7 +56,7 @@ def write(run: Path, checksums: Checksums) -> None:
     part = run / f"{NAME}.part"
     with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "loss", *checksums.parts])
+        writer.writerow([*HEAD, *checksums.parts])
         writer.writerows([number, step.loss, *step.sums] for number, step in checksums.steps.items())
     os.replace(part, run / NAME)
 
@@ -64,7 +67,13 @@ def append(run: Path, steps: dict[int, Step]) -> None:
         csv.writer(file).writerows([number, step.loss, *step.sums] for number, step in steps.items())
 
 
-def cut(run: Path, last: int) -> None:
-    """Leaves out the steps after `last`: a run that was killed goes on from its last checkpoint."""
-    found = read(run)
-    write(run, found._replace(steps={number: step for number, step in found.steps.items() if number <= last}))
+def cut(run: Path, parts: tuple[str, ...], last: int) -> None:
+    """Leaves out the steps after `last`: a run that was killed goes on from its last checkpoint. A file that is gone,
+    broken, or of other parts begins anew.
+    """
+    try:
+        found = read(run)
+    except ValueError:
+        found = Checksums((), {})
+    steps = found.steps if found.parts == parts else {}
+    write(run, Checksums(parts, {number: step for number, step in steps.items() if number <= last}))

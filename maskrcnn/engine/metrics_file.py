@@ -1,7 +1,9 @@
 """metrics.csv: what was logged, a row each time; one file for the whole of a run, however often it is resumed."""
 
 import csv
+import io
 import os
+import warnings
 from pathlib import Path
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
@@ -48,15 +50,23 @@ class _Writer(ExperimentWriter):
     def keep(self, rows: int) -> None:
         path = Path(self.metrics_file_path)
         self.count, self.metrics, self.metrics_keys = 0, [], []
-        if not path.is_file():
-            return
-        if rows == 0:
+        if path.is_file():
+            self._cut(path, rows)
+        if self.count < rows:
+            warnings.warn(
+                f"{path} holds {self.count} of the {rows} rows from before the checkpoint: the others are lost",
+                stacklevel=2,
+            )
+
+    def _cut(self, path: Path, rows: int) -> None:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        whole = text[: text.rfind("\n") + 1]  # a last line may be cut short
+        head, *found = list(csv.reader(io.StringIO(whole, newline=""))) or [[]]
+        kept = [dict(zip(head, row)) for row in found if len(row) == len(head)][:rows]
+        if not kept:
             path.unlink()
             return
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            kept = [row for row, _ in zip(reader, range(rows))]
-        self.count, self.metrics_keys = len(kept), list(reader.fieldnames or [])
+        self.count, self.metrics_keys = len(kept), head
         self._write(kept)
 
     def save(self) -> None:

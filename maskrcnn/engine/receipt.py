@@ -51,13 +51,10 @@ class Receipt(pl.Callback):
             return
         self.step, self.losses, self.held = trainer.global_step, [], {}
         model = _model(pl_module)
-        if self.step == 0 or not (self.directory / checksums.NAME).is_file():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            checksums.write(self.directory, checksums.Checksums(tuple(parts(model)), {}))
-            if self.step == 0:
-                self._hold(torch.zeros(()), model)
-        else:
-            checksums.cut(self.directory, self.step)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        checksums.cut(self.directory, tuple(parts(model)), self.step if self.step else -1)
+        if self.step == 0:
+            self._hold(torch.zeros(()), model)
         if self._has_receipt():
             receipt = receipt_file.read(self.directory)
             if self.step == 0:

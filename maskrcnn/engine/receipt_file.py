@@ -34,7 +34,9 @@ def read(run: Path) -> dict[str, Any]:
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is broken ({error}): copy it again from where the run was made") from error
+        raise ValueError(
+            f"{path} is broken ({error}): copy it again from where the run was made, or delete it to go on with the run"
+        ) from error
     if not isinstance(receipt, dict) or not {"config", "starts"} <= receipt.keys():
         raise ValueError(f"{path} is not the receipt of a run")
     return receipt

@@ -22,10 +22,16 @@ def resolve(resume: str | None, run_dir: str) -> str | None:
     """
     if resume == "auto":
         resume = run_dir if last_checkpoint(run_dir).is_file() else None
-    if resume is None and any(Path(run_dir).glob("checkpoints/*.ckpt")):
-        raise ValueError(
-            f"run_dir={run_dir} holds a run already: resume={run_dir} goes on with it, another run_dir starts afresh"
-        )
+    kept = sorted(Path(run_dir).glob("checkpoints/*.ckpt"))
+    if resume is None and kept:
+        last = last_checkpoint(run_dir)
+        if last in kept:
+            further = f"resume={run_dir} goes on with it, another run_dir starts afresh"
+        else:
+            further = (
+                f"give another run_dir. There is no {last} to go on from; weights={kept[0]} starts from what is there"
+            )
+        raise ValueError(f"run_dir={run_dir} holds a run already: {further}")
     if resume is not None:
         check_resume(resume)
     return resume
@@ -38,7 +44,12 @@ def read(resume: str) -> dict[str, Any]:
         ValueError: of `checkpoint.read`; or it does not say where its run was.
     """
     path = last_checkpoint(resume)
-    loaded = checkpoint.read(path)
+    try:
+        loaded = checkpoint.read(path)
+    except ValueError as error:
+        best = path.with_name("best.ckpt")
+        further = f". weights={best} starts another run from the best state" if best.is_file() else ""
+        raise ValueError(f"{error}{further}") from error
     if "progress" not in loaded:
         raise ValueError(
             f"{path} does not say where its run was, so that it cannot go on; weights={path} starts another run from it"

@@ -27,4 +27,5 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
             f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]})"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{given} is not {kind}, or it is cut short: {error}") from error
+        why = str(error).partition(". ")[0] or "it holds nothing"  # what follows is for programmers
+        raise ValueError(f"{given} is not {kind}, or it is cut short: {why}") from error

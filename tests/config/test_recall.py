@@ -39,5 +39,22 @@ def test_nothing_is_recalled(started: Path, arguments: list[str]) -> None:
 def test_what_cannot_be_read_is_left_to_others(started: Path) -> None:
     broken = [f"resume={started}", "seed=[1"]
     assert recall(broken) == (broken, [])
-    (started / "receipt.json").write_text('{"starts": [')
-    assert recall(broken[:1]) == (broken[:1], [])
+
+
+@pytest.mark.parametrize("text", ['{"starts": [', "", "[]", '{"starts": []}'])
+def test_a_broken_receipt_is_named(text: str, started: Path) -> None:
+    (started / "receipt.json").write_text(text)
+    with pytest.raises(
+        ValueError, match="receipt.json is broken: copy it again .*, or delete it and give the overrides"
+    ):
+        recall([f"resume={started}"])
+
+
+def test_a_run_without_its_receipt_is_told_of(started: Path) -> None:
+    (started / "receipt.json").unlink()
+    (started / "checkpoints").mkdir()
+    (started / "checkpoints" / "last.ckpt").touch()
+    with pytest.warns(
+        UserWarning, match="no .*receipt.json, so it is not known how .* give the overrides of then again"
+    ):
+        assert recall([f"resume={started}"]) == ([f"resume={started}"], [])

@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine.resume import finished, resolve
+from maskrcnn.engine.resume import finished, read, resolve
 
 Fit = Callable[..., dict[str, float]]
 TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks=ema", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")
@@ -221,6 +221,21 @@ def test_a_file_in_place_of_a_run_is_answered_with_the_folder(whole: Path) -> No
             ValueError, match=f"^resume={whole}/{file} is a file; name the folder of the run: resume={whole}$"
         ):
             resolve(str(whole / file), "elsewhere")
+
+
+def test_what_is_left_of_a_run_without_its_last_checkpoint_is_named(tmp_path: Path) -> None:
+    best, last = (tmp_path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    best.parent.mkdir()
+    best.touch()
+    starts = f"There is no {last} to go on from; weights={best} starts from what is there$"
+    for resume in (None, "auto"):
+        with pytest.raises(ValueError, match=f"run_dir={tmp_path} holds a run already: give another run_dir. {starts}"):
+            resolve(resume, str(tmp_path))
+    with pytest.raises(ValueError, match=f"there is no {last} to go on from; weights={best} starts another run$"):
+        resolve(str(tmp_path), str(tmp_path))
+    last.touch()
+    with pytest.raises(ValueError, match=f"last.ckpt is not .* it holds nothing. weights={best} starts another run"):
+        read(str(tmp_path))
 
 
 def test_a_warm_up_longer_than_the_run_is_told(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,63 @@
+"""Tables that a kill or a loss of power left broken: what is whole stays, and nothing is invented."""
+
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.engine import checksums
+from maskrcnn.engine.checksums import Checksums, Step
+from maskrcnn.engine.metrics_file import MetricsFile
+
+ROWS = "loss,step\r\n0.5,1\r\n0.25,2\r\n"
+
+
+def go_on(folder: Path, rows: int) -> str:
+    """The file after a run went on that had so many rows, and logged another."""
+    file = MetricsFile(directory=str(folder))
+    file.keep(rows)
+    file.log_metrics({"loss": 0.125}, step=3)
+    file.save()
+    return (folder / "metrics.csv").read_text()
+
+
+def test_metrics_from_before_the_checkpoint_stay(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(f"{ROWS}9,9\r\n")
+    assert go_on(tmp_path, 2) == "loss,step\n0.5,1\n0.25,2\n0.125,3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "kept"),
+    [
+        (ROWS[:-3], 1, "0.5,1\n"),  # whole but for its last digit, for all one can tell
+        (f"{ROWS[:-8]}\0\0\0\0\r\n", 1, "0.5,1\n"),
+        (ROWS[:15], 0, ""),
+        ("", 0, ""),
+        (None, 0, ""),
+    ],
+)
+def test_rows_that_are_lost_are_told_of(text: str | None, count: int, kept: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "metrics.csv").write_text(text)
+    with pytest.warns(UserWarning, match=f"metrics.csv holds {count} of the 2 rows from before the checkpoint"):
+        assert go_on(tmp_path, 2) == f"loss,step\n{kept}0.125,3\n"
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps"),
+    [(None, [0, 1]), (-4, [0]), (8, []), (0, [])],
+    ids=["whole", "last number cut", "head cut", "empty"],
+)
+def test_checksums_of_whole_lines_stay(keep: int | None, steps: list[int], tmp_path: Path) -> None:
+    kept = Checksums(("neck",), {0: Step("", (111,)), 1: Step("0.5", (222,)), 2: Step("0.25", (333,))})
+    checksums.write(tmp_path, kept._replace(steps={0: kept.steps[0], 1: kept.steps[1]}))
+    path = tmp_path / checksums.NAME
+    path.write_bytes(path.read_bytes()[:keep])
+    checksums.cut(tmp_path, ("neck",), 1)
+    checksums.append(tmp_path, {2: kept.steps[2]})
+    assert checksums.read(tmp_path) == Checksums(("neck",), {step: kept.steps[step] for step in [*steps, 2]})
+
+
+def test_checksums_of_another_model_begin_anew(tmp_path: Path) -> None:
+    checksums.write(tmp_path, Checksums(("neck",), {0: Step("", (111,))}))
+    checksums.cut(tmp_path, ("neck", "rpn"), 1)
+    assert checksums.read(tmp_path) == Checksums(("neck", "rpn"), {})
