@@ -1,7 +1,9 @@
 """Mask R-CNN (arXiv 1703.06870): the two stages put together, as one static graph."""
 
+import inspect
 import warnings
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +13,15 @@ from maskrcnn.modeling.box_head import BoxHead, BoxPrediction
 from maskrcnn.modeling.fpn import FPN
 from maskrcnn.modeling.mask_head import MaskHead
 from maskrcnn.modeling.pooler import RoIPooler
+from maskrcnn.modeling.pyramid import check_backbone, check_maps, check_neck
 from maskrcnn.modeling.resnet import ResNet
 from maskrcnn.modeling.rpn import RPN, RPNOutput
 from maskrcnn.modeling.sampler import RoISampler
 from maskrcnn.ops.boxes import UNIT_BOX, constant
 from maskrcnn.ops.roi_align import FeatureTable
 from maskrcnn.structures import Batch, BoxDetections, Detections, Losses, Proposals, Targets
+
+Part = TypeVar("Part")
 
 
 class MaskRCNN(nn.Module):
@@ -35,7 +40,7 @@ class MaskRCNN(nn.Module):
         box_head, mask_head: make the heads from (channels, K).
 
     Raises:
-        ValueError: the backbone's channels and strides are not those of a pyramid.
+        ValueError: what backbone or neck say of their maps is not that of a pyramid, or a part takes other arguments.
     """
 
     pixel_mean: Tensor
@@ -61,29 +66,16 @@ class MaskRCNN(nn.Module):
         assert len(pixel_mean) == len(pixel_std) == image_channels  # engine/rules.py tells the user
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
-        self.backbone = backbone(image_channels)
-        if not hasattr(self.backbone, "channels") or not hasattr(self.backbone, "strides"):
-            raise ValueError(
-                f"the backbone {type(self.backbone).__name__} must say `channels` and `strides` of the maps it returns"
-            )
-        strides = tuple(self.backbone.strides)
-        if any(b != 2 * a for a, b in zip(strides, strides[1:])) or strides[-1] > 32:
-            raise ValueError(
-                f"the backbone {type(self.backbone).__name__} has the strides {strides}: each must be twice the one "
-                "before, as regions choose their level by that, and the last at most 32, the unit of canvases"
-            )
-        if len(self.backbone.channels) != len(strides):
-            raise ValueError(
-                f"the backbone {type(self.backbone).__name__} says channels {tuple(self.backbone.channels)} and "
-                f"strides {strides}; give one of each for every map it returns"
-            )
-        self.neck = neck(self.backbone.channels, self.backbone.strides)
-        self.anchors = anchors(self.neck.strides)
-        self.rpn = rpn(self.neck.channels, self.anchors.per_cell)
-        self.sampler = sampler(num_classes)
-        self.pooler = pooler(self.neck.roi_strides)
-        self.box_head = box_head(self.neck.channels, num_classes)
-        self.mask_head = mask_head(self.neck.channels, num_classes)
+        self.backbone = _wire("backbone", backbone, image_channels)
+        check_backbone(self.backbone)
+        self.neck = _wire("neck", neck, self.backbone.channels, self.backbone.strides)
+        check_neck(self.neck)
+        self.anchors = _wire("anchors", anchors, self.neck.strides)
+        self.rpn = _wire("rpn", rpn, self.neck.channels, self.anchors.per_cell)
+        self.sampler = _wire("sampler", sampler, num_classes)
+        self.pooler = _wire("pooler", pooler, self.neck.roi_strides)
+        self.box_head = _wire("box_head", box_head, self.neck.channels, num_classes)
+        self.mask_head = _wire("mask_head", mask_head, self.neck.channels, num_classes)
         proposals = self.rpn.limits[False][1]
         if proposals < self.box_head.max_detections:
             warnings.warn(
@@ -149,8 +141,17 @@ class MaskRCNN(nn.Module):
         )
 
     def extract(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Backbone and neck: normalised pictures to the pyramid P2, P3, ..."""
-        return self.neck(self.backbone(pixels))
+        """Backbone and neck: normalised pictures to the pyramid P2, P3, ...
+
+        Raises:
+            ValueError: one of them returns other maps than it says.
+        """
+        backbone, neck = self.backbone, self.neck
+        maps = backbone(pixels)
+        check_maps(backbone, "backbone", maps, tuple(backbone.channels), tuple(backbone.strides), pixels)
+        features: tuple[Tensor, ...] = neck(maps)
+        check_maps(neck, "neck", features, (neck.channels,) * len(neck.strides), tuple(neck.strides), pixels)
+        return features
 
     def score_anchors(self, features: tuple[Tensor, ...]) -> RPNOutput:
         """The RPN's scores and deltas of all anchors of the pyramid."""
@@ -175,3 +176,16 @@ class MaskRCNN(nn.Module):
         pooled = self.pool(table, boxes.boxes, self.mask_head.pool_size)
         masks = self.mask_head(pooled, boxes.labels.flatten()).sigmoid().unflatten(0, boxes.valid.shape)
         return Detections(boxes.boxes, boxes.scores, boxes.labels, masks, boxes.valid)
+
+
+def _wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
+    """Makes a part from the arguments that come before those of the configuration."""
+    try:
+        inspect.signature(make).bind(*wired)
+    except TypeError as error:
+        called = f"{getattr(make, 'func', make).__name__}({', '.join(map(str, wired))})"
+        raise ValueError(
+            f"model.{name} cannot be made by {called}: {error}. The docstring of MaskRCNN says what comes by position; "
+            "what the configuration chooses is keyword-only"
+        ) from error
+    return make(*wired)

@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from maskrcnn.config.build import build
@@ -52,6 +53,62 @@ def test_a_backbone_that_makes_no_pyramid_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         model()(1, 3, backbone=functools.partial(Odd, channels, strides))
+
+
+def test_a_backbone_or_neck_that_does_not_say_what_it_returns_is_refused() -> None:
+    with pytest.raises(ValueError, match="the backbone Identity must say `channels` and `strides` of the maps"):
+        model()(1, 3, backbone=lambda channels: nn.Identity())
+
+    def neck(channels: int | None, strides: tuple[int, ...], roi_strides: tuple[int, ...]) -> nn.Module:
+        made = nn.Module()
+        for name, value in (("channels", channels), ("strides", strides), ("roi_strides", roi_strides)):
+            if value is not None:
+                setattr(made, name, value)
+        return made
+
+    refused = [
+        (neck(None, (4,), (4,)), r"the neck Module must say `channels`, `strides` and `roi_strides` of the maps"),
+        (neck(8, (4, 8, 16, 32), (4, 16)), r"strides \(4, 8, 16, 32\) and roi_strides \(4, 16\); give one number"),
+    ]
+    for made, message in refused:
+        with pytest.raises(ValueError, match=message):
+            model()(1, 3, neck=lambda channels, strides, made=made: made)
+
+
+def test_a_part_that_is_called_otherwise_than_it_says_is_refused() -> None:
+    def alone(*, width: int) -> nn.Module:
+        raise AssertionError(width)
+
+    message = r"model\.backbone cannot be made by alone\(3\): too many positional arguments\. The docstring of MaskRCNN"
+    with pytest.raises(ValueError, match=message):
+        model()(1, 3, backbone=functools.partial(alone, width=3))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        (
+            "backbone",
+            lambda maps: maps[1:],
+            r"backbone ResNet says channels .* pixels 3 maps of 64 x 8 x 12, 128 x 4 x 6",
+        ),
+        ("backbone", lambda maps: maps[::-1], r"but made of 64 x 96 pixels 4 maps of 256 x 2 x 3, 128 x 4 x 6"),
+        ("backbone", lambda maps: dict(enumerate(maps)), r"returned a dict; its forward must return a tuple of maps"),
+        ("neck", lambda maps: maps[:3], r"the neck FPN says channels \(40, 40, 40, 40\) and strides .* 3 maps of 40 x"),
+    ],
+)
+def test_other_maps_than_a_part_says_are_refused(part: str, change: Any, message: str) -> None:
+    made = model()(1, 3).eval()
+    made.get_submodule(part).register_forward_hook(lambda module, given, maps: change(maps))
+    images, sizes = torch.zeros(1, 3, 64, 96), torch.tensor([[64, 96]])
+    with torch.no_grad(), pytest.raises(ValueError, match=message):
+        made.detect(images, sizes)
+
+
+def test_a_canvas_that_is_no_multiple_of_the_strides_has_its_last_cells_rounded_either_way() -> None:
+    made = model("neck=fpn")(1, 3).eval()  # with P6, half a cell more than 352 pixels
+    with torch.no_grad():
+        assert [list(one.shape[2:]) for one in made.extract(torch.zeros(1, 3, 352, 320))][-2:] == [[11, 10], [6, 5]]
 
 
 def test_more_detections_than_regions_are_announced() -> None:

@@ -1,0 +1,84 @@
+"""What a backbone and a neck say of the maps that they return, and whether they keep it."""
+
+import torch
+from torch import Tensor, nn
+
+
+def check_backbone(backbone: nn.Module) -> None:
+    """Checks what a backbone says of its maps.
+
+    Raises:
+        ValueError: it does not say `channels` and `strides`, or they are not those of a pyramid.
+    """
+    _check_says(backbone, "backbone", ("channels", "strides"))
+    channels, strides = tuple(getattr(backbone, "channels")), tuple(getattr(backbone, "strides"))
+    name = type(backbone).__name__
+    if any(b != 2 * a for a, b in zip(strides, strides[1:])) or strides[-1] > 32:
+        raise ValueError(
+            f"the backbone {name} has the strides {strides}: each must be twice the one before, as regions choose "
+            "their level by that, and the last at most 32, the unit of canvases"
+        )
+    if len(channels) != len(strides):
+        raise ValueError(
+            f"the backbone {name} says channels {channels} and strides {strides}; give one of each for every map it "
+            "returns"
+        )
+
+
+def check_neck(neck: nn.Module) -> None:
+    """Checks what a neck says of its maps.
+
+    Raises:
+        ValueError: it does not say `channels`, `strides` and `roi_strides`, or the latter are not the first strides.
+    """
+    _check_says(neck, "neck", ("channels", "strides", "roi_strides"))
+    strides, roi_strides = tuple(getattr(neck, "strides")), tuple(getattr(neck, "roi_strides"))
+    if not roi_strides or strides[: len(roi_strides)] != roi_strides or not isinstance(getattr(neck, "channels"), int):
+        raise ValueError(
+            f"the neck {type(neck).__name__} says channels {getattr(neck, 'channels')}, strides {strides} and "
+            f"roi_strides {roi_strides}; give one number of channels for all its maps, and as roi_strides the strides "
+            "of the first ones, from which regions are pooled"
+        )
+
+
+def check_maps(
+    part: nn.Module,
+    kind: str,
+    maps: tuple[Tensor, ...],
+    channels: tuple[int, ...],
+    strides: tuple[int, ...],
+    of: Tensor,
+) -> None:
+    """Checks that a part returned the maps that it says; anchors and regions would otherwise lie elsewhere, unnoticed.
+
+    Args:
+        part: the backbone or the neck; kind: which of them; maps: what it returned.
+        channels, strides: of each map, as it says; of: [B, C, H, W], the pictures.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if torch.compiler.is_compiling():  # a graph needs no guards for this
+        return
+    if not isinstance(maps, tuple | list):
+        raise ValueError(
+            f"the {kind} {type(part).__name__} returned a {type(maps).__name__}; its forward must return a tuple of "
+            "maps [B, C, H, W], the finest first"
+        )
+    kept = len(maps) == len(strides)
+    for level, depth, stride in zip(maps, channels, strides):
+        beside = max(abs(cells * stride - side) for cells, side in zip(level.shape[2:], of.shape[2:]))
+        kept = kept and level.shape[1] == depth and beside < stride
+    if not kept:
+        made = ", ".join(" x ".join(map(str, level.shape[1:])) for level in maps)
+        raise ValueError(
+            f"the {kind} {type(part).__name__} says channels {channels} and strides {strides}, but made of "
+            f"{' x '.join(map(str, of.shape[2:]))} pixels {len(maps)} maps of {made} (channels x height x width): "
+            "say what it makes, one of each for every map"
+        )
+
+
+def _check_says(part: nn.Module, kind: str, names: tuple[str, ...]) -> None:
+    if any(not hasattr(part, name) for name in names):
+        said = " and ".join([", ".join(f"`{name}`" for name in names[:-1]), f"`{names[-1]}`"])
+        raise ValueError(f"the {kind} {type(part).__name__} must say {said} of the maps it returns")
