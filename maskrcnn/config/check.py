@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from maskrcnn.config.nested import join
+from maskrcnn.config.parameters import choosable, read_parameters
 from maskrcnn.config.suggest import suggest
 
 # Packages whose classes a configuration may name. Anything else needs `plugins=[package]` on the command line.
@@ -138,10 +139,10 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 
 def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -> None:
-    """Checks that a mapping could be the keyword arguments of one of our own callables.
+    """Checks that a mapping could be the keyword arguments of one of our own callables, or of the user's.
 
     Args:
-        function: whose keyword-only parameters are the configuration's; positional ones are wired by the caller.
+        function: whose parameters are the configuration's as far as they are `choosable`.
         values: plain values, nodes as mappings.
         key: where the mapping lies, for messages; empty at the top.
 
@@ -149,17 +150,23 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
         ValueError: an unknown or wired key, a missing one, or a value that does not fit its annotation.
     """
     where = f"{key}." if key else ""
-    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    every = read_parameters(function)
+    parameters = choosable(function, values.get("_partial_", False))
     for name, value in values.items():
         if name in SPECIAL:
             continue
-        if name not in parameters:
+        ours = str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn.")
+        if name in every.named and name not in parameters and not ours:
+            raise ValueError(
+                f"'{where}{name}' is given to {function.__name__} by position, by the part that makes it: put `*` "
+                "before it in the constructor if the configuration is to choose it"
+            )
+        if name not in parameters and not every.free:
             sentences = [f"unknown key '{where}{name}'.", suggest(name, parameters)]
-            if not str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn."):
+            if not ours:
                 sentences.append("If a file in the defaults of yours sets it: they are merged; copy that file instead")
             raise ValueError(" ".join(filter(None, sentences)))
-        check_value(value, hints.get(name, Any), f"{where}{name}")
+        check_value(value, every.hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
             raise ValueError(
@@ -197,10 +204,7 @@ def _check_third_party(function: Callable[..., Any], values: dict[str, Any], key
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    try:
-        hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except NameError:  # of a name that is imported for type checkers only
-        hints = {}
+    hints = read_parameters(function).hints
     for name, value in values.items():
         if name not in SPECIAL and name not in parameters:
             raise ValueError(

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from maskrcnn.config.check import resolve_target
 from maskrcnn.config.groups import PACKAGE
+from maskrcnn.config.parameters import read_parameters
 
 BUILTINS: dict[str, Any] = {one.__name__: one for one in (bool, int, float, str, list, dict, tuple)}
 
@@ -50,9 +51,10 @@ def read_target(target: str, plugins: list[str]) -> Target:
     line = inspect.getsourcelines(made)[1]
     parameters = {
         name: Parameter(_annotated(p.annotation), None if p.default is p.empty else repr(p.default), line)
-        for name, p in inspect.signature(made).parameters.items()
+        for name, p in read_parameters(made).named.items()
     }
-    doc = "\n\n".join(filter(None, (inspect.getdoc(made), inspect.getdoc(getattr(made, "__init__")))))
+    documented = [made, getattr(made, "__init__"), *(getattr(made, "__mro__", ())[1:-1])]
+    doc = "\n\n".join(dict.fromkeys(filter(None, map(inspect.getdoc, documented))))
     return Target(target, Path(inspect.getsourcefile(made) or ""), line, doc, parameters)
 
 

@@ -10,8 +10,10 @@ from maskrcnn.config.build import build
 from maskrcnn.config.check import check_call, check_nodes, resolve_target
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
+from maskrcnn.config.meaning import meaning, read_target
 from maskrcnn.config.suggest import suggest
 from maskrcnn.engine.train import train
+from maskrcnn.modeling.box_head import BoxHead
 
 
 def checked(*overrides: str) -> dict[str, Any]:
@@ -211,3 +213,67 @@ def test_an_unknown_choice_of_a_group_gets_the_choices() -> None:
         ValueError, match=r"^there is no neck=fnp\. Did you mean fpn\? Choices: fpn, fpn_no_p6, fpn_small$"
     ):
         compose(["neck=fnp"])
+
+
+class Derived(BoxHead):
+    """A box head with a number of its own, that hands on the others.
+
+    Args:
+        gamma: how fast it forgets.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, *, gamma: float, **rest: Any) -> None:
+        super().__init__(in_channels, num_classes, **rest)
+        self.gamma = gamma
+
+
+class Foreign:
+    """A class as others write them: `rate` comes from the part that makes it, and the rest has defaults."""
+
+    def __init__(self, rate: float, depth: int = 3, name="x") -> None:
+        self.rate, self.depth, self.name = rate, depth, name
+
+
+def free(width: int, **others: Any) -> None:
+    """Takes anything."""
+
+
+def test_a_part_that_hands_on_keywords_has_those_of_the_class_that_it_derives_from() -> None:
+    plain = to_plain(compose(["+model.box_head.gamma=2.0", "model.box_head._target_=test_check.Derived"]))
+    check_nodes(plain, "", ["test_check"])
+    head = build(plain["model"], ["test_check"])(3, 3).box_head
+    assert (head.gamma, head.pool_size, head.max_detections) == (2.0, 7, 30)
+    for change, message in (
+        ({"nms_tresh": 0.5}, r"^unknown key 'k\.nms_tresh'\. Did you mean nms_threshold\?"),
+        ({"pool_size": 7.5}, r"^'k\.pool_size' is 7\.5, but must be int$"),
+        ({"gamma": "2"}, r"^'k\.gamma' is '2', but must be float$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_nodes({"k": {**plain["model"]["box_head"], **change}}, "", ["test_check"])
+    del plain["model"]["box_head"]["pre_nms"]
+    with pytest.raises(ValueError, match=r"^'model\.box_head\.pre_nms' is missing"):
+        check_nodes(plain, "", ["test_check"])
+    target = read_target("test_check.Derived", ["test_check"])
+    assert meaning(target, "gamma") == "how fast it forgets."
+    assert meaning(target, "pre_nms") == "best (region, class) pairs of an image that enter NMS."
+    assert target.parameters["pre_nms"].type == "int"
+
+
+def test_of_others_classes_what_may_come_by_position_is_chosen_too() -> None:
+    node = {"_target_": "test_check.Foreign", "rate": 0.5, "depth": 2}
+    check_nodes(node, "k", ["test_check"])
+    assert vars(build(node, ["test_check"])) == {"rate": 0.5, "depth": 2, "name": "x"}
+    check_nodes({"_target_": "test_check.Foreign", "_partial_": True, "depth": 2}, "k", ["test_check"])
+    check_nodes({"_target_": "test_check.free", "width": 2, "height": 3}, "k", ["test_check"])
+    for change, message in (
+        (
+            {"_partial_": True},
+            r"^'k\.rate' is given to Foreign by position, by the part that makes it: put `\*` before it",
+        ),
+        ({"dept": 2}, r"^unknown key 'k\.dept'\. Did you mean depth\?"),
+        ({"depth": "2"}, r"^'k\.depth' is '2', but must be int$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_nodes({**node, **change}, "k", ["test_check"])
+    with pytest.raises(ValueError, match=r"^'k\.rate' is missing"):
+        check_nodes({"_target_": "test_check.Foreign"}, "k", ["test_check"])
