@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.modeling.layers import NormName, conv_block, make_norm, normal_init
-from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
-from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
+from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes
+from maskrcnn.ops.losses import BoxLoss, box_loss, masked_loss
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.sampling import gather_slots
 from maskrcnn.ops.soft_nms import soft_nms
@@ -121,7 +121,7 @@ class BoxHead(nn.Module):
         pool_size: int,
         class_agnostic: bool,
         delta_weights: tuple[float, float, float, float],
-        box_loss: Literal["smooth_l1", "giou"],
+        box_loss: BoxLoss,
         smooth_l1_beta: float,
         score_threshold: float,
         min_size: float,
@@ -166,16 +166,19 @@ class BoxHead(nn.Module):
         foreground, valid = samples.foreground.flatten(), samples.valid.flatten()
         labels, references = samples.labels.flatten(), samples.boxes.flatten(0, 1)
         count = valid.sum()
-        class_loss = F.cross_entropy(prediction.logits, labels, reduction="none")
         objects = gather_slots(targets.boxes, samples.matches).flatten(0, 1)
         own = labels.clamp(max=prediction.deltas.shape[1] - 1)[:, None, None].expand(-1, 1, 4)
-        deltas = prediction.deltas.gather(1, own).squeeze(1)
-        if self.box_loss == "giou":
-            box_loss = giou_loss(deltas, references, objects, self.delta_weights)
-        else:
-            wanted = encode_boxes(objects, references, self.delta_weights)
-            box_loss = smooth_l1(deltas, wanted, self.smooth_l1_beta)
-        return masked_loss(class_loss, valid, count), masked_loss(box_loss, foreground, count)
+        class_losses = self.class_losses(prediction.logits, labels)
+        box_losses = self.box_losses(prediction.deltas.gather(1, own).squeeze(1), references, objects)
+        return masked_loss(class_losses, valid, count), masked_loss(box_losses, foreground, count)
+
+    def class_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy [N] of regions, by their logits [N, K + 1] and labels [N], K for the background."""
+        return F.cross_entropy(logits, labels, reduction="none")
+
+    def box_losses(self, deltas: Tensor, references: Tensor, objects: Tensor) -> Tensor:
+        """The box loss [N] of regions (`references`) that deltas move to `objects`: [N, 4] each."""
+        return box_loss(self.box_loss, deltas, references, objects, self.delta_weights, self.smooth_l1_beta)
 
     def detect(self, prediction: BoxPrediction, proposals: Proposals, image_sizes: Tensor) -> BoxDetections:
         """Chooses detections: score threshold, per-class NMS of the chosen kind, the best of each image.

@@ -1,14 +1,14 @@
 """Region proposal network (arXiv 1506.01497, section 3; on a pyramid: arXiv 1612.03144, section 4.1)."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn.modeling.layers import conv_block, normal_init
-from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes, encode_boxes
-from maskrcnn.ops.losses import giou_loss, masked_loss, smooth_l1
+from maskrcnn.ops.boxes import UNIT_BOX, clip_boxes, constant, decode_boxes
+from maskrcnn.ops.losses import BoxLoss, box_loss, masked_loss
 from maskrcnn.ops.matching import Matches, match_boxes
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.sampling import Subsample, gather_slots, hash_noise, subsample
@@ -63,7 +63,7 @@ class RPN(nn.Module):
         negative_iou: float,
         batch_per_image: int,
         positive_fraction: float,
-        box_loss: Literal["smooth_l1", "giou"],
+        box_loss: BoxLoss,
         smooth_l1_beta: float,
         train_pre_nms: int,
         train_post_nms: int,
@@ -128,17 +128,19 @@ class RPN(nn.Module):
             sample = self.sample(matches, keys)
             objects = gather_slots(targets.boxes, matches.index.gather(1, sample.index))
             references = anchors[sample.index]
-            # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.
-            wanted = encode_boxes(objects, references, DELTA_WEIGHTS)
             count = sample.valid.sum()
-        scores = objectness.gather(1, sample.index)
-        score_loss = F.binary_cross_entropy_with_logits(scores, sample.positive.to(scores.dtype), reduction="none")
-        predicted = gather_slots(deltas, sample.index)
-        if self.box_loss == "giou":
-            box_loss = giou_loss(predicted, references, objects, DELTA_WEIGHTS)
-        else:
-            box_loss = smooth_l1(predicted, wanted, self.smooth_l1_beta)
-        return masked_loss(score_loss, sample.valid, count), masked_loss(box_loss, sample.positive, count)
+        score_losses = self.score_losses(objectness.gather(1, sample.index), sample.positive)
+        # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.
+        box_losses = self.box_losses(gather_slots(deltas, sample.index), references, objects)
+        return masked_loss(score_losses, sample.valid, count), masked_loss(box_losses, sample.positive, count)
+
+    def score_losses(self, logits: Tensor, positive: Tensor) -> Tensor:
+        """Binary cross-entropy [B, S] of sampled anchors, by their logits and whether they are positive [B, S] bool."""
+        return F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="none")
+
+    def box_losses(self, deltas: Tensor, references: Tensor, objects: Tensor) -> Tensor:
+        """The box loss [B, S] of anchors (`references`) that deltas move to `objects`: [B, S, 4] each."""
+        return box_loss(self.box_loss, deltas, references, objects, DELTA_WEIGHTS, self.smooth_l1_beta)
 
     @torch.no_grad()
     def propose(self, output: RPNOutput, image_sizes: Tensor, training: bool) -> Proposals:

@@ -1,11 +1,15 @@
 """Losses over padded slots, as sums; the number to divide by travels beside them."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn.ops.boxes import decode_boxes, generalized_iou
+from maskrcnn.ops.boxes import decode_boxes, encode_boxes, generalized_iou
 from maskrcnn.structures import Loss
+
+BoxLoss = Literal["smooth_l1", "giou"]
 
 
 def masked_loss(values: Tensor, valid: Tensor, count: Tensor) -> Loss:
@@ -21,3 +25,17 @@ def smooth_l1(deltas: Tensor, targets: Tensor, beta: float) -> Tensor:
 def giou_loss(deltas: Tensor, references: Tensor, boxes: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
     """1 - generalized IoU (arXiv 1902.09630) of decoded deltas with their boxes: [..., 4] each to [...]."""
     return 1 - generalized_iou(decode_boxes(deltas, references, weights), boxes)
+
+
+def box_loss(
+    kind: BoxLoss,
+    deltas: Tensor,
+    references: Tensor,
+    boxes: Tensor,
+    weights: tuple[float, float, float, float],
+    beta: float,
+) -> Tensor:
+    """The loss of either kind of deltas that are to move references to their boxes: [..., 4] each to [...]."""
+    if kind == "giou":
+        return giou_loss(deltas, references, boxes, weights)
+    return smooth_l1(deltas, encode_boxes(boxes, references, weights), beta)
