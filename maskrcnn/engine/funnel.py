@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from maskrcnn.engine import ranks
-from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.mean_ap import find_mean_ap
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.evaluation.pairing import pair
 from maskrcnn.inspection.funnel import Missed, find_missed
@@ -30,12 +30,9 @@ class Funnel(pl.Callback):
             raise ValueError(f"funnel_iou is {iou}; give an IoU above 0 and at most 1, such as 0.5")
         self.iou = iou
         self.missed: dict[int, list[Missed]] = {}
-        self.objects: dict[int, list[dict[str, Any]]] = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.missed, self.objects = {}, {}
-        for entry in _mean_ap(trainer).evaluator.ground_truth["annotations"]:
-            self.objects.setdefault(entry["image_id"], []).append(entry)
+        self.missed = {}
 
     def on_validation_batch_end(
         self,
@@ -47,11 +44,12 @@ class Funnel(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
-        mean_ap = _mean_ap(trainer)
+        mean_ap = find_mean_ap(trainer)
+        assert mean_ap is not None
         mean_ap.finish()
         evaluator, indices = mean_ap.evaluator, batch.indices.tolist()
         pairings = [
-            pair(evaluator.predictions[i], self.objects.get(i, []), "segm", self.iou, evaluator.max_detections)
+            pair(evaluator.predictions[i], evaluator.objects[i], "segm", self.iou, evaluator.max_detections)
             for i in indices
         ]
         with trainer.precision_plugin.val_step_context():
@@ -62,8 +60,3 @@ class Funnel(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.missed = ranks.gather(self.missed)
-
-
-def _mean_ap(trainer: pl.Trainer) -> MeanAP:
-    callbacks: list[pl.Callback] = getattr(trainer, "callbacks")
-    return next(callback for callback in callbacks if isinstance(callback, MeanAP))

@@ -125,3 +125,9 @@ class MeanAP(pl.Callback):
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.workers.close()
+
+
+def find_mean_ap(trainer: pl.Trainer) -> MeanAP | None:
+    """The callback of a run that scores its validations, if it has one."""
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks")
+    return next((one for one in callbacks if isinstance(one, MeanAP)), None)

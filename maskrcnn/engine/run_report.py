@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.mean_ap import find_mean_ap
 from maskrcnn.engine.report_page import evaluation_sections, headline, run_sections
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.report.page import write_report
@@ -26,7 +26,7 @@ class RunReport(pl.Callback):
             return
         sections = run_sections(self.directory)
         said = f"after {trainer.global_step} steps"
-        mean_ap = next((one for one in getattr(trainer, "callbacks") if isinstance(one, MeanAP)), None)
+        mean_ap = find_mean_ap(trainer)
         if mean_ap is not None and mean_ap.evaluator.predictions:
             evaluator, data = mean_ap.evaluator, getattr(trainer, "datamodule")
             numbers = {**evaluator.compute(), "per_class": evaluator.per_class()}

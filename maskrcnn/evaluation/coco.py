@@ -34,7 +34,13 @@ class CocoEvaluator:
             summary is -1 for any other number than 100; the numbers here are taken from its precision and recall
             tables instead, and equal its summary at 100.
         backend: which library matches; the numbers are the same. hotcoco does it as predictions come.
+
+    Attributes:
+        images, objects: entries of the ground truth's images, and lists of its annotations, by image id.
+        predictions: results by image id.
     """
+
+    predictions: dict[int, list[Result]]
 
     def __init__(
         self, ground_truth: dict[str, Any], classes: list[str], *, max_detections: int, backend: Backend
@@ -49,19 +55,24 @@ class CocoEvaluator:
         self.caps = sorted({1, 10, max_detections})
         self.backend = backend
         self.ground_truth = ground_truth
-        self.images = {image["id"] for image in ground_truth["images"]}
+        self.images: dict[int, dict[str, Any]] = {image["id"]: image for image in ground_truth["images"]}
+        self.objects: dict[int, list[dict[str, Any]]] = {image: [] for image in self.images}
+        for annotation in ground_truth["annotations"]:
+            self.objects[annotation["image_id"]].append(annotation)
         self._matcher: Matcher | None = None
         if backend == "hotcoco":
-            images = {image["id"]: image for image in ground_truth["images"]}
-            objects: dict[int, list[dict[str, Any]]] = {image: [] for image in images}
-            for annotation in ground_truth["annotations"]:
-                objects[annotation["image_id"]].append(annotation)
-            self._matcher = Matcher(images, objects, ground_truth["categories"], self.caps)
+            self._matcher = Matcher(self.images, self.objects, ground_truth["categories"], self.caps)
         self.reset()
+
+    def of(self, predictions: dict[int, list[Result]]) -> "CocoEvaluator":
+        """One with the same ground truth, but other predictions."""
+        other = CocoEvaluator(self.ground_truth, self.classes, max_detections=self.max_detections, backend=self.backend)
+        other.update(predictions)
+        return other
 
     def reset(self) -> None:
         """Forgets all predictions."""
-        self.predictions: dict[int, list[Result]] = {}  # by image id
+        self.predictions = {}
         self._matches: list[Matches] = []
         self._tables: dict[IouType, Tables] = {}
 
@@ -75,7 +86,7 @@ class CocoEvaluator:
         A picture that comes again (samplers pad the last batch by repeating pictures) replaces what was known of it, so
         it counts once.
         """
-        assert predictions.keys() <= self.images, "a picture that the ground truth lacks"
+        assert predictions.keys() <= self.images.keys(), "a picture that the ground truth lacks"
         self.add(make_part(predictions, self._matcher))
 
     def add(self, part: Part) -> None:

@@ -42,14 +42,8 @@ class FixedIou(NamedTuple):
 
 def match_without_overlaps(evaluator: CocoEvaluator) -> list[Matches]:
     """Masks of each class, matched after overlaps of detections were removed."""
-    apart = CocoEvaluator(
-        evaluator.ground_truth,
-        evaluator.classes,
-        max_detections=evaluator.max_detections,
-        backend=evaluator.backend,
-    )
-    apart.update({image: remove_overlaps(found) for image, found in evaluator.predictions.items()})
-    return match(apart, "segm")
+    apart = {image: remove_overlaps(found) for image, found in evaluator.predictions.items()}
+    return match(evaluator.of(apart), "segm")
 
 
 def count(matches: list[Matches], score_threshold: float) -> FixedIou:

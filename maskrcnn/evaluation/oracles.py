@@ -46,7 +46,7 @@ def perfect_classes(pairing: Pairing, iou: float) -> list[Result]:
                 continue
             there.add(target)
             label = pairing.objects[target]["category_id"]
-            result = Result(**{**result, "category_id": label})  # type: ignore[typeddict-item]
+            result = {**result, "category_id": label}
         mended.append(result)
     return mended
 
@@ -57,24 +57,18 @@ def perfect_scores(pairing: Pairing, iou: float) -> list[Result]:
     if own.size:
         favourite = own == own.max(axis=1, keepdims=True)
         own = np.where(favourite & (np.arange(len(own))[:, None] == own.argmax(axis=0)), own, 0)
-    return [
-        Result(**{**result, "score": float(row.max(initial=0))})  # type: ignore[typeddict-item]
-        for result, row in zip(pairing.detections, own)
-    ]
+    return [{**result, "score": float(row.max(initial=0))} for result, row in zip(pairing.detections, own)]
 
 
 def perfect_boxes(pairing: Pairing, iou: float) -> list[Result]:
     """Detections with the boxes of objects."""
-    return [
-        result if target is None else Result(**{**result, "bbox": target["bbox"]})  # type: ignore[typeddict-item]
-        for result, target in _by_boxes(pairing)
-    ]
+    return [result if target is None else {**result, "bbox": target["bbox"]} for result, target in _by_boxes(pairing)]
 
 
 def perfect_masks(pairing: Pairing, iou: float) -> list[Result]:
     """Detections with the masks of objects, as far as their boxes reach."""
     return [
-        result if target is None else _masked(result, _within(target["segmentation"], result["bbox"]))
+        result if target is None else {**result, "segmentation": _within(target["segmentation"], result["bbox"])}
         for result, target in _by_boxes(pairing)
     ]
 
@@ -82,7 +76,8 @@ def perfect_masks(pairing: Pairing, iou: float) -> list[Result]:
 def perfect_boxes_and_masks(pairing: Pairing, iou: float) -> list[Result]:
     """Detections with the masks of objects."""
     return [
-        result if target is None else _masked(result, target["segmentation"]) for result, target in _by_boxes(pairing)
+        result if target is None else {**result, "segmentation": target["segmentation"]}
+        for result, target in _by_boxes(pairing)
     ]
 
 
@@ -91,10 +86,6 @@ def _by_boxes(pairing: Pairing) -> list[tuple[Result, dict[str, Any] | None]]:
     boxes = pair(pairing.detections, pairing.objects, "bbox", 1.0, len(pairing.detections))
     targets = [_target(overlap, BACKGROUND_IOU) for overlap in boxes.iou * boxes.same * ~boxes.crowd]
     return [(r, None if i is None else boxes.objects[i]) for r, i in zip(boxes.detections, targets)]
-
-
-def _masked(result: Result, mask: Rle) -> Result:
-    return Result(**{**result, "segmentation": mask})  # type: ignore[typeddict-item]
 
 
 ORACLES: dict[IouType, dict[str, Oracle]] = {
@@ -123,13 +114,7 @@ def ask_oracles(evaluator: CocoEvaluator, iou: float) -> dict[str, dict[str, dic
         rows = {"as it is": _numbers(scores, iou_type)}
         pairs = list(pairings(evaluator, iou_type, iou))
         for name, oracle in ORACLES[iou_type].items():
-            mended = CocoEvaluator(
-                evaluator.ground_truth,
-                evaluator.classes,
-                max_detections=evaluator.max_detections,
-                backend=evaluator.backend,
-            )
-            mended.update({image: oracle(pairing, iou) for image, pairing in pairs})
+            mended = evaluator.of({image: oracle(pairing, iou) for image, pairing in pairs})
             rows[name] = _numbers(mended.compute(), iou_type)
         answers[iou_type] = rows
     return answers

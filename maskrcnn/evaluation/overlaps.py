@@ -32,9 +32,8 @@ def remove_overlaps(results: list[Result]) -> list[Result]:
         Crop(owners[y : y + h, x : x + w] == number, y, x)
         for number, (y, x, h, w) in enumerate(reversed(windows), start=1)
     ]
-    kept = [
-        Result(**{**result, "segmentation": rle})  # type: ignore[typeddict-item]
+    return [
+        {**result, "segmentation": rle}
         for result, crop, rle in zip(ranked, crops, encode_crops(crops, (height, width)))
         if crop.values.any()
     ]
-    return kept

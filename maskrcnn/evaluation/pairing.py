@@ -61,11 +61,8 @@ def pair(results: list[Result], objects: list[dict[str, Any]], iou_type: IouType
 
 def pairings(evaluator: CocoEvaluator, iou_type: IouType, iou: float) -> Iterator[tuple[int, Pairing]]:
     """The pairing of each picture that was updated, by its id, in their order."""
-    objects: dict[int, list[dict[str, Any]]] = {}
-    for entry in evaluator.ground_truth["annotations"]:
-        objects.setdefault(entry["image_id"], []).append(entry)
     for image, results in sorted(evaluator.predictions.items()):
-        yield image, pair(results, objects.get(image, []), iou_type, iou, evaluator.max_detections)
+        yield image, pair(results, evaluator.objects[image], iou_type, iou, evaluator.max_detections)
 
 
 def _overlap(results: list[Result], objects: list[dict[str, Any]], iou_type: IouType) -> np.ndarray:

@@ -45,8 +45,7 @@ def make_tables(
         caps: ascending.
         backend: which library does it.
     """
-    labels = [category["id"] for category in ground_truth["categories"]]
-    evaluation = _evaluate(ground_truth, detections, iou_type, images, labels, caps, backend, all_areas=True)
+    evaluation = _evaluate(ground_truth, detections, iou_type, images, caps, backend, all_areas=True)
     if isinstance(evaluation, COCOeval):
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.accumulate()
@@ -75,8 +74,7 @@ def match_pictures(
         Mappings with `image_id`, `category_id`, `dtIds` and `dtScores` best first, `gtIds`, `gtIgnore`, and by IoU
         threshold (0.5, 0.55 .. 0.95) and detection `dtMatches`, the id of the object or 0, and `dtIgnore`.
     """
-    labels = [category["id"] for category in ground_truth["categories"]]
-    evaluation = _evaluate(ground_truth, detections, iou_type, images, labels, [cap], backend, all_areas=False)
+    evaluation = _evaluate(ground_truth, detections, iou_type, images, [cap], backend, all_areas=False)
     entries = evaluation.evalImgs if isinstance(evaluation, COCOeval) else evaluation.eval_imgs
     return [entry for entry in entries if entry is not None]
 
@@ -86,7 +84,6 @@ def _evaluate(
     detections: list[dict[str, Any]],
     iou_type: IouType,
     images: list[int],
-    labels: list[int],
     caps: list[int],
     backend: Backend,
     *,
@@ -94,6 +91,7 @@ def _evaluate(
 ) -> hotcoco.COCOeval | COCOeval:
     """The library's evaluation with matches, for COCO's four ranges of areas or for all areas together."""
     found = {key: ground_truth[key] for key in ("images", "categories")} | {"annotations": detections}
+    labels = [category["id"] for category in ground_truth["categories"]]
     ranges = slice(4 if all_areas else 1)
     if backend == "hotcoco":
         fast = hotcoco.COCOeval(hotcoco.COCO(ground_truth), hotcoco.COCO(found), iou_type)
