@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import get_worker_info
 
+from maskrcnn.data.resize import STRIDE, canvas_side
 from maskrcnn.data.transforms import Sample
 from maskrcnn.structures import MASK_CROP, Batch, Targets
-
-STRIDE = 32  # of the coarsest feature map that is merged with a finer one
 
 
 class Collate:
@@ -79,7 +78,7 @@ class Collate:
         height = max(sample.image.shape[0] for sample in samples)
         width = max(sample.image.shape[1] for sample in samples)
         if not self.canvases:
-            return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+            return canvas_side(height), canvas_side(width)
         for canvas in self.canvases:
             if canvas[0] >= height and canvas[1] >= width:
                 return canvas

@@ -186,9 +186,14 @@ class CocoDataModule(LightningDataModule):
             loader.window, loader.limit = self.window, self._limited(world_size)
         return loader
 
-    def train_batches(self, world_size: int) -> int:
-        """Batches that one rank trains on in an epoch, known without making a loader."""
-        return max(len(self.order) // world_size // self.batch_size, 1)
+    def train_batches(self, world_size: int, limit: float) -> int:
+        """Batches that one rank trains on in an epoch, known without making a loader.
+
+        Args:
+            limit: Lightning's `limit_train_batches`, a number of batches or, as a float, a share of all.
+        """
+        batches = max(len(self.order) // world_size // self.batch_size, 1)
+        return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """All pictures in order."""
@@ -216,8 +221,7 @@ class CocoDataModule(LightningDataModule):
 
     def _limited(self, world_size: int) -> int:
         """Batches of an epoch that Lightning lets pass."""
-        limit, batches = self.trainer.limit_train_batches if self.trainer else 1.0, self.train_batches(world_size)
-        return min(limit, batches) if isinstance(limit, int) else int(limit * batches)
+        return self.train_batches(world_size, self.trainer.limit_train_batches if self.trainer else 1.0)
 
     def _loader(
         self,

@@ -1,9 +1,17 @@
 """The size at which the network sees a picture."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
+
+STRIDE = 32  # of the coarsest feature map that is merged with a finer one; canvases are multiples of it
+Pixels = TypeVar("Pixels", int, np.ndarray)
+
+
+def canvas_side(length: Pixels) -> Pixels:
+    """The side of the smallest canvas that holds so many pixels."""
+    return -(-length // STRIDE) * STRIDE
 
 
 class View(NamedTuple):

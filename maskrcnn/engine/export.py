@@ -12,11 +12,11 @@ from rich.console import Console
 from torch import Tensor
 
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Resize
+from maskrcnn.data.resize import STRIDE, Resize, canvas_side
 from maskrcnn.engine.console import say
 from maskrcnn.engine.exportable import Exportable, Fit, make_program
 from maskrcnn.engine.onnx_file import require_onnx, run_onnx, write_onnx
-from maskrcnn.engine.predictor import STRIDE, Predictor
+from maskrcnn.engine.predictor import Predictor
 from maskrcnn.engine.restore import restore
 from maskrcnn.ops.boxes import iou
 from maskrcnn.prediction.prediction import Prediction
@@ -129,7 +129,7 @@ def _fit(predictor: Predictor, canvas: tuple[int, int] | None) -> Fit:
             "maskrcnn.data.resize.Resize"
         )
     if canvas is None:
-        side = -(-resize.longest // STRIDE) * STRIDE
+        side = canvas_side(resize.longest)
         canvas = (side, side)
     if any(side < STRIDE or side % STRIDE for side in canvas):
         raise ValueError(

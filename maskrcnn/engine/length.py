@@ -5,12 +5,6 @@ import math
 import pytorch_lightning as pl
 
 
-def epoch_batches(trainer: pl.Trainer, batches: int) -> int:
-    """Batches that one rank trains on in an epoch, of the `batches` that there are."""
-    limit = trainer.limit_train_batches
-    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
-
-
 def epoch_steps(trainer: pl.Trainer, batches: int) -> int:
     """Optimiser steps of an epoch of `batches` batches."""
     return math.ceil(batches / trainer.accumulate_grad_batches)
@@ -30,7 +24,7 @@ def left_out(trainer: pl.Trainer, batches: int, warmup: int) -> list[str]:
     """What a run is too short for, in sentences, with what to set.
 
     Args:
-        trainer: of the run; batches: of an epoch, see `epoch_batches`.
+        trainer: of the run; batches: of an epoch, see `CocoDataModule.train_batches`.
         warmup: steps in which the learning rate rises.
     """
     steps, said = total_steps(trainer, batches), []

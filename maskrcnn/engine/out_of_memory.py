@@ -8,8 +8,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.data.collate import STRIDE
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.resize import canvas_side
 from maskrcnn.data.views import take_sizes
 from maskrcnn.data.window import Windowed
 from maskrcnn.engine.module import MaskRCNNModule
@@ -136,7 +136,7 @@ def _largest_canvas(data: CocoDataModule) -> tuple[int, int]:
     if data.collate.canvases:
         side = int(sizes.max())
         return next((canvas for canvas in data.collate.canvases if min(canvas) >= side), data.collate.canvases[-1])
-    canvases = -(-sizes // STRIDE) * STRIDE
+    canvases = canvas_side(sizes)
     if data.batch_size == 1:
         canvases = canvases[[canvases.prod(axis=1).argmax()]]
     height, width = canvases.max(axis=0).tolist()

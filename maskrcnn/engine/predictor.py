@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maskrcnn.config.build import build
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Sizing, prepare_picture
+from maskrcnn.data.resize import Sizing, canvas_side, prepare_picture
 from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.engine.restore import Restored, restore
@@ -20,7 +20,6 @@ from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.thresholds import Thresholds
 from maskrcnn.prediction.tiles import Tiling, find_in_tiles
 
-STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
 WHOLE = Tiling(size=None, overlap=0)
 # Of Lightning's names of precisions, old ones too.
 MIXED = {"bf16-mixed": torch.bfloat16, "bf16": torch.bfloat16, "16-mixed": torch.float16, "16": torch.float16}
@@ -28,8 +27,7 @@ MIXED = {"bf16-mixed": torch.bfloat16, "bf16": torch.bfloat16, "16-mixed": torch
 
 def canvas_of(picture: np.ndarray) -> tuple[int, int]:
     """Height and width of the canvas for a picture [h, w, C] of the network's size."""
-    height, width = picture.shape[:2]
-    return -(-height // STRIDE) * STRIDE, -(-width // STRIDE) * STRIDE
+    return canvas_side(picture.shape[0]), canvas_side(picture.shape[1])
 
 
 class Predictor:

@@ -25,8 +25,8 @@ from maskrcnn.engine.freeze import Freeze
 from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.interruption import Interruption
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
-from maskrcnn.engine.length import epoch_batches, left_out, total_steps
-from maskrcnn.engine.mean_ap import MeanAP
+from maskrcnn.engine.length import left_out, total_steps
+from maskrcnn.engine.mean_ap import find_mean_ap
 from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
@@ -133,7 +133,7 @@ def train(
     ranks.check_pictures(len(data.val_annotations.records), "validation", engine.world_size)
     data.window = accumulation.window(engine.accumulate_grad_batches, detector)
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
-    batches = epoch_batches(engine, data.train_batches(engine.world_size))
+    batches = data.train_batches(engine.world_size, engine.limit_train_batches)
     steps = total_steps(engine, batches)
     if steps < 1:
         raise ValueError(
@@ -174,15 +174,14 @@ def train(
         rows = loaded["progress"]["metrics_rows"]
     if engine.is_global_zero:
         begin()
-    for one in engine.loggers:
-        if isinstance(one, MetricsFile):
-            one.keep(rows)
+    for metrics in [one for one in engine.loggers if isinstance(one, MetricsFile)]:
+        metrics.keep(rows)
     with interruption, ranks.together(engine), out_of_memory.explained(engine, data.batch_size):
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     if (reason := why_stopped(engine, module, chosen)) is not None:
         say(console, reason)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
-    mean_ap = next((callback for callback in chosen if isinstance(callback, MeanAP)), None)
+    mean_ap = find_mean_ap(engine)
     if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:
         print_scores(console, scores, mean_ap.evaluator.per_class())
     written = [

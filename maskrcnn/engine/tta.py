@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskrcnn.data.resize import resize_picture
+from maskrcnn.data.resize import canvas_side, resize_picture
 from maskrcnn.engine.detector import trim
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes
 from maskrcnn.ops.nms import nms
 from maskrcnn.structures import BoxDetections, Detections
-
-STRIDE = 32  # canvases are multiples of the coarsest feature map's stride
 
 
 class _View(NamedTuple):
@@ -117,7 +115,7 @@ def _scale(images: Tensor, image_sizes: Tensor, scale: float) -> tuple[Tensor, T
     if scale == 1:
         return images, image_sizes
     sizes = (image_sizes * scale + 0.5).long().clamp(min=1)
-    height, width = (-(-side // STRIDE) * STRIDE for side in sizes.amax(dim=0).tolist())
+    height, width = map(canvas_side, sizes.amax(dim=0).tolist())
     scaled = torch.zeros(*images.shape[:2], height, width, dtype=images.dtype)
     for target, image, (old_h, old_w), (h, w) in zip(scaled, images.cpu(), image_sizes.tolist(), sizes.tolist()):
         content = np.ascontiguousarray(image[:, :old_h, :old_w].permute(1, 2, 0).numpy())

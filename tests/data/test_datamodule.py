@@ -203,7 +203,7 @@ def test_an_incomplete_batch_is_left_out_unless_it_is_the_only(
 ) -> None:
     data = ready(batch_size=batch_size)
     assert [len(batch.images) for batch in epoch_of(data, 0)] == sizes
-    assert data.train_batches(1) == len(sizes)
+    assert data.train_batches(1, 1.0) == len(sizes)
 
 
 def test_loading_leaves_the_global_generators_alone(ready: Callable[..., CocoDataModule]) -> None:
@@ -307,7 +307,7 @@ def test_a_selection_gives_the_same_bits_for_any_workers(selected: Callable[...,
     pictures = len(data.train_annotations.records)
     assert pictures == round(0.9 * 36)
     assert len(data.order) > 1.25 * pictures
-    assert data.train_batches(1) == len(data.order) // 4
+    assert data.train_batches(1, 1.0) == len(data.order) // 4
     alone = [epoch_of(data, epoch) for epoch in (0, 1)]
     assert [len(epoch) for epoch in alone] == [len(data.order) // 4] * 2
     high = [(batch.original_sizes[:, 0] > batch.original_sizes[:, 1]).tolist() for batch in alone[1]]
@@ -325,7 +325,7 @@ def test_a_resumed_run_with_a_selection(
     selected: Callable[..., CocoDataModule], tmp_path: Path, workers: int, limit: float | int, steps: list[int]
 ) -> None:
     whole = fit(selected(), tmp_path, None, limit)
-    assert len(whole) == 2 * (selected().train_batches(1) if limit == 1.0 else 3)
+    assert len(whole) == 2 * (selected().train_batches(1, 1.0) if limit == 1.0 else 3)
     assert len({key for batch in whole for key in batch}) == sum(map(len, whole))  # no sample comes twice
     for step in steps:
         assert fit(selected(workers=workers), None, tmp_path / f"{step}.ckpt", limit) == whole[step:]
@@ -333,7 +333,7 @@ def test_a_resumed_run_with_a_selection(
 
 def rank_of(data: CocoDataModule, rank: int, world_size: int) -> list[Batch]:
     """The batches of one of several processes in the third epoch."""
-    progress = SimpleNamespace(total=SimpleNamespace(processed=2 * data.train_batches(world_size)))
+    progress = SimpleNamespace(total=SimpleNamespace(processed=2 * data.train_batches(world_size, 1.0)))
     data.trainer = SimpleNamespace(  # type: ignore[assignment]  # what the data module asks of a trainer
         global_rank=rank,
         world_size=world_size,
