@@ -6,7 +6,7 @@ from typing import Any, cast
 from maskrcnn.config.later import renew
 from maskrcnn.data.annotation_ids import annotation_ids
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.ranges import Range
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.tensor_file import read_tensors

@@ -1,12 +1,15 @@
-"""Checkpoints: what they hold, and how they are read without running any code of theirs."""
+"""Checkpoints: what they hold, how they are written, and read without running any code of theirs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from maskrcnn.config.later import renew
+from maskrcnn.engine.whole_file import replacing
 from maskrcnn.modeling.tensor_file import read_tensors
 from maskrcnn.modeling.weights import check_fit
 
@@ -64,3 +67,31 @@ def load_state(model: torch.nn.Module, state: dict[str, Tensor], path: str | Pat
     """
     check_fit(model.state_dict(), state, model.state_dict(), Path(path), str(path))
     model.load_state_dict(state)
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """How Lightning writes and reads checkpoints: whole or not at all, and without running code.
+
+    Its own way writes in the system's temporary folder and moves, which copies where that is another file system.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+            OSError: it could not be written; names the file, and says that the one before is whole.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with replacing(path) as part, part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())  # or a crash after the rename leaves an empty file
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+            before = f"; {path} is whole, as written before: make room and go on with resume=" if path.exists() else ""
+            raise OSError(f"could not write {path} ({error}){before}") from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Reads a checkpoint, never with code in it, whatever is asked."""
+        return super().load_checkpoint(path, map_location, weights_only=True)

@@ -12,8 +12,8 @@ from rich.table import Table
 from maskrcnn.config.difference import difference, differing
 from maskrcnn.config.identity import essence
 from maskrcnn.engine import receipt_file
-from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.resume import changes
+from maskrcnn.engine.trained_run import TrainedRun
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.matches import Matches, match
@@ -37,7 +37,7 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
         ValueError: a folder is no run's, or validation pictures or classes are not the same.
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    sides = [[Compared(folder) for folder in side] for side in (a, b)]
+    sides = [[TrainedRun(folder) for folder in side] for side in (a, b)]
     first, second = sides[0][0], sides[1][0]
     for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:
         console.print(line)
@@ -66,7 +66,7 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
         console.print(verdict(name, found[name], several))
 
 
-def configuration(a: Compared, b: Compared) -> list[str]:
+def configuration(a: TrainedRun, b: TrainedRun) -> list[str]:
     """The overrides from one run's configuration to the other's, or the keys that differ."""
     found = difference(a.described(), b.described())
     if not found.keys:
@@ -79,7 +79,7 @@ def configuration(a: Compared, b: Compared) -> list[str]:
     return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
 
 
-def unlike(side: list[Compared]) -> list[str]:
+def unlike(side: list[TrainedRun]) -> list[str]:
     """Of the runs of a side, which differ from the first in more than seed, fold and folder."""
     notes = []
     for run in side[1:]:
@@ -90,7 +90,7 @@ def unlike(side: list[Compared]) -> list[str]:
     return notes
 
 
-def surroundings(a: Compared, b: Compared) -> list[str]:
+def surroundings(a: TrainedRun, b: TrainedRun) -> list[str]:
     """Where the last starts of two runs differ in code, versions, hardware and data, by their receipts."""
     missing = [str(run.folder) for run in (a, b) if run.receipt is None]
     if a.receipt is None or b.receipt is None:
@@ -109,7 +109,7 @@ def surroundings(a: Compared, b: Compared) -> list[str]:
     return ["code, versions, hardware and data: a -> b", *_list(lines)]
 
 
-def check_same(runs: list[Compared]) -> None:
+def check_same(runs: list[TrainedRun]) -> None:
     """Makes sure that all runs, once opened, were validated alike.
 
     Raises:
@@ -144,7 +144,7 @@ def verdict(name: str, found: Difference, several: bool) -> str:
     return f"{name}: {more} {by}, which may be {luck}"
 
 
-def _print_course(console: Console, sides: list[list[Compared]]) -> None:
+def _print_course(console: Console, sides: list[list[TrainedRun]]) -> None:
     table = Table(
         "", "run", *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")), "steps", "time"
     )

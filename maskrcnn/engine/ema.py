@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.engine import ranks
-from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.recorded_detect import RecordedDetect

@@ -11,14 +11,14 @@ from maskrcnn.config.suggest import suggest
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
 from maskrcnn.engine.console import say
+from maskrcnn.engine.evaluation_report import write_evaluation_report
+from maskrcnn.engine.extra_metrics import EXTRA_METRICS
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.json_file import write_json
-from maskrcnn.engine.report import print_best, print_scores
-from maskrcnn.engine.report_page import write_evaluation_report
+from maskrcnn.engine.print_scores import print_best, print_scores
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.scored import detect_all, open_data, score_file
-from maskrcnn.engine.sections import SECTIONS
 from maskrcnn.engine.slices import Slices
 from maskrcnn.engine.tta import Tta
 from maskrcnn.evaluation.curves import make_curves
@@ -52,7 +52,7 @@ def evaluate(
         results: a file of COCO results to score instead of what the checkpoint detects, such as another program's; the
             checkpoint then says what the data is, and no thresholds.json is written.
         output: folder for the files; null for `evaluation` in the run's folder, or `evaluation_of_<results>` there.
-        metrics: what to say besides COCO's numbers, by the names of `maskrcnn.engine.sections`.
+        metrics: what to say besides COCO's numbers, by the names of `maskrcnn.engine.extra_metrics`.
         score_threshold: for numbers that need one: what scores less is left out.
         funnel: write funnel.json and errors.json with pictures as well: where missed objects were lost, and what is
             wrong with wrong detections, see `maskrcnn.engine.funnel_files`.
@@ -69,8 +69,8 @@ def evaluate(
             slice is no condition, or the results are none of this data.
     """
     for name in metrics:
-        if name not in SECTIONS:
-            raise ValueError(f"metrics: there is no {name!r}. {suggest(name, SECTIONS)}".rstrip())
+        if name not in EXTRA_METRICS:
+            raise ValueError(f"metrics: there is no {name!r}. {suggest(name, EXTRA_METRICS)}".rstrip())
     if funnel and results is not None:
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
@@ -106,7 +106,7 @@ def evaluate(
     numbers["tta"] = None if tta.off else {"flip": tta.flip, "scales": tta.scales}
     numbers |= {**scored.scores, "per_class": per_class}
     for name in metrics:
-        numbers[name] = SECTIONS[name](scored, console)
+        numbers[name] = EXTRA_METRICS[name](scored, console)
     if slices:
         numbers["slices"] = parts.score(scored.evaluator, console)
     curves = make_curves(scored.evaluator, score_threshold)

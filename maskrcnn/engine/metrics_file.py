@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import warnings
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from maskrcnn.engine.whole_file import replacing
 
 
 class MetricsFile(CSVLogger):
@@ -74,13 +75,10 @@ class _Writer(ExperimentWriter):
         super().save()
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        path = Path(self.metrics_file_path)
-        part = path.with_name(f"{path.name}.part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with replacing(Path(self.metrics_file_path)) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=self.metrics_keys, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(part, path)
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         with Path(self.metrics_file_path).open(newline="", encoding="utf-8") as file:

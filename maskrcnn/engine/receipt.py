@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn.data.fingerprint import fingerprint
-from maskrcnn.engine import checksums, receipt_file
+from maskrcnn.engine import checksum_file, receipt_file
 from maskrcnn.engine.checksum import checksum, hash_state, parts
 from maskrcnn.engine.module import MaskRCNNModule
 
@@ -52,7 +52,7 @@ class Receipt(pl.Callback):
         self.step, self.losses, self.held = trainer.global_step, [], {}
         model = _model(pl_module)
         self.directory.mkdir(parents=True, exist_ok=True)
-        checksums.cut(self.directory, tuple(parts(model)), self.step if self.step else -1)
+        checksum_file.cut(self.directory, tuple(parts(model)), self.step if self.step else -1)
         if self.step == 0:
             self._hold(torch.zeros(()), model)
         if self._has_receipt():
@@ -72,9 +72,9 @@ class Receipt(pl.Callback):
         if trainer.global_step == self.step:  # gradients are accumulated
             return
         self.step = trainer.global_step
-        if self.step <= checksums.FIRST or self.step % self.every_n_steps == 0:
+        if self.step <= checksum_file.FIRST or self.step % self.every_n_steps == 0:
             self._hold(torch.stack(self.losses).sum(), _model(pl_module))
-        if self.step == checksums.FIRST:
+        if self.step == checksum_file.FIRST:
             self._fetch()
         self.losses = []
 
@@ -101,14 +101,14 @@ class Receipt(pl.Callback):
         losses = torch.stack([loss.to(sums.device) for loss, sums in self.held.values()]).tolist()
         sums = torch.stack([sums for _, sums in self.held.values()]).tolist()
         steps = {
-            number: checksums.Step(repr(loss) if number else "", tuple(row))
+            number: checksum_file.Step(repr(loss) if number else "", tuple(row))
             for number, loss, row in zip(self.held, losses, sums)
         }
-        checksums.append(self.directory, steps)
+        checksum_file.append(self.directory, steps)
         self.held = {}
 
     def _end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, finished: bool) -> None:
-        if not trainer.is_global_zero or not (self.directory / checksums.NAME).is_file():
+        if not trainer.is_global_zero or not (self.directory / checksum_file.NAME).is_file():
             return
         self._fetch()
         if not self._has_receipt():
@@ -126,7 +126,7 @@ class Receipt(pl.Callback):
             "seconds": round(sum(start["seconds"] or 0 for start in receipt["starts"]), 1),
             "scores": {name: value if math.isfinite(value) else None for name, value in scores.items()},
             "weights": hash_state(_model(pl_module).state_dict()),
-            "checksums": checksums.read(self.directory).rolling(),
+            "checksums": checksum_file.read(self.directory).rolling(),
         }
         receipt_file.write(self.directory, receipt)
 

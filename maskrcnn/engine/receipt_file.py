@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +11,11 @@ from omegaconf import OmegaConf
 
 from maskrcnn.config.identity import essence, identity
 from maskrcnn.config.later import add_later
-from maskrcnn.engine import checksums
+from maskrcnn.engine import checksum_file
 from maskrcnn.engine.commit import read_commit
 from maskrcnn.engine.machine import hardware, versions
 from maskrcnn.engine.resume import changes
+from maskrcnn.engine.whole_file import replacing
 
 NAME = "receipt.json"
 
@@ -44,9 +44,8 @@ def read(run: Path) -> dict[str, Any]:
 
 def write(run: Path, receipt: dict[str, Any]) -> None:
     """Writes it as a whole, or not at all."""
-    part = run / f"{NAME}.part"
-    part.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, run / NAME)
+    with replacing(run / NAME) as part:
+        part.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
 
 
 def last_start(receipt: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
     if resume is not None and (Path(resume) / NAME).is_file():
         receipt = read(Path(resume))
         if Path(resume).resolve() != run.resolve():
-            for path in [Path(resume) / checksums.NAME, *Path(resume).glob("start_*.diff")]:
+            for path in [Path(resume) / checksum_file.NAME, *Path(resume).glob("start_*.diff")]:
                 if path.is_file():
                     shutil.copy(path, run)
     number = len(receipt["starts"]) + 1

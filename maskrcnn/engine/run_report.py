@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from maskrcnn.engine.evaluation_report import evaluation_sections, headline, run_sections
 from maskrcnn.engine.mean_ap import find_mean_ap
-from maskrcnn.engine.report_page import evaluation_sections, headline, run_sections
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.report.page import write_report
 

@@ -18,7 +18,6 @@ from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import checkpoint, ranks
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
-from maskrcnn.engine.checkpoint_file import CheckpointFile
 from maskrcnn.engine.console import say
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.freeze import Freeze
@@ -31,8 +30,8 @@ from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.out_of_memory import OutOfMemory
+from maskrcnn.engine.print_scores import print_scores
 from maskrcnn.engine.recorded_losses import RecordedLosses
-from maskrcnn.engine.report import print_scores
 from maskrcnn.engine.resume import Resumption, read
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
@@ -123,7 +122,7 @@ def train(
             callbacks=chosen,
             logger=[one for one in logger.values() if one is not None],
             default_root_dir=run_dir,
-            plugins=[CheckpointFile()],
+            plugins=[checkpoint.CheckpointFile()],
             enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
             enable_progress_bar=False,  # ours is callbacks.progress
         )

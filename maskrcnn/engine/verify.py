@@ -16,8 +16,8 @@ from maskrcnn.config.compose import check
 from maskrcnn.config.later import renew
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.nested import moved
-from maskrcnn.engine import checksums, receipt_file
-from maskrcnn.engine.checksums import Checksums
+from maskrcnn.engine import checksum_file, receipt_file
+from maskrcnn.engine.checksum_file import Checksums
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.pictures import Pictures
@@ -82,7 +82,7 @@ def verify(*, verify: str, plugins: list[str]) -> int:
         ValueError: the run left nothing to compare, or cannot be replayed; the message says why.
     """
     run = Path(verify)
-    receipt, kept = receipt_file.read(run), checksums.read(run)
+    receipt, kept = receipt_file.read(run), checksum_file.read(run)
     last = comparable(receipt, kept)
     config = {**renew(receipt["config"], run / receipt_file.NAME), "plugins": plugins}
     check(config, train)
@@ -91,7 +91,7 @@ def verify(*, verify: str, plugins: list[str]) -> int:
         replay(config, Path(folder), last)
         if not is_main():  # the first of the ranks compares
             return IDENTICAL
-        again, replayed = receipt_file.read(Path(folder)), checksums.read(Path(folder))
+        again, replayed = receipt_file.read(Path(folder)), checksum_file.read(Path(folder))
     found = compare(kept, replayed, last)
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(answer(found))
@@ -114,7 +114,7 @@ def comparable(receipt: dict[str, Any], kept: Checksums) -> int:
         ValueError: there is none.
     """
     changed = [start["step"] for start in receipt["starts"] if start["changed"] and start["step"] is not None]
-    steps = [step for step in kept.steps if 0 < step <= min([checksums.FIRST, *changed])]
+    steps = [step for step in kept.steps if 0 < step <= min([checksum_file.FIRST, *changed])]
     if 0 not in kept.steps or not steps:
         raise ValueError(
             "the run has no checksums of its first steps: it was resumed from one without a receipt, or ended before "
@@ -131,7 +131,7 @@ def replay(config: dict[str, Any], folder: Path, steps: int) -> None:
     made = build(config, config["plugins"])
     made["callbacks"] = {
         **{name: one for name, one in made["callbacks"].items() if not isinstance(one, OBSERVERS)},
-        "receipt": Receipt(directory=str(folder), every_n_steps=checksums.FIRST),
+        "receipt": Receipt(directory=str(folder), every_n_steps=checksum_file.FIRST),
         "stop": StopAfter(steps),
     }
     with contextlib.redirect_stdout(io.StringIO()):  # what a run says of itself
@@ -152,7 +152,7 @@ def compare(kept: Checksums, replayed: Checksums, last: int) -> Comparison:
     if missing:
         return Comparison(last, 0, missing, None, agree, spread)
     for number in numbers:
-        before, now = kept.steps[number], replayed.steps.get(number, checksums.Step("none", ()))
+        before, now = kept.steps[number], replayed.steps.get(number, checksum_file.Step("none", ()))
         again = dict(zip(replayed.parts, now.sums))
         parts = [part for part, value in zip(kept.parts, before.sums) if again.get(part) != value]
         if parts or before.loss != now.loss:

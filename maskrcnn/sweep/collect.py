@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from maskrcnn.config.identity import BESIDE, essence, identity
 from maskrcnn.config.nested import at, keys, without
-from maskrcnn.engine.curve import curve
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.result import Result, read_about, read_result
 
 AVERAGED = ("seed", "data.fold")  # what is repeated to know how sure a mean is
@@ -35,7 +35,7 @@ class Trial(NamedTuple):
     @property
     def last_score(self) -> tuple[int, float] | None:
         """How many epochs the last validation came after, and its mask AP."""
-        points = curve(self.folder, "segm/AP", "epoch")
+        points = read_curve(self.folder, "segm/AP", "epoch")
         return (int(points[-1][0]) + 1, points[-1][1]) if points else None
 
     def setting(self) -> str:

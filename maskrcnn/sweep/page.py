@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from maskrcnn.engine.curve import curve
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.page.duration import duration
 from maskrcnn.page.html import scrolling, table, write_html
 from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
@@ -40,7 +40,7 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
             Line(
                 f"{trial.described(told)} ({_status(trial)})",
                 shades.get(trial.folder, GREY),
-                [(x + (along == "epoch"), y) for x, y in curve(trial.folder, column, along)],
+                [(x + (along == "epoch"), y) for x, y in read_curve(trial.folder, column, along)],
             )
             for trial in ordered
         ]

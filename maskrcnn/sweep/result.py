@@ -1,9 +1,10 @@
 """What a trial's folder says of it: trial.json, what it is, and result.json, how it went."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from maskrcnn.engine.whole_file import replacing
 
 ABOUT, RESULT = "trial.json", "result.json"
 DONE = ("finished", "pruned")  # a trial of this status is not trained again
@@ -44,7 +45,5 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Writes so that a reader at any time finds a whole file."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from maskrcnn.config.compose import compose, portable, to_plain
 from maskrcnn.config.identity import identity
 from maskrcnn.config.trial_names import search_name
 from maskrcnn.engine.after_validation import AfterValidation
-from maskrcnn.engine.curve import curve
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import DONE, Result
@@ -170,7 +170,7 @@ def _do(
 
 def _conclude(study: optuna.Study, trial: Trial, result: Result, folder: Path) -> None:
     known = study.trials[trial.number].intermediate_values
-    for epoch, score in curve(folder, "segm/AP", "epoch"):  # of a setting that was trained before
+    for epoch, score in read_curve(folder, "segm/AP", "epoch"):  # of a setting that was trained before
         if int(epoch) + 1 not in known:
             trial.report(score, int(epoch) + 1)
     if result.status == "pruned":

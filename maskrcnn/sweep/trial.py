@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from maskrcnn.config.run_dir import last_checkpoint
-from maskrcnn.engine.curve import curve
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
 KINDS = ("bbox/", "segm/")
@@ -111,7 +111,7 @@ def _last_validation(folder: Path, scores: dict[str, float]) -> dict[str, float]
     kept = {name: score for name, score in scores.items() if name.startswith(KINDS) and not math.isnan(score)}
     if kept:
         return kept
-    logged = {name: curve(folder, name, "epoch") for name in ("segm/AP", "bbox/AP")}
+    logged = {name: read_curve(folder, name, "epoch") for name in ("segm/AP", "bbox/AP")}
     return {name: points[-1][1] for name, points in logged.items() if points and not math.isnan(points[-1][1])}
 
 

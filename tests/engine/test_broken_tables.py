@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.engine import checksums
-from maskrcnn.engine.checksums import Checksums, Step
+from maskrcnn.engine import checksum_file
+from maskrcnn.engine.checksum_file import Checksums, Step
 from maskrcnn.engine.metrics_file import MetricsFile
 
 ROWS = "loss,step\r\n0.5,1\r\n0.25,2\r\n"
@@ -49,15 +49,15 @@ def test_rows_that_are_lost_are_told_of(text: str | None, count: int, kept: str,
 )
 def test_checksums_of_whole_lines_stay(keep: int | None, steps: list[int], tmp_path: Path) -> None:
     kept = Checksums(("neck",), {0: Step("", (111,)), 1: Step("0.5", (222,)), 2: Step("0.25", (333,))})
-    checksums.write(tmp_path, kept._replace(steps={0: kept.steps[0], 1: kept.steps[1]}))
-    path = tmp_path / checksums.NAME
+    checksum_file.write(tmp_path, kept._replace(steps={0: kept.steps[0], 1: kept.steps[1]}))
+    path = tmp_path / checksum_file.NAME
     path.write_bytes(path.read_bytes()[:keep])
-    checksums.cut(tmp_path, ("neck",), 1)
-    checksums.append(tmp_path, {2: kept.steps[2]})
-    assert checksums.read(tmp_path) == Checksums(("neck",), {step: kept.steps[step] for step in [*steps, 2]})
+    checksum_file.cut(tmp_path, ("neck",), 1)
+    checksum_file.append(tmp_path, {2: kept.steps[2]})
+    assert checksum_file.read(tmp_path) == Checksums(("neck",), {step: kept.steps[step] for step in [*steps, 2]})
 
 
 def test_checksums_of_another_model_begin_anew(tmp_path: Path) -> None:
-    checksums.write(tmp_path, Checksums(("neck",), {0: Step("", (111,))}))
-    checksums.cut(tmp_path, ("neck", "rpn"), 1)
-    assert checksums.read(tmp_path) == Checksums(("neck", "rpn"), {})
+    checksum_file.write(tmp_path, Checksums(("neck",), {0: Step("", (111,))}))
+    checksum_file.cut(tmp_path, ("neck", "rpn"), 1)
+    assert checksum_file.read(tmp_path) == Checksums(("neck", "rpn"), {})

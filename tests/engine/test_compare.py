@@ -11,8 +11,8 @@ from rich.console import Console
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine.compare import compare, configuration, surroundings, verdict
-from maskrcnn.engine.compared import Compared
 from maskrcnn.engine.evaluate import evaluate
+from maskrcnn.engine.trained_run import TrainedRun
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.results import Result
 
@@ -47,14 +47,14 @@ def change(folder: Path, part: str, key: str, value: object) -> None:
 
 
 def detections(folder: Path) -> dict[int, list[Result]]:
-    run = Compared(folder)
+    run = TrainedRun(folder)
     run.open([])
     run.detect(Console(quiet=True), [])
     return run.evaluator.predictions
 
 
 def test_what_differs(run: Path, other: Path) -> None:
-    a, b = Compared(run), Compared(other)
+    a, b = TrainedRun(run), TrainedRun(other)
     assert configuration(a, b) == ["configuration: what a needs on its command line to be b", "  optimizer.lr=0.5"]
     assert configuration(a, a) == ["configuration: the same"]
     start = json.loads((run / "receipt.json").read_text())["starts"][0]
@@ -75,7 +75,7 @@ def test_what_differs(run: Path, other: Path) -> None:
 def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: Path) -> None:
     (other / "receipt.json").unlink()
     shutil.rmtree(other / ".hydra", ignore_errors=True)
-    a, b = Compared(run), Compared(other)
+    a, b = TrainedRun(run), TrainedRun(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
     assert configuration(a, b) == [
         "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
@@ -148,7 +148,7 @@ def test_other_classes_are_refused_before_any_is_evaluated(first: Path, other: P
 
 def test_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no .*config\.yaml; name the folder of a run"):
-        Compared(tmp_path)
+        TrainedRun(tmp_path)
 
 
 def test_verdicts() -> None:

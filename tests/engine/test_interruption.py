@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.engine import checkpoint
-from maskrcnn.engine.checkpoint_file import CheckpointFile
+from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.interruption import Stopped
 from maskrcnn.engine.resume import changes
 

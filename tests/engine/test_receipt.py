@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine import checkpoint, checksums, receipt_file
+from maskrcnn.engine import checkpoint, checksum_file, receipt_file
 from maskrcnn.engine.checksum import checksum, hash_state
 from maskrcnn.engine.commit import read_commit
 
@@ -44,7 +44,7 @@ def test_a_receipt_says_what_a_run_was_made_of_and_what_came_out(run: Path) -> N
 
 
 def test_the_last_checksums_are_of_the_last_weights(run: Path) -> None:
-    found = checksums.read(run)
+    found = checksum_file.read(run)
     assert list(found.steps) == list(range(9)) and found.steps[0].loss == "" and float(found.steps[8].loss) > 0
     state = checkpoint.model_state(checkpoint.read(run / "checkpoints" / "last.ckpt"))
     for part, value in zip(found.parts, found.steps[8].sums):
@@ -68,7 +68,7 @@ def test_a_run_that_goes_on_from_an_earlier_step_has_the_receipt_of_one_in_one_g
     assert [start["step"] for start in resumed["starts"]] == [0, 4]
     assert resumed["starting_weights"] == whole["starting_weights"]
     assert resumed["end"]["weights"] == whole["end"]["weights"]
-    assert checksums.read(cut) == checksums.read(run)
+    assert checksum_file.read(cut) == checksum_file.read(run)
     assert resumed["end"]["seconds"] == pytest.approx(sum(start["seconds"] for start in resumed["starts"]), abs=0.11)
 
 

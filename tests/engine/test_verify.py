@@ -10,8 +10,8 @@ import cv2
 import pytest
 import torch
 
-from maskrcnn.engine import checksums, receipt_file
-from maskrcnn.engine.checksums import Checksums, Step
+from maskrcnn.engine import checksum_file, receipt_file
+from maskrcnn.engine.checksum_file import Checksums, Step
 from maskrcnn.engine.verify import compare, differences, verify
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
@@ -23,7 +23,7 @@ def short(run: Path, tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("receipt.json", "checksums.csv"):
         shutil.copy(run / name, folder)
-    checksums.cut(folder, 2)
+    checksum_file.cut(folder, 2)
     receipt = receipt_file.read(folder)
     threads = receipt["starts"][0]["hardware"]["threads"]
     torch.set_num_threads(threads)  # other numbers of threads add in other orders
@@ -34,11 +34,11 @@ def test_an_identical_run_and_edited_checksums(short: Path, capsys: pytest.Captu
     assert verify(verify=str(short), plugins=[]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "identical: 2 steps"
     assert sorted(path.name for path in short.iterdir()) == ["checksums.csv", "receipt.json"]
-    found = checksums.read(short)
+    found = checksum_file.read(short)
     row = list(found.steps[2].sums)
     row[found.parts.index("mask_head.logits")] += 1
     found.steps[2] = found.steps[2]._replace(sums=tuple(row))
-    checksums.write(short, found)
+    checksum_file.write(short, found)
     assert verify(verify=str(short), plugins=[]) == 3
     output = capsys.readouterr().out
     assert "within tolerance: the losses of 2 steps agree to 0.0e+00" in output
@@ -89,7 +89,7 @@ def test_a_receipt_cannot_name_what_it_likes(short: Path) -> None:
 
 
 def test_a_run_without_first_steps_has_nothing_to_compare(short: Path) -> None:
-    checksums.cut(short, 0)
+    checksum_file.cut(short, 0)
     with pytest.raises(ValueError, match="there is nothing to compare"):
         verify(verify=str(short), plugins=[])
     (short / "checksums.csv").unlink()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.engine.curve import curve
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import Result, write_about, write_result
@@ -98,7 +98,7 @@ def test_a_curve_counts_once_what_was_done_again(tmp_path: Path) -> None:
         "metrics_10": "train/loss,step,epoch\n2,2,0\n", "metrics": "train/loss,step,epoch\n1.5,2,0\n1,3,0\n",
     }.items():  # fmt: skip
         (tmp_path / "metrics" / f"{name}.csv").write_text(text)
-    assert curve(tmp_path, "train/loss", "step") == [(0, 4), (1, 3.5), (2, 1.5), (3, 1)]
+    assert read_curve(tmp_path, "train/loss", "step") == [(0, 4), (1, 3.5), (2, 1.5), (3, 1)]
 
 
 def test_a_folder_without_trials_is_named(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import csv
 from pathlib import Path
 
 
-def curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
-    """One metric of a run, see `curves`; empty where it was not logged."""
-    return curves(folder, along).get(column, [])
+def read_curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
+    """One metric of a run, see `read_curves`; empty where it was not logged."""
+    return read_curves(folder, along).get(column, [])
 
 
-def curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]]:
+def read_curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]]:
     """All metrics of a run along its steps or epochs; what was done again after an interruption counts once.
 
     Args:

@@ -87,7 +87,7 @@ def lvis(scored: Scored, console: Console) -> dict[str, Any]:
     return {str(kind): scores for kind, scores in found.items()}
 
 
-SECTIONS: dict[str, Callable[[Scored, Console], dict[str, Any]]] = {
+EXTRA_METRICS: dict[str, Callable[[Scored, Console], dict[str, Any]]] = {
     "fixed_iou": fixed_iou,
     "boundary": boundary,
     "lvis": lvis,

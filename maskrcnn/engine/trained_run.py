@@ -16,9 +16,9 @@ from maskrcnn.config.later import renew
 from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
-from maskrcnn.engine.curve import curve
 from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.mean_ap import make_evaluator
+from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.tables import IOU_TYPES
@@ -37,7 +37,7 @@ class Summary(NamedTuple):
     seconds: float
 
 
-class Compared:
+class TrainedRun:
     """A run's folder.
 
     Args:
@@ -71,7 +71,7 @@ class Compared:
 
     def summary(self) -> Summary:
         """Its course, from metrics.csv and the receipt."""
-        curves = {f"{kind}/AP": [y for _, y in curve(self.folder, f"{kind}/AP", "step")] for kind in IOU_TYPES}
+        curves = {f"{kind}/AP": [y for _, y in read_curve(self.folder, f"{kind}/AP", "step")] for kind in IOU_TYPES}
         end = (self.receipt or {}).get("end") or {}
         return Summary(
             {name: max((y for y in points if not math.isnan(y)), default=math.nan) for name, points in curves.items()},

@@ -4,9 +4,11 @@ model. Step 0 is the starting weights.
 
 import csv
 import hashlib
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from maskrcnn.engine.whole_file import replacing
 
 NAME = "checksums.csv"
 HEAD = ["step", "loss"]  # before the names of the parts
@@ -53,18 +55,19 @@ def read(run: Path) -> Checksums:
 
 def write(run: Path, checksums: Checksums) -> None:
     """Writes the file as a whole, or not at all."""
-    part = run / f"{NAME}.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*HEAD, *checksums.parts])
-        writer.writerows([number, step.loss, *step.sums] for number, step in checksums.steps.items())
-    os.replace(part, run / NAME)
+    with replacing(run / NAME) as part, part.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow([*HEAD, *checksums.parts])
+        csv.writer(file).writerows(_rows(checksums.steps))
 
 
 def append(run: Path, steps: dict[int, Step]) -> None:
     """Adds steps to the file."""
     with (run / NAME).open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([number, step.loss, *step.sums] for number, step in steps.items())
+        csv.writer(file).writerows(_rows(steps))
+
+
+def _rows(steps: dict[int, Step]) -> Iterator[list[int | str]]:
+    return ([number, step.loss, *step.sums] for number, step in steps.items())
 
 
 def cut(run: Path, parts: tuple[str, ...], last: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
-from maskrcnn.engine.curve import curves as read_curves
+from maskrcnn.engine.metric_curves import read_curves
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import count_errors
