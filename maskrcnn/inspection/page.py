@@ -7,7 +7,7 @@ import numpy as np
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Record
-from maskrcnn.inspection.finding import HEAD, MEANING
+from maskrcnn.inspection.finding import HEAD, MEANING, Finding
 from maskrcnn.inspection.inspection import Inspection
 from maskrcnn.inspection.part import Part
 from maskrcnn.inspection.truth import truth_of
@@ -46,7 +46,7 @@ def _summary(found: Inspection) -> str:
     for part in found.parts:
         content = part.content
         numbers = (len(part.records), int((content.counts == 0).sum()), len(content.labels), len(content.classes))
-        rows.append(("", (part.name, *numbers, content.counts.max(initial=0), content.crowds)))
+        rows.append((part.name, *numbers, content.counts.max(initial=0), content.crowds))
     shown = ""
     if found.pixels is not None:
         mean, std = (values.round(2).tolist() for values in found.pixels)
@@ -58,14 +58,14 @@ def _findings(found: Inspection) -> str:
     findings = found.findings()
     if not findings:
         return "<h2>Findings</h2><p>Nothing is wrong with it.</p>"
-    listed = table(HEAD, [(finding.level, finding.cells()) for finding in findings])
+    listed = table(HEAD, map(Finding.cells, findings), [finding.level for finding in findings])
     return f"<h2>Findings</h2>{listed}<p>{MEANING}</p>"
 
 
 def _anchors(found: Inspection) -> str:
     if found.reach is None:
         return ""
-    rows = [("", (size, number, f"{a:.1%}", f"{b:.1%}")) for size, (number, a, b) in found.reach.by_size.items()]
+    rows = [(size, number, f"{a:.1%}", f"{b:.1%}") for size, (number, a, b) in found.reach.by_size.items()]
     reached = table(["objects of train", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
     better = found.reach.suggestion
     if better is not None:

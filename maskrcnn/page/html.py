@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 STYLE = """
@@ -47,13 +48,17 @@ def write_html(title: str, sections: Iterable[str], path: Path, style: str = "",
     os.replace(partial, path)
 
 
-def table(head: Iterable[str], rows: Iterable[tuple[str, Iterable[object]]]) -> str:
-    """A table of rows, each with its CSS class; it scrolls by itself where the page is narrower."""
+def table(head: Iterable[str], rows: Iterable[Iterable[object]], kinds: Iterable[str] = ()) -> str:
+    """A table; it scrolls by itself where the page is narrower. `kinds` are CSS classes of the rows, if any."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        f'<tr class="{kind}">{"".join(f"<td>{escape(str(cell))}</td>" for cell in row)}</tr>' for kind, row in rows
-    )
+    cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+    body = "".join(f'<tr class="{kind}">{row}</tr>' for row, kind in zip_longest(cells, kinds, fillvalue=""))
     return scrolling(f"<table><tr>{top}</tr>{body}</table>")
+
+
+def folded(title: str, content: str) -> str:
+    """HTML that is shown when its title is clicked."""
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
 def scrolling(wide: str) -> str:

@@ -37,7 +37,7 @@ def _precision_recall(curves: dict[str, Any]) -> str:
         for i, (name, values) in enumerate((name, thresholds["classes"][name]) for name in classes)
     ]
     rows = [
-        ("", (name, *(number(found and found[key]) for key in ("score", "precision", "recall", "f1"))))
+        (name, *(number(found and found[key]) for key in ("score", "precision", "recall", "f1")))
         for name, found in sorted(curves["best"].items(), key=lambda item: -(item[1] or {"f1": -1})["f1"])
     ]
     best = table(["class", "best from score", "precision", "recall", "F1"], rows)
@@ -69,7 +69,7 @@ def _confusion(confusion: dict[str, Any]) -> str:
         for column, count in enumerate(counts)
         if count and row != column
     ]
-    rows = [("", (was, taken, count)) for count, was, taken in sorted(errors, key=lambda error: -error[0])[:NAMED]]
+    rows = [(was, taken, count) for count, was, taken in sorted(errors, key=lambda error: -error[0])[:NAMED]]
     return section("Confusion", said, table(["true", "found", "number"], rows))
 
 
@@ -97,7 +97,7 @@ def _calibration(calibration: dict[str, Any]) -> str:
     ]
     chart = lines("share of right detections by score", "score", drawn, 1.0, legend(drawn), UNIT)
     rows = [
-        ("", (f"{one['low']:.1f} to {one['high']:.1f}", one["count"], number(one["score"]), number(one["right"])))
+        (f"{one['low']:.1f} to {one['high']:.1f}", one["count"], number(one["score"]), number(one["right"]))
         for one in bins
     ]
     said = (

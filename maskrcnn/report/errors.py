@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 
-from maskrcnn.page.html import scrolling, table
+from maskrcnn.page.html import folded, scrolling, table
 from maskrcnn.page.picture import data_url, shrink
 from maskrcnn.report.section import number, section
 
@@ -35,9 +35,9 @@ def errors_section(found: dict[str, Any], folder: Path) -> str:
         f"<p>Of all detections, whatever they score. AP of masks at IoU {iou:g} is <b>{number(errors['AP'])}</b>; the "
         "table says what it would be without the errors of a kind.</p>"
     )
-    rows = [("", (kind, row["count"], number(row["AP"]), MEANINGS[kind])) for kind, row in errors["kinds"].items()]
+    rows = [(kind, row["count"], number(row["AP"]), MEANINGS[kind]) for kind, row in errors["kinds"].items()]
     ordered = sorted(errors["classes"].items(), key=lambda item: -sum(item[1].values()))[:CLASSES]
-    classes = [("", (name, *counts.values())) for name, counts in ordered]
+    classes = [(name, *counts.values()) for name, counts in ordered]
     parts = [
         table(["error", "number", "AP without", ""], rows),
         table(["of class", *errors["kinds"]], classes),
@@ -55,7 +55,7 @@ def _oracles(oracles: dict[str, Any]) -> str:
     kinds = ("segm", "bbox")
     names = dict.fromkeys(name for kind in kinds for name in oracles[kind])
     rows = [
-        ("", (name, *(number(oracles[kind][name]["AP"]) if name in oracles[kind] else "" for kind in kinds)))
+        (name, *(number(oracles[kind][name]["AP"]) if name in oracles[kind] else "" for kind in kinds))
         for name in names
     ]
     return table(["if perfect were", "mask AP", "box AP"], rows)
@@ -87,5 +87,4 @@ def _unfolded(sheet: Path, title: str) -> str:
     picture = cv2.imread(str(sheet))
     if picture is None:
         return ""
-    image = f'<img alt="{escape(title)}" src="{data_url(shrink(picture[..., ::-1], SIDE))}">'
-    return f"<details><summary>{escape(title)}</summary>{image}</details>"
+    return folded(title, f'<img alt="{escape(title)}" src="{data_url(shrink(picture[..., ::-1], SIDE))}">')

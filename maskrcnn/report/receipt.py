@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from maskrcnn.page.duration import duration
-from maskrcnn.page.html import table
+from maskrcnn.page.html import folded, table
 from maskrcnn.report.section import section
 
 
@@ -40,19 +40,15 @@ def receipt_section(receipt: dict[str, Any] | None) -> str:
         state = "finished" if end["finished"] else "not finished"
         rows.append(("trained", f"{state}, {end['steps']} steps in {duration(end['seconds'])}"))
         rows.append(("weights", end["weights"][:12]))
-    versions = [("", (name, version)) for name, version in last["versions"].items() if version is not None]
+    versions = [(name, version) for name, version in last["versions"].items() if version is not None]
     return section(
         "Receipt",
         _list(rows),
-        _folded("versions", table(["package", "version"], versions)),
-        _folded("configuration", f"<pre>{escape(json.dumps(receipt['config'], indent=2))}</pre>"),
+        folded("versions", table(["package", "version"], versions)),
+        folded("configuration", f"<pre>{escape(json.dumps(receipt['config'], indent=2))}</pre>"),
     )
 
 
 def _list(rows: list[tuple[str, object]]) -> str:
     shown = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows)
     return f'<table class="facts">{shown}</table>'
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{content}</details>"

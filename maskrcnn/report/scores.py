@@ -30,11 +30,9 @@ def scores_section(numbers: dict[str, Any]) -> str:
     )
     meant = ROWS | {f"AR{end}": _recall(end) for end in recalls}
     head = ["", *KINDS.values(), "average precision (AP) and recall (AR)"]
-    overall = [
-        ("", (name, *(number(numbers[f"{kind}/{name}"]) for kind in KINDS), what)) for name, what in meant.items()
-    ]
+    overall = [(name, *(number(numbers[f"{kind}/{name}"]) for kind in KINDS), what) for name, what in meant.items()]
     classes = [
-        ("", (name, *(number(values[f"{kind}/{row}"]) for row in ("AP", "AP50") for kind in KINDS)))
+        (name, *(number(values[f"{kind}/{row}"]) for row in ("AP", "AP50") for kind in KINDS))
         for name, values in sorted(numbers["per_class"].items(), key=lambda item: -_finite(item[1]["segm/AP"]))
     ]
     heads = ["class", *(f"{kind} {row}" for row in ("AP", "AP50") for kind in KINDS.values())]
@@ -59,7 +57,7 @@ def slices_section(slices: dict[str, dict[str, Any]]) -> str:
     """
     keys = {"segm/AP": "mask AP", "segm/AP50": "mask AP50", "segm/AR": "mask AR", "bbox/AP": "box AP"}
     rows = [
-        ("", (name, one["condition"], one["pictures"], one["objects"], *(number(one[key]) for key in keys)))
+        (name, one["condition"], one["pictures"], one["objects"], *(number(one[key]) for key in keys))
         for name, one in slices.items()
     ]
     return section("Slices", table(["", "condition", "pictures", "objects", *keys.values()], rows)) if rows else ""
@@ -73,9 +71,9 @@ def fixed_iou_section(found: dict[str, Any]) -> str:
     """
     chosen, best = found["all"], found["best"]
     rows = [
-        ("", (iou, number(value), *(chosen[name][iou] for name in ("TP", "FP", "FN")), number(best["AP"][iou])))
+        (iou, number(value), *(chosen[name][iou] for name in ("TP", "FP", "FN")), number(best["AP"][iou]))
         for iou, value in chosen["AP"].items()
     ]
-    rows.append(("", ("mean", number(chosen["mean"]), "", "", "", number(best["mean"]))))
+    rows.append(("mean", number(chosen["mean"]), "", "", "", number(best["mean"])))
     head = ["IoU", f"from score {chosen['score_threshold']:g}", "TP", "FP", "FN"]
     return section("TP / (TP + FP + FN)", table([*head, f"best: from {best['score_threshold']:.3f}"], rows))

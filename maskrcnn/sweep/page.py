@@ -26,8 +26,8 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
     told = summary.told
     sections = [_results(summary)]
     if summary.rest:
-        rows = [("error" if status == "failed" else "", (what, status, why)) for what, status, why in summary.rest]
-        sections += ["<h2>Not in the table</h2>", table(["trial", "status", ""], rows)]
+        kinds = ["error" if status == "failed" else "" for _, status, _ in summary.rest]
+        sections += ["<h2>Not in the table</h2>", table(["trial", "status", ""], summary.rest, kinds)]
     finished = [trial for trial in ordered if trial.folder in shades and _score(trial) != "-"]
     if finished:
         drawn = [
@@ -68,7 +68,7 @@ def _trials(told: list[str], trials: list[Trial]) -> str:
     for trial in trials:
         result = trial.result
         values = [*map(trial.value, told), _status(trial), _score(trial)]
-        rows.append(("", (*values, duration(result.seconds) if result else "", trial.folder.name)))
+        rows.append((*values, duration(result.seconds) if result else "", trial.folder.name))
     return table([*told, "status", "mask AP", "time", "folder"], rows)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from maskrcnn.visualize.instances import Instances, own_colours, paint_instances
 from maskrcnn.visualize.maps import tinted
 from maskrcnn.visualize.panel import WIDTH, Panel, Row
-from maskrcnn.visualize.scene import FOLLOWED, LEVELS, NEGATIVE, POSITIVE, framed
+from maskrcnn.visualize.scene import FOLLOWED, LEVELS, NEGATIVE, POSITIVE, centred
 from maskrcnn.visualize.view import View, whole
 
 
@@ -39,7 +39,7 @@ def lesson_row(lesson: Lesson, classes: list[str]) -> Row:
     followed = int(sides.prod(axis=1).argmax()) if len(boxes) else None
     height, width = lesson.picture.shape[:2]
     view = whole(height, width, (WIDTH * 5 // 4, WIDTH))
-    faded = (view.show(lesson.picture, 1) // 2 + 118).astype(np.uint8)
+    faded = view.fade(lesson.picture)
     objects = _objects(lesson, classes, view)
     if followed is not None:
         for drawing in (objects.drawing, faded):
@@ -94,12 +94,9 @@ def _sample(lesson: Lesson, view: View, drawing: np.ndarray) -> Panel:
 
 
 def _mask(mask: np.ndarray, side: int) -> Panel:
-    drawing = np.full((side, WIDTH, 3), 255, np.uint8)
-    left = (WIDTH - side) // 2
-    drawing[:, left : left + side] = framed(tinted(mask, cv2.COLORMAP_INFERNO), side)
     return Panel(
         "A mask to learn",
-        drawing,
+        centred(tinted(mask, cv2.COLORMAP_INFERNO), side),
         f"What the mask head is to say of the framed object, if the region is its very box: {len(mask)} x {len(mask)} "
         "cells, black outside, yellow inside, between them where the outline runs.",
     )

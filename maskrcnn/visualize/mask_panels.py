@@ -7,7 +7,7 @@ from maskrcnn.ops.paste import paste_bitmap, paste_crop
 from maskrcnn.visualize.instances import Instances, paint_instances
 from maskrcnn.visualize.maps import tinted
 from maskrcnn.visualize.panel import Panel, Row
-from maskrcnn.visualize.scene import FOLLOWED, NEGATIVE, POSITIVE, Example, Scene, array, framed, zoom_size, zoomed
+from maskrcnn.visualize.scene import FOLLOWED, NEGATIVE, POSITIVE, Example, Scene, array, centred, zoom_size, zoomed
 
 
 def masks_row(scene: Scene) -> Row:
@@ -41,13 +41,9 @@ def _detections(scene: Scene) -> Panel:
 
 def _mask(scene: Scene, example: Example) -> Panel:
     mask = array(scene.stages.detections.masks)[example.detection]
-    drawing = np.full((*zoom_size(scene), 3), 255, np.uint8)
-    side = drawing.shape[0]
-    left = (drawing.shape[1] - side) // 2
-    drawing[:, left : left + side] = framed(tinted(mask, cv2.COLORMAP_INFERNO), side)
     return Panel(
         "The mask, as it is predicted",
-        drawing,
+        centred(tinted(mask, cv2.COLORMAP_INFERNO), zoom_size(scene)[0]),
         f"The mask head reads the refined box and gives {len(mask)} x {len(mask)} probabilities that fill it: black "
         "0, bright yellow 1.",
     )

@@ -58,7 +58,7 @@ class _Region(NamedTuple):
 
 def _region(scene: Scene, example: Example) -> _Region:
     level = int(scene.stages.region_levels[0, example.region])
-    view = around(example.proposal, 0.15, zoom_size(scene))
+    view = around(example.proposal, zoom_size(scene))
     features = array(scene.stages.pyramid[level])
     direction = principal(features)
     values = np.tensordot(direction, features, 1)

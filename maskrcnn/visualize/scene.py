@@ -63,7 +63,7 @@ class Scene(NamedTuple):
     @property
     def faded(self) -> np.ndarray:
         """The picture paled, for many lines on it: [*view.size, 3] u8."""
-        return (self.view.show(self.picture, 1) // 2 + 118).astype(np.uint8)
+        return self.view.fade(self.picture)
 
 
 def array(tensor: Tensor) -> np.ndarray:
@@ -109,7 +109,15 @@ def zoomed(scene: Scene, example: Example) -> View:
     """The followed object's box and proposal, large."""
     boxes = np.stack((example.box, example.proposal))
     hull = np.concatenate((boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)))
-    return around(hull, 0.15, zoom_size(scene))
+    return around(hull, zoom_size(scene))
+
+
+def centred(picture: np.ndarray, side: int) -> np.ndarray:
+    """`framed` in the middle of a white drawing of a panel's width."""
+    drawing = np.full((side, WIDTH, 3), 255, np.uint8)
+    left = (WIDTH - side) // 2
+    drawing[:, left : left + side] = framed(picture, side)
+    return drawing
 
 
 def framed(picture: np.ndarray, side: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from maskrcnn.visualize.text import WHITE, Colour
 
 OUTSIDE: Colour = (235, 235, 235)  # where there is no canvas
+_MARGIN = 0.15  # of the longer side of a box that is shown alone
 _SHIFT = 4  # bits behind the point of OpenCV's coordinates
 
 
@@ -35,6 +36,10 @@ class View(NamedTuple):
         shown[(rows < 0) | (rows >= len(values))] = OUTSIDE
         shown[:, (columns < 0) | (columns >= values.shape[1])] = OUTSIDE
         return shown
+
+    def fade(self, picture: np.ndarray) -> np.ndarray:
+        """The window of a picture [h, w, 3] u8, paled for many lines on it."""
+        return (self.show(picture, 1) // 2 + 118).astype(np.uint8)
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 2] as x, y in pixels of the canvas, in pixels of the drawing."""
@@ -79,9 +84,9 @@ def whole(height: int, width: int, size: tuple[int, int]) -> View:
     return View(0, 0, scale, (max(round(height * scale), 1), max(round(width * scale), 1)))
 
 
-def around(box: np.ndarray, margin: float, size: tuple[int, int]) -> View:
-    """A drawing of a size with a box [4] in its middle, and that share of the box's longer side around it."""
+def around(box: np.ndarray, size: tuple[int, int]) -> View:
+    """A drawing of a size with a box [4] in its middle, and a part of the box's longer side around it."""
     x1, y1, x2, y2 = (float(edge) for edge in box)
-    border = margin * max(x2 - x1, y2 - y1)
+    border = _MARGIN * max(x2 - x1, y2 - y1)
     scale = min(size[0] / (y2 - y1 + 2 * border), size[1] / (x2 - x1 + 2 * border))
     return View((x1 + x2 - size[1] / scale) / 2, (y1 + y2 - size[0] / scale) / 2, scale, size)

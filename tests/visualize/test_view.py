@@ -35,9 +35,9 @@ def test_the_whole_canvas_fits(size: tuple[int, int]) -> None:
 
 
 def test_a_box_lies_in_the_middle_with_its_margin() -> None:
-    view = around(np.array([10.0, 20, 30, 60]), 0.25, (120, 300))
-    assert view.scale == 120 / (40 + 2 * 10)  # the height is what fills the drawing
-    np.testing.assert_allclose(view.place([(10, 20), (30, 60)]), [(150 - 20, 20), (150 + 20, 100)])
+    view = around(np.array([10.0, 20, 30, 60]), (104, 300))
+    assert view.scale == 104 / (40 + 2 * 6)  # the height is what fills the drawing
+    np.testing.assert_allclose(view.place([(10, 20), (30, 60)]), [(150 - 20, 12), (150 + 20, 92)])
 
 
 def test_a_box_is_drawn_on_its_edges() -> None:
