@@ -8,16 +8,18 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
-from maskrcnn.config.groups import CONF
+from maskrcnn.config.groups import choices
 from maskrcnn.run import commit, run, run_trial
 from maskrcnn.start import call, find_plugins, packages, quieten, reason, shorten_warnings, start
+
+CONVERT, VERIFY = "maskrcnn.engine.convert.convert", "maskrcnn.engine.verify.verify"
 
 
 def _search(config: DictConfig) -> None:
@@ -36,41 +38,10 @@ def _search(config: DictConfig) -> None:
         sys.exit(1)
 
 
-def _evaluate(config: DictConfig) -> None:
-    from maskrcnn.engine.evaluate import evaluate
-
-    quieten()
-    call(evaluate, config)
-
-
-def _predict(config: DictConfig) -> None:
-    from maskrcnn.engine.predict import predict
-
-    call(predict, config)
-
-
-def _drop(config: DictConfig) -> None:
-    from maskrcnn.engine.drop import drop
-
-    call(drop, config)
-
-
-def _export(config: DictConfig) -> None:
-    from maskrcnn.engine.export import export
-
-    call(export, config)
-
-
 def _convert(config: DictConfig) -> None:
-    from maskrcnn.engine.convert import convert
-
-    plain = to_plain(config)
-    if plain["read"] == "???":
-        known = sorted(path.stem for path in CONF.glob("from/*.yaml"))
-        raise ValueError(f"choose the format to read by from=...; known: {', '.join(known)}")
-    find_plugins(plain["plugins"])
-    check(plain, convert)
-    convert(**build(plain, plain["plugins"]))
+    if OmegaConf.is_missing(config, "read"):
+        raise ValueError(f"choose the format to read by from=...; known: {', '.join(choices('from'))}")
+    call(CONVERT, config)
 
 
 def _inspect(config: DictConfig) -> None:
@@ -101,10 +72,13 @@ def _explain(key: str, arguments: list[str]) -> None:
 
 
 def _verify(config: DictConfig) -> None:
-    from maskrcnn.engine.verify import verify
+    sys.exit(call(VERIFY, config))
 
-    quieten()
-    sys.exit(call(verify, config))
+
+def _start(name: str) -> None:
+    """Starts the command that is a function of the engine alone, in a module of its name."""
+    root = f"maskrcnn.engine.{name}.{name}"
+    start(name, lambda config: call(root, config), root)
 
 
 def train() -> None:
@@ -115,7 +89,7 @@ def train() -> None:
     if asked:
         _explain(asked[0].partition("=")[2], tidy([argument for argument in sys.argv[1:] if argument not in asked]))
     elif any(argument.startswith("verify=") for argument in sys.argv[1:]):
-        start("verify", _verify, "maskrcnn.engine.verify.verify")
+        start("verify", _verify, VERIFY)
     else:
         start("train", run, "maskrcnn.engine.train.train")
 
@@ -127,27 +101,27 @@ def search() -> None:
 
 def evaluate() -> None:
     """`python evaluate.py checkpoint=...`: scores a checkpoint on its validation pictures."""
-    start("evaluate", _evaluate, "maskrcnn.engine.evaluate.evaluate")
+    _start("evaluate")
 
 
 def predict() -> None:
     """`python predict.py checkpoint=... source=...`: finds instances in pictures and videos."""
-    start("predict", _predict, "maskrcnn.engine.predict.predict")
+    _start("predict")
 
 
 def drop() -> None:
     """`python drop.py checkpoint=...`: a page to try a checkpoint by dropping pictures on it."""
-    start("drop", _drop, "maskrcnn.engine.drop.drop")
+    _start("drop")
 
 
 def export() -> None:
     """`python export.py checkpoint=...`: writes a model as one file that runs without this package."""
-    start("export", _export, "maskrcnn.engine.export.export")
+    _start("export")
 
 
 def convert() -> None:
     """`python convert_data.py from=... source=... out=...`: turns a data set of one annotation format into another."""
-    start("convert", _convert, "maskrcnn.engine.convert.convert")
+    start("convert", _convert, CONVERT)
 
 
 def inspect_data() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import logging
 import os
 import re
@@ -111,8 +112,11 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(128 + signal.SIGINT)
 
 
-def call(task: Callable[..., Any], config: DictConfig) -> Any:
-    """Checks a configuration against a task's parameters, builds them, and calls it."""
+def call(root: str, config: DictConfig) -> Any:
+    """Checks a configuration against the parameters of the function that `root` names, builds them, and calls it."""
+    module, _, name = root.rpartition(".")
+    task = getattr(importlib.import_module(module), name)  # late: a mistake in the command line needs no torch
+    quieten()
     plain = to_plain(config)
     find_plugins(plain["plugins"])
     check(plain, task)
