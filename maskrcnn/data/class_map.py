@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.few import few_of
 from maskrcnn.data.records import Record
 from maskrcnn.data.views import Joined, Relabelled
 
@@ -32,7 +33,8 @@ def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnota
         for name in names:
             if name not in annotations.classes:
                 near = difflib.get_close_matches(name, annotations.classes, n=3)
-                known = f"Did you mean {' or '.join(near)}?" if near else f"There are {_few(annotations.classes)}."
+                listed = few_of(annotations.classes, len(annotations.classes), 20)
+                known = f"Did you mean {' or '.join(near)}?" if near else f"There are {listed}."
                 raise ValueError(f"data.class_map.{new}: {annotations.file} has no class {name!r}. {known}")
             old = annotations.classes.index(name)
             if labels[old] >= 0:
@@ -70,7 +72,3 @@ def join_classes(parts: Sequence[CocoAnnotations]) -> tuple[tuple[str, ...], tup
     if len(pairs) == len(classes) == len(set(ids.values())):
         return classes, tuple(ids[name] for name in classes)
     return classes, tuple(range(1, len(classes) + 1))
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")

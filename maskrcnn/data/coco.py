@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, few, read_json, read_pieces
+from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, read_json, read_pieces
 from maskrcnn.data.entries import EntryReader, Finding
+from maskrcnn.data.few import few_of
 from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
@@ -88,7 +89,7 @@ def read_annotations(split: Split) -> CocoAnnotations:
     _check_pictures(split, records)
     content = read_content(cached)
     for finding in (Finding(*values) for values in content["findings"]):
-        first = few(finding.first, finding.number)
+        first = few_of(finding.first, finding.number)
         warnings.warn(f"{file}: {finding.number} annotations with {finding.what} (ids {first})", stacklevel=2)
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
@@ -170,6 +171,6 @@ def _check_pictures(split: Split, records: Records) -> None:
         mend = f"\n{MEND}" if len(missing) < len(records) else ""
         raise FileNotFoundError(
             f"{len(missing)} of the {len(records)} pictures of {split.annotations} are not in {split.images}: "
-            f"{few(missing, len(missing))}. Check data.root and the paths under data.source, or complete the "
+            f"{few_of(missing, len(missing))}. Check data.root and the paths under data.source, or complete the "
             f"pictures{mend}"
         )

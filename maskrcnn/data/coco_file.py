@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from maskrcnn.data.few import few_of
 from maskrcnn.data.segmentation import FARTHEST
 
 KEYS_OF_PICTURES = {"images", "categories"}  # files of pictures alone, as COCO's image_info_test, end there
@@ -23,11 +24,6 @@ class Ids(NamedTuple):
 
     pictures: dict[int | str, int]
     categories: dict[int, int]
-
-
-def few(values: list[Any], count: int) -> str:
-    """The first five of some values, and how many there are in all if there are more."""
-    return ", ".join(map(str, values[:5])) + (f", ... ({count} in all)" if count > 5 else "")
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -149,7 +145,7 @@ def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:
         twice = _twice(c[key] for c in categories)
         if twice:
             joined = " (inspect_data.py with fix=true joins them)" if key == "name" else ""
-            yield f"category {key} {few(twice, len(twice))} comes more than once; make it unique{joined}"
+            yield f"category {key} {few_of(twice, len(twice))} comes more than once; make it unique{joined}"
 
 
 def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:
@@ -181,7 +177,7 @@ def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:
         return
     twice = _twice(image["id"] for image in images)
     if twice:
-        yield f"image id {few(twice, len(twice))} comes more than once; give every picture its own"
+        yield f"image id {few_of(twice, len(twice))} comes more than once; give every picture its own"
 
 
 def _twice(values: Iterable[Any]) -> list[Any]:
@@ -195,12 +191,12 @@ def _annotation_problems(annotations: list[dict[str, Any]], ids: Ids) -> Iterato
         if odd:
             values = sorted({repr(a.get(key)) for a in odd})
             yield (
-                f"the {key} of annotations {few([a.get('id') for a in odd], len(odd))} is not in {listed!r}: "
-                f"{few(values, len(values))}. The ids there are like {next(iter(known))!r}"
+                f"the {key} of annotations {few_of([a.get('id') for a in odd], len(odd))} is not in {listed!r}: "
+                f"{few_of(values, len(values))}. The ids there are like {next(iter(known))!r}"
             )
     bare = [a.get("id") for a in annotations if a.get("segmentation") is None]
     if bare:
         yield (
-            f"{len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {few(bare, len(bare))}). "
+            f"{len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {few_of(bare, len(bare))}). "
             "Mask R-CNN learns from masks: add polygons or run lengths, or remove these annotations"
         )

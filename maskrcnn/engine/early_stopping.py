@@ -15,13 +15,10 @@ def why_stopped(trainer: pl.Trainer, module: MaskRCNNModule, callbacks: Iterable
     Args:
         trainer: after `fit`; module: what it trained; callbacks: of the run.
     """
+    if not trainer.should_stop or trainer.global_step >= module.total_steps:
+        return None
     for callback in callbacks:
-        early = trainer.should_stop and trainer.global_step < module.total_steps
-        if (
-            early
-            and isinstance(callback, EarlyStopping)
-            and callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED
-        ):
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
             factor = module.schedule.factor(trainer.global_step, module.total_steps)
             reason = (callback.stopping_reason_message or "").removesuffix(" Signaling Trainer to stop.")
             return (

@@ -12,6 +12,7 @@ from rich.text import Text
 from maskrcnn.config.written import written as as_override
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.source import CocoSource, Splits
+from maskrcnn.engine.console import say
 from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
@@ -77,16 +78,16 @@ def inspect_data(
     if sound:
         data.setup("fit")  # finds mistakes of the selection
         for note in data.selection_notes:
-            console.print(f"selected: {note}", soft_wrap=True)
+            say(console, f"selected: {note}")
         written += draw_samples(data, draw, folder) + draw_lessons(data, detector, draw, folder) if draw else []
     elif draw:
-        console.print("no samples are drawn: training would stop at the errors above")
+        say(console, "no samples are drawn: training would stop at the errors above")
     for path in written:
-        console.print(f"wrote {path}", soft_wrap=True)
+        say(console, f"wrote {path}")
     if outs and isinstance(data.source, CocoSource):
-        console.print(f"train with it: {overrides(outs)}", markup=False, soft_wrap=True)
+        say(console, f"train with it: {overrides(outs)}")
     elif not outs and any(finding.level != "note" for finding in found.findings()):
-        console.print("to write a corrected file, repeat the command with fix=true out=clean.json", soft_wrap=True)
+        say(console, "to write a corrected file, repeat the command with fix=true out=clean.json")
     return sound
 
 
@@ -123,11 +124,11 @@ def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:
 def _print(console: Console, found: Inspection) -> None:
     for part in found.parts:
         content = part.content
-        console.print(
+        say(
+            console,
             f"{part.name}: {len(part.records)} pictures, {int((content.counts == 0).sum())} of them without objects; "
             f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max(initial=0)} "
             f"in a picture; {content.crowds} crowd regions",
-            soft_wrap=True,
         )
     table = Table(title="findings")
     for head in HEAD:
@@ -147,14 +148,14 @@ def _print(console: Console, found: Inspection) -> None:
         console.print(table)
         better = found.reach.suggestion
         if better is not None:
-            console.print(
+            say(
+                console,
                 f"model.anchors.scales={_plain(better.scales)} model.anchors.ratios={_plain(better.ratios)} would "
                 f"reach {better.reached[0]:.1%} and {better.reached[1]:.1%}",
-                soft_wrap=True,
             )
     if found.pixels is not None:
         mean, std = (_plain(values.round(2).tolist()) for values in found.pixels)
-        console.print(f"pixels of train: model.pixel_mean={mean} model.pixel_std={std}", soft_wrap=True)
+        say(console, f"pixels of train: model.pixel_mean={mean} model.pixel_std={std}")
 
 
 def _plain(values: list[float]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from maskrcnn.config.cores import cores
+
 PACKAGES = (
     "maskrcnn", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "albumentations", "opencv-python-headless",
     "pycocotools", "numpy", "pillow", "tifffile",
@@ -32,7 +34,7 @@ def hardware() -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "cpu": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory_gb": _memory(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),

@@ -115,12 +115,8 @@ class MultiStep:
             raise ValueError(
                 f"schedule.milestones are shares of the run between 0 and 1, such as [0.67, 0.89]; got {milestones}"
             )
-        self.warmup_steps, self.warmup_start, self.milestones, self.gamma = (
-            warmup_steps,
-            warmup_start,
-            milestones,
-            gamma,
-        )
+        self.warmup_steps, self.warmup_start = warmup_steps, warmup_start
+        self.milestones, self.gamma = milestones, gamma
 
     def factor(self, step: int, total: int) -> float:
         """The factor at an optimiser step of a run of `total` steps."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, record_function
 
+from maskrcnn.engine.console import say
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
@@ -83,7 +84,7 @@ class Profile(pl.Callback):
             self.profiler.export_chrome_trace(str(trace))
             console = Console(markup=False, emoji=False)
             console.print(time_table(time_of_parts(self.profiler.events()), self.steps))
-            console.print(f"wrote {trace}: open it at https://ui.perfetto.dev or chrome://tracing", soft_wrap=True)
+            say(console, f"wrote {trace}: open it at https://ui.perfetto.dev or chrome://tracing")
             self.profiler = None
         self._open(DATA)
 
