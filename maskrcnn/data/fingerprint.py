@@ -35,12 +35,7 @@ def fingerprint(sources: list[Splits]) -> dict[str, dict[str, Any]]:
         By part ("train", "val"; "name/train" in a mixture): `annotations` and `pictures`, 64 hexadecimal digits each,
         and `number` of pictures.
     """
-    found = {}
-    for source in sources:
-        for name, split in (("train", source.train), ("val", source.val)):
-            if split is not None:
-                found[f"{source.name}/{name}" if source.name else name] = _of_part(split)
-    return found
+    return {name: _of_part(split) for source in sources for name, split in source.parts().items()}
 
 
 def _of_part(split: Split) -> dict[str, Any]:

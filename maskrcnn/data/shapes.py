@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from filelock import FileLock
 
+from maskrcnn.data.draw_shapes import CLASSES, HEIGHT, WIDTH, Drawing, draw_shapes
 from maskrcnn.data.outline import outline_polygons
 from maskrcnn.data.progress import follow
-from maskrcnn.data.shapes_scene import CLASSES, HEIGHT, WIDTH, Scene, draw_scene
 from maskrcnn.data.source import Split, Splits
 
 VERSION = 1  # to be raised when the pictures of the same parameters change
@@ -130,21 +130,21 @@ def _name(index: int) -> str:
 
 def _draw(folder: Path, seed: int, index: int) -> list[dict[str, Any]]:
     """Draws one picture, a function of (seed, index) alone; returns its annotations without ids."""
-    scene = draw_scene(np.random.default_rng([seed, index]))
-    if not cv2.imwrite(str(folder / _name(index)), scene.image[..., ::-1], PLAIN_PNG):
+    drawing = draw_shapes(np.random.default_rng([seed, index]))
+    if not cv2.imwrite(str(folder / _name(index)), drawing.image[..., ::-1], PLAIN_PNG):
         raise OSError(f"could not write {folder / _name(index)}")
-    return _annotate(scene)
+    return _annotate(drawing)
 
 
-def _annotate(scene: Scene) -> list[dict[str, Any]]:
-    """COCO annotations of a scene without ids: polygons for the objects, an uncompressed RLE for the crowd region."""
+def _annotate(drawing: Drawing) -> list[dict[str, Any]]:
+    """COCO annotations of a drawing without ids: polygons for the objects, an uncompressed RLE for the crowd region."""
     annotations = []
-    for label, mask in zip(scene.labels, scene.masks, strict=True):
+    for label, mask in zip(drawing.labels, drawing.masks, strict=True):
         annotations.append(
             {"category_id": label + 1, "segmentation": outline_polygons(mask), "iscrowd": 0, **_measures(mask)}
         )
-    if scene.crowd is not None:
-        label, region = scene.crowd
+    if drawing.crowd is not None:
+        label, region = drawing.crowd
         # COCO's files hold crowds as plain run lengths, column by column, starting with a run of zeros.
         changes = np.flatnonzero(np.diff(region.ravel(order="F"), prepend=False))
         counts = np.diff([0, *changes, region.size]).tolist()

@@ -19,6 +19,11 @@ class Splits(NamedTuple):
     weight: float = 1.0  # how often a training picture comes in an epoch
     name: str = ""  # among those that are mixed
 
+    def parts(self) -> dict[str, Split]:
+        """Those that there are, as "train" and "val"; of one that is mixed, after its name."""
+        there = {"train": self.train} if self.val is None else {"train": self.train, "val": self.val}
+        return {f"{self.name}/{part}" if self.name else part: split for part, split in there.items()}
+
 
 class Source(Protocol):
     """Anything that can say where a data set lies below a root directory, and write it there if need be."""
@@ -59,9 +64,7 @@ class CocoSource:
             FileNotFoundError: one does not; the message names it and the key to set.
         """
         (splits,) = self.splits(root)
-        for part, split in (("train", splits.train), ("val", splits.val)):
-            if split is None:
-                continue
+        for part, split in splits.parts().items():
             if not split.images.is_dir():
                 raise FileNotFoundError(f"no directory {split.images}: set data.root or data.source.{part}_images")
             if not split.annotations.is_file():

@@ -93,10 +93,7 @@ def inspect_data(
 
 def _outs(sources: list[Splits], out: Path) -> list[Path]:
     """The file of corrected annotations of each part: `out` of a single one."""
-    names = []
-    for source in sources:
-        prefix = f"{source.name.replace('/', '_')}_" if source.name else ""
-        names += [f"{prefix}{part}" for part in (["train"] if source.val is None else ["train", "val"])]
+    names = [name.replace("/", "_") for source in sources for name in source.parts()]
     outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}_{name}{out.suffix}") for name in names]
     for path in outs:
         mended_paths(path)

@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.part import Part, make_part
 from maskrcnn.evaluation.results import Result
-from maskrcnn.evaluation.stream import Matcher, Matches, accumulate, merge
+from maskrcnn.evaluation.stream import Matcher, Streams, accumulate, merge
 from maskrcnn.evaluation.tables import IOU_TYPES, Backend, IouType, Tables, make_tables
 
 ALL, SMALL, MEDIUM, LARGE = range(4)  # the order of areas in `Tables`
@@ -73,7 +73,7 @@ class CocoEvaluator:
     def reset(self) -> None:
         """Forgets all predictions."""
         self.predictions = {}
-        self._matches: list[Matches] = []
+        self._matches: list[Streams] = []
         self._tables: dict[IouType, Tables] = {}
 
     def matcher(self, images: Iterable[int]) -> Matcher | None:

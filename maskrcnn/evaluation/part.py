@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from maskrcnn.evaluation.results import Result, coco_results
-from maskrcnn.evaluation.stream import Matcher, Matches
+from maskrcnn.evaluation.stream import Matcher, Streams
 from maskrcnn.ops.paste import Convention
 from maskrcnn.structures import Detections
 
@@ -14,7 +14,7 @@ class Part(NamedTuple):
     """What is known of some pictures; it pickles."""
 
     predictions: dict[int, list[Result]]  # by image id
-    matches: list[Matches]  # of these; empty where all are matched at the end
+    matches: list[Streams]  # of these; empty where all are matched at the end
 
 
 def make_part(predictions: dict[int, list[Result]], matcher: Matcher | None) -> Part:

@@ -10,7 +10,7 @@ from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.tables import IOU_TYPES, IouType, Tables
 
 # By type the hotcoco.StreamingEval of some pictures, which pickles: 9 KB a picture with 100 detections, 0.2 KB a class.
-Matches = dict[IouType, Any]
+Streams = dict[IouType, Any]
 
 
 class Matcher(NamedTuple):
@@ -29,12 +29,12 @@ class Matcher(NamedTuple):
             objects={image: self.objects[image] for image in chosen},
         )
 
-    def match(self, predictions: dict[int, list[Result]]) -> Matches:
+    def match(self, predictions: dict[int, list[Result]]) -> Streams:
         """Matches the results of pictures by image id, at least one."""
         images = [self.images[image] for image in predictions]
         objects = [entry for image in predictions for entry in self.objects[image]]
         results = [result for found in predictions.values() for result in found]
-        matches: Matches = {}
+        matches: Streams = {}
         for iou_type in IOU_TYPES:
             params = hotcoco.Params(iou_type)
             params.cat_ids, params.max_dets = [category["id"] for category in self.categories], self.caps
@@ -51,12 +51,12 @@ def _detections(results: list[Result], iou_type: IouType) -> np.ndarray | list[d
     return [{key: found[key] for key in ("image_id", "category_id", "score", "segmentation")} for found in results]
 
 
-def merge(matches: list[Matches]) -> Matches:
+def merge(matches: list[Streams]) -> Streams:
     """Those of all pictures as one; of a picture that comes again, those of the last count."""
     return {iou_type: hotcoco.StreamingEval.merge([some[iou_type] for some in matches]) for iou_type in IOU_TYPES}
 
 
-def accumulate(matches: list[Matches], iou_type: IouType) -> Tables:
+def accumulate(matches: list[Streams], iou_type: IouType) -> Tables:
     """Precision and recall over all pictures of some matches; of one that comes again, those of the last count."""
     evaluation = hotcoco.StreamingEval.merge([some[iou_type] for some in matches]).finalize()
     evaluation.accumulate()

@@ -16,7 +16,7 @@ from maskrcnn.inspection.file import Depth, File, inspect_file
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
-from maskrcnn.inspection.part import Part, part_name, selected_parts, whole_part
+from maskrcnn.inspection.part import Part, selected_parts, whole_part
 from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files
 from maskrcnn.inspection.reach import Reach, measure_reach, real
 
@@ -58,12 +58,10 @@ def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: L
 
     files: list[File] = []
     for source in sources:
-        train = inspect_file(source.train, depth, limits, of(part_name(source, "train")))
-        files.append(train)
-        if source.val is not None:
-            val = inspect_file(source.val, depth, limits, of(part_name(source, "val")))
-            check_classes(train.annotations.classes, val.annotations.classes, val.findings)
-            files.append(val)
+        own = [inspect_file(split, depth, limits, of(name)) for name, split in source.parts().items()]
+        for file in own[1:]:
+            check_classes(own[0].annotations.classes, file.annotations.classes, file.findings)
+        files += own
     seen_files = [(file.records, file.pixels, file.findings) for file in files if file.pixels is not None]
     if seen_files:
         check_range(seen_files, limits.read.max_value)

@@ -23,11 +23,6 @@ class Part(NamedTuple):
         return self.name.endswith("train")
 
 
-def part_name(source: Splits, name: str) -> str:
-    """The name of a part, or a file, of a data set."""
-    return f"{source.name}/{name}" if source.name else name
-
-
 def selected_parts(sources: list[Splits], selection: Selection, selected: Selected, resize: Sizing) -> list[Part]:
     """What was selected of each file.
 
@@ -40,11 +35,11 @@ def selected_parts(sources: list[Splits], selection: Selection, selected: Select
     classes = selected.train.classes
     parts = []
     for source, train in zip(sources, trains, strict=True):
-        parts.append(Part(part_name(source, "train"), source.train, train, take_content(train, classes, resize)))
-        split = source.train if selection.divides else source.val
-        if split is not None:
-            val = next(vals)
-            parts.append(Part(part_name(source, "val"), split, val, take_content(val, classes, resize)))
+        if selection.divides:
+            source = source._replace(val=source.train)
+        for name, split in source.parts().items():
+            shown = train if name.endswith("train") else next(vals)
+            parts.append(Part(name, split, shown, take_content(shown, classes, resize)))
     return parts
 
 

@@ -10,16 +10,16 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.draw_shapes import CLASSES, Drawing, draw_shapes
 from maskrcnn.data.shapes import ShapesSource
-from maskrcnn.data.shapes_scene import CLASSES, Scene, draw_scene
 
 
 @pytest.fixture(scope="module")
-def scenes() -> list[Scene]:
-    return [draw_scene(default_rng([5, i])) for i in range(300)]
+def scenes() -> list[Drawing]:
+    return [draw_shapes(default_rng([5, i])) for i in range(300)]
 
 
-def test_shares_of_pictures(scenes: list[Scene]) -> None:
+def test_shares_of_pictures(scenes: list[Drawing]) -> None:
     empty = np.mean([not scene.labels for scene in scenes])
     occluded = np.mean([any(hidden >= 0.15 for hidden in scene.occlusions) for scene in scenes])
     crowds = sum(scene.crowd is not None for scene in scenes)
@@ -30,7 +30,7 @@ def test_shares_of_pictures(scenes: list[Scene]) -> None:
     assert {label for scene in scenes for label in scene.labels} == set(range(len(CLASSES)))
 
 
-def test_objects_are_large_enough_and_apart(scenes: list[Scene]) -> None:
+def test_objects_are_large_enough_and_apart(scenes: list[Drawing]) -> None:
     extents = []
     for scene in scenes:
         regions = [*scene.masks, *([scene.crowd[1]] if scene.crowd else [])]
@@ -48,7 +48,7 @@ def test_written_masks_are_the_drawn_ones(shapes_root: Path) -> None:
     dataset = json.loads((shapes_root / "train.json").read_text())
     annotations = iter(dataset["annotations"])
     for i in range(len(dataset["images"])):
-        scene = draw_scene(default_rng([5, i]))
+        scene = draw_shapes(default_rng([5, i]))
         picture = cv2.imread(str(shapes_root / "train" / f"{i:06d}.png"))[..., ::-1]
         np.testing.assert_array_equal(picture, scene.image)
         drawn = [*zip(scene.labels, scene.masks, strict=True), *([scene.crowd] if scene.crowd else [])]

@@ -21,7 +21,7 @@ LEAST_VISIBLE = 30  # pixels
 TRIES = 30
 
 
-class Scene(NamedTuple):
+class Drawing(NamedTuple):
     """A picture and what is to be seen on it."""
 
     image: np.ndarray  # [HEIGHT, WIDTH, 3] uint8 RGB
@@ -155,14 +155,14 @@ def _paint(rng: Generator, masks: list[np.ndarray]) -> np.ndarray:
     return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
-def draw_scene(rng: Generator) -> Scene:
+def draw_shapes(rng: Generator) -> Drawing:
     """Draws a picture of up to eight objects, at times with a crowd region.
 
     Args:
         rng: the only source of randomness.
     """
     if rng.random() < EMPTY_SHARE:
-        return Scene(_paint(rng, []), [], [], [], None)
+        return Drawing(_paint(rng, []), [], [], [], None)
     taken = np.zeros((HEIGHT, WIDTH), bool)
     crowd = None
     members: list[np.ndarray] = []
@@ -170,4 +170,4 @@ def draw_scene(rng: Generator) -> Scene:
         label, taken, members = _crowd(rng)
         crowd = (label, taken)
     labels, visible, occlusions = _arrange(rng, taken)
-    return Scene(_paint(rng, [*members, *visible]), labels, visible, occlusions, crowd)
+    return Drawing(_paint(rng, [*members, *visible]), labels, visible, occlusions, crowd)
