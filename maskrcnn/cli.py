@@ -16,8 +16,8 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import choices
-from maskrcnn.run import commit, run, run_trial
-from maskrcnn.start import call, find_plugins, packages, quieten, reason, shorten_warnings, start
+from maskrcnn.run import run, run_trial
+from maskrcnn.start import call, find_plugins, packages, quieten, shorten_warnings, start
 
 CONVERT, VERIFY = "maskrcnn.engine.convert.convert", "maskrcnn.engine.verify.verify"
 
@@ -34,7 +34,7 @@ def _search(config: DictConfig) -> None:
     find_plugins(plain["plugins"])
     check(plain, search)
     GlobalHydra.instance().clear()  # each trial composes a configuration of its own
-    if not search(run_trial, commit(), reason, **plain):
+    if not search(run_trial, **plain):
         sys.exit(1)
 
 

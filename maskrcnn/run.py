@@ -16,7 +16,7 @@ from maskrcnn.config.launcher import check_sweep, is_main
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.run_dir import alone
 from maskrcnn.config.written import written
-from maskrcnn.start import find_plugins, quieten, reason
+from maskrcnn.start import find_plugins, quieten
 
 
 def run(config: DictConfig) -> float:
@@ -29,19 +29,13 @@ def run(config: DictConfig) -> float:
         from maskrcnn.sweep.trial import visit
 
         about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
-        result = visit(
-            Path(config.run_dir),
-            about,
-            commit(),
-            lambda resume: run_trial(config, resume, overrides, None),
-            reason,
-        )
+        result = visit(Path(config.run_dir), about, lambda resume: run_trial(config, resume, overrides, None))
         return result.scores.get("segm/AP", float("nan"))
     from maskrcnn.engine.interruption import Stopped
 
     try:
         with alone(Path(config.run_dir)) if is_main() else contextlib.nullcontext():
-            return _run(config, config.resume, overrides, False, None).get("segm/AP", float("nan"))
+            return _run(config, config.resume, overrides, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
         if stopped.folder is not None and is_main():
             override = shlex.quote(f"resume={written(str(stopped.folder))}")
@@ -51,11 +45,12 @@ def run(config: DictConfig) -> float:
 
 def run_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
     """Trains as a trial; see `maskrcnn.sweep`."""
-    return _run(config, resume, overrides, True, told)
+    check_sweep(to_plain(config)["trainer"])
+    return _run(config, resume, overrides, told)
 
 
-def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bool, told: Any) -> dict[str, float]:
-    """Trains, as a trial of a sweep or not, with a callback beside those of the configuration if there is one."""
+def _run(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
+    """Trains, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine import receipt_file
     from maskrcnn.engine.architecture import explained
     from maskrcnn.engine.resume import finished, resolve
@@ -70,8 +65,6 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bo
     check_limits(plain)
     check_channels(plain)
     check_rules(plain)
-    if trial:
-        check_sweep(plain["trainer"])
     plain["resume"] = resolve(plain["resume"], plain["run_dir"])
     scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
     if scores is not None:
@@ -83,11 +76,3 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], trial: bo
     begin = functools.partial(receipt_file.begin, Path(plain["run_dir"]), plain, overrides, plain["resume"])
     with explained(plain):
         return train(portable(config), begin, **parts)
-
-
-def commit() -> str:
-    """The code's commit, shortened, with a + where tracked files differ from it."""
-    from maskrcnn.engine.commit import read_commit
-
-    found = read_commit(Path(__file__))
-    return "unknown" if found is None else found.name[:10] + ("+" if found.diff else "")

@@ -5,7 +5,6 @@ import functools
 import importlib
 import logging
 import os
-import re
 import shlex
 import signal
 import sys
@@ -33,6 +32,7 @@ from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
 from maskrcnn.config.launcher import is_main, launched, rank_name
 from maskrcnn.config.limits import check_limits
+from maskrcnn.config.reason import reason
 from maskrcnn.config.recall import recall
 from maskrcnn.config.run_dir import claimed, remove_start
 from maskrcnn.config.trial_names import sweep_name  # noqa: F401 - known to conf/ once imported
@@ -133,15 +133,6 @@ def find_plugins(plugins: list[str]) -> None:
     """Makes packages in the current folder importable, if the command line names any."""
     if plugins:
         sys.path.insert(0, os.getcwd())
-
-
-def reason(error: Exception) -> str:
-    """What an error says to a user."""
-    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
-        return f"{error.filename} cannot be a folder: a file of that name, or above it, is in the way. Choose another"
-    # torch hands an error of a data worker on with the worker's traceback before it.
-    worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
-    return worker[1].strip() if worker else str(error)
 
 
 def _sentence(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The state of the code in git."""
 
+import functools
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,13 @@ def read_commit(file: Path) -> Commit | None:
         return None
     name, diff = _git(file, "rev-parse", "HEAD"), _git(file, "diff", "HEAD")
     return None if name is None or diff is None else Commit(name.strip(), diff)
+
+
+@functools.cache  # what is imported stays as it was, whatever is committed meanwhile
+def code_version() -> str:
+    """The commit of the code that runs, shortened, with a + where tracked files differ from it."""
+    found = read_commit(Path(__file__))
+    return "unknown" if found is None else found.name[:10] + ("+" if found.diff else "")
 
 
 def _git(file: Path, *arguments: str) -> str | None:

@@ -34,8 +34,6 @@ DID = ("trained", "resumed", "repeated", "pruned", "failed", "in another process
 
 def search(
     train: Train,
-    commit: str,
-    reason: Callable[[Exception], str],
     *,
     space: dict[str, Any],
     trials: int,
@@ -53,7 +51,7 @@ def search(
 
     Args:
         train: trains a configuration, given the folder to resume or none, its overrides, and whom to tell of
-            validations. commit, reason: see `visit`.
+            validations.
         space: see `distributions`.
         trials: in all, with those of earlier starts and other processes, failed ones too.
         override: what all trials share, as on the command line of train.py.
@@ -89,7 +87,7 @@ def search(
     while (taken := _take(study, varied, path, trials, startup_trials, seed)) is not None:
         trial, lock = taken
         try:
-            did[_do(study, trial, fixed, path, train, commit, reason)] += 1
+            did[_do(study, trial, fixed, path, train)] += 1
         finally:
             lock.release()
     report(path)
@@ -131,15 +129,7 @@ def _take(
         return study.ask(space), lock
 
 
-def _do(
-    study: optuna.Study,
-    trial: Trial,
-    fixed: list[str],
-    path: Path,
-    train: Train,
-    commit: str,
-    reason: Callable[[Exception], str],
-) -> str:
+def _do(study: optuna.Study, trial: Trial, fixed: list[str], path: Path, train: Train) -> str:
     """Trains a trial, tells Optuna how it went, and says what was done."""
     overrides = [*fixed, *_overrides(trial.params)]
     config = compose(overrides)
@@ -157,9 +147,7 @@ def _do(
 
     about = {"overrides": overrides, "choices": {}, "config": portable(config)}
     began = time.time()
-    result = visit(
-        folder, about, commit, lambda resume: train(config, resume, overrides, AfterValidation(tell)), reason
-    )
+    result = visit(folder, about, lambda resume: train(config, resume, overrides, AfterValidation(tell)))
     _conclude(study, trial, result, folder)
     if result.status == "pruned" and result.started >= began:
         print(f"{folder}: pruned, {result.reason}", flush=True)

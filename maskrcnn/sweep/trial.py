@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from maskrcnn.config.reason import reason
 from maskrcnn.config.run_dir import last_checkpoint
+from maskrcnn.engine.commit import code_version
 from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
@@ -24,21 +26,16 @@ class Pruned(Exception):
     """Raised in a run to end its trial early, for the reason that it says."""
 
 
-def visit(
-    folder: Path,
-    about: dict[str, Any],
-    commit: str,
-    train: Callable[[str | None], dict[str, float]],
-    reason: Callable[[Exception], str],
-) -> Result:
+Train = Callable[[str | None], dict[str, float]]  # given the folder to resume or none; returns scores
+
+
+def visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
     """Trains a trial, goes on with it, or leaves it if it is finished; whatever comes is kept in its folder.
 
     Args:
         folder: of the trial.
         about: what it is: "overrides", the "choices" of groups, and its "config" with interpolations.
-        commit: of the code, to be kept with the result.
-        train: trains, given the folder to resume or none, and returns scores.
-        reason: says in a sentence what an exception means.
+        train: trains it.
 
     Returns:
         How it went, or goes in another process. A failure is printed and noted; only what stops a process (Ctrl-C,
@@ -47,20 +44,14 @@ def visit(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "trial.lock", timeout=0):
-            return _visit(folder, about, commit, train, reason)
+            return _visit(folder, about, train)
     except Timeout:
         print(f"{folder}: another process trains it", flush=True)
         return read_result(folder) or Result("running", "", {}, 0.0, [], 1, time.time())
 
 
-def _visit(
-    folder: Path,
-    about: dict[str, Any],
-    commit: str,
-    train: Callable[[str | None], dict[str, float]],
-    reason: Callable[[Exception], str],
-) -> Result:
-    before = read_result(folder)
+def _visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
+    before, commit = read_result(folder), code_version()
     if before is not None and before.status in DONE:
         print(f"{folder}: {before.status} before, not trained again{_other(before, commit, folder)}", flush=True)
         return before

@@ -42,7 +42,7 @@ def searched(folder: Path, training: Training, **changed: Any) -> bool:
         "space": SPACE, "trials": 2, "override": ["seed=3"], "pruner": "median", "startup_trials": 1, "seed": 0,
         "folder": str(folder), "plugins": [],
     }  # fmt: skip
-    return search(training, "aaa", str, **{**asked, **changed})
+    return search(training, **{**asked, **changed})
 
 
 def states(folder: Path) -> list[str]:

@@ -28,7 +28,9 @@ class Training:
 
 
 def asked(folder: Path, training: Training, commit: str = "aaa") -> Result:
-    return visit(folder, ABOUT, commit, training, str)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("maskrcnn.sweep.trial.code_version", lambda: commit)
+        return visit(folder, ABOUT, training)
 
 
 def saved(folder: Path) -> Path:
@@ -113,5 +115,5 @@ def test_the_scores_of_a_run_with_nothing_left_to_do_are_as_logged(tmp_path: Pat
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "metrics_1.csv").write_text("epoch,segm/AP,step\n0,0.25,3\n1,0.5,7\n")
     saved(tmp_path)
-    result = visit(tmp_path, ABOUT, "aaa", lambda resume: {}, str)
+    result = visit(tmp_path, ABOUT, lambda resume: {})
     assert result.scores == {"segm/AP": 0.5}

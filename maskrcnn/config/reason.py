@@ -1,0 +1,12 @@
+"""What an error says to a user."""
+
+import re
+
+
+def reason(error: Exception) -> str:
+    """The sentence of an error, without what is for programmers."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} cannot be a folder: a file of that name, or above it, is in the way. Choose another"
+    # torch hands an error of a data worker on with the worker's traceback before it.
+    worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
+    return worker[1].strip() if worker else str(error)
