@@ -51,7 +51,7 @@ def make_batch(height: int, width: int, objects: int = 8) -> Batch:
     images = torch.randint(0, 256, (2, 3, *canvas), generator=generator, dtype=torch.uint8)
     sizes = torch.tensor([[height, width]] * 2)
     index = torch.arange(2)
-    return Batch(images, sizes, sizes, index, index + 1, targets, torch.zeros_like(index))
+    return Batch(images, sizes, sizes, index, index + 1, targets)
 
 
 def median_seconds(work: Callable[[], object], times: int) -> float:

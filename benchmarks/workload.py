@@ -46,7 +46,7 @@ def make_batch(images: int, height: int, width: int, objects: int = OBJECTS, slo
         valid,
     )
     sizes, index = torch.tensor([[height, width]] * images), torch.arange(images)
-    return Batch(pixels, sizes, sizes, index, index + 1, targets, torch.zeros_like(index))
+    return Batch(pixels, sizes, sizes, index, index + 1, targets)
 
 
 def choose_levels(boxes: Tensor) -> Tensor:

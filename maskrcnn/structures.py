@@ -33,7 +33,6 @@ class Batch(NamedTuple):
     indices: Tensor  # [B] int64, the pictures' positions in their data set
     keys: Tensor  # [B] int64 in 0..2**32-1, a hash of (seed, epoch, index, repeat): the source of all sampling noise
     targets: Targets
-    dropped: Tensor  # [B] int64, objects for which there was no slot
 
 
 class Proposals(NamedTuple):

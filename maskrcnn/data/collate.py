@@ -71,7 +71,6 @@ class Collate:
             indices=torch.tensor([sample.index for sample in samples]),
             keys=torch.tensor([sample.key for sample in samples]),
             targets=Targets(boxes, labels, masks, mask_sizes, valid),
-            dropped=torch.tensor([max(len(sample.labels) - slots, 0) for sample in samples]),
         )
 
     def _canvas(self, samples: list[Sample]) -> tuple[int, int]:

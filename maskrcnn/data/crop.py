@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maskrcnn.data.jitter import cut
+from maskrcnn.data.jitter import check_scales, cut_view
 from maskrcnn.data.resize import Resize, View
 
 
@@ -27,8 +27,7 @@ class RandomCrop:
             raise ValueError(
                 f"resize.shortest is {shortest}, but the crop's scale is drawn from resize.scales: give one length"
             )
-        if not 0 < scales[0] <= scales[1]:
-            raise ValueError(f"resize.scales is {list(scales)}; give the smallest factor, over 0, and the largest")
+        check_scales(scales)
         if min(crop) < 1:
             raise ValueError(f"resize.crop is {list(crop)}; give a height and a width in pixels, such as [256, 256]")
         self.fit = Resize(shortest=shortest, longest=longest)
@@ -39,9 +38,7 @@ class RandomCrop:
         if rng is None:
             return self.fit.view(height, width, None)
         scale = self.fit.scale(height, width, self.fit.shortest[0]) * np.exp(rng.uniform(*np.log(self.scales)))
-        y1, y2, rows = cut(height, self.crop[0], scale, rng)
-        x1, x2, columns = cut(width, self.crop[1], scale, rng)
-        return View((x1, y1, x2, y2), (rows, columns), (self.crop[0], self.crop[1]))
+        return cut_view(height, width, self.largest(height, width), scale, rng)
 
     def largest(self, height: int, width: int) -> tuple[int, int]:
         """The crop."""

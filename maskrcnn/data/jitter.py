@@ -24,8 +24,7 @@ class LargeScaleJitter:
                 f"resize.shortest is {shortest}, but large-scale jitter draws the scale itself: give one length, "
                 f"data.resize.shortest=[{max(shortest, default=800)}]"
             )
-        if not 0 < scales[0] <= scales[1]:
-            raise ValueError(f"resize.scales is {list(scales)}; give the smallest factor, over 0, and the largest")
+        check_scales(scales)
         self.fit = Resize(shortest=shortest, longest=longest)
         self.scales = scales
 
@@ -33,12 +32,8 @@ class LargeScaleJitter:
         """A random scale and window; without `rng`, the whole picture fitted into the canvas."""
         if rng is None:
             return self.fit.view(height, width, None)
-        shortest = self.fit.shortest[0]
-        canvas = self.largest(height, width)
-        scale = self.fit.scale(height, width, shortest) * rng.uniform(*self.scales)
-        y1, y2, rows = cut(height, canvas[0], scale, rng)
-        x1, x2, columns = cut(width, canvas[1], scale, rng)
-        return View((x1, y1, x2, y2), (rows, columns), canvas)
+        scale = self.fit.scale(height, width, self.fit.shortest[0]) * rng.uniform(*self.scales)
+        return cut_view(height, width, self.largest(height, width), scale, rng)
 
     def largest(self, height: int, width: int) -> tuple[int, int]:
         """The canvas."""
@@ -46,7 +41,24 @@ class LargeScaleJitter:
         return (longest, shortest) if height > width else (shortest, longest)
 
 
-def cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:
+def cut_view(height: int, width: int, canvas: tuple[int, int], scale: float, rng: np.random.Generator) -> View:
+    """A random part of a picture of a height and width that fills at most a canvas once it is scaled."""
+    y1, y2, rows = _cut(height, canvas[0], scale, rng)
+    x1, x2, columns = _cut(width, canvas[1], scale, rng)
+    return View((x1, y1, x2, y2), (rows, columns), canvas)
+
+
+def check_scales(scales: tuple[float, float]) -> None:
+    """Makes sure that factors can be drawn from between two.
+
+    Raises:
+        ValueError: one is not positive, or the first is the larger.
+    """
+    if not 0 < scales[0] <= scales[1]:
+        raise ValueError(f"resize.scales is {list(scales)}; give the smallest factor, over 0, and the largest")
+
+
+def _cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:
     """Start and end of a random stretch of a side that becomes at most `limit` pixels, and what it becomes."""
     extent = min(length, max(round(limit / scale), 1))
     start = int(rng.integers(length - extent + 1))

@@ -75,5 +75,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def batch_of(box: dict[str, Any]) -> Batch:
     """The batch in a black box."""
-    tensors: dict[str, Any] = box["batch"]
-    return Batch(**{**tensors, "targets": Targets(**tensors["targets"])})
+    tensors: dict[str, Any] = {**box["batch"], "targets": Targets(**box["batch"]["targets"])}
+    return Batch(*(tensors[name] for name in Batch._fields))

@@ -127,7 +127,7 @@ def largest_batch(data: CocoDataModule) -> Batch:
         valid=torch.ones(count, slots, dtype=torch.bool),
     )
     number = torch.arange(count)
-    return Batch(images, whole, whole, number, number, targets, torch.zeros(count, dtype=torch.int64))
+    return Batch(images, whole, whole, number, number, targets)
 
 
 def _largest_canvas(data: CocoDataModule) -> tuple[int, int]:

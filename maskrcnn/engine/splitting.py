@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from maskrcnn.data.window import Windowed
 from maskrcnn.engine.accumulation import refuse_batch_norm
 from maskrcnn.engine.module import MaskRCNNModule
-from maskrcnn.structures import Batch, Loss, Losses, Targets
+from maskrcnn.structures import Batch, Loss, Losses
 
 T = TypeVar("T")
 
@@ -103,9 +104,8 @@ def halve(batch: Batch) -> list[Batch]:
 
 
 def _take(batch: Batch, part: slice) -> Batch:
-    targets = Targets(*(field[part] for field in batch.targets))
-    return Batch(**{**{name: field[part] for name, field in batch._asdict().items() if name != "targets"},
-                    "targets": targets})  # fmt: skip
+    taken: Batch = tree_map(lambda field: field[part], batch)
+    return taken
 
 
 def check_splittable(model: nn.Module, ranks: int) -> None:

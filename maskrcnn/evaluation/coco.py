@@ -38,6 +38,7 @@ class CocoEvaluator:
     Attributes:
         images, objects: entries of the ground truth's images, and lists of its annotations, by image id.
         predictions: results by image id.
+        cap: where `max_detections` stands among the caps of `Tables`.
     """
 
     predictions: dict[int, list[Result]]
@@ -53,6 +54,7 @@ class CocoEvaluator:
         self.classes = classes
         self.max_detections = max_detections
         self.caps = sorted({1, 10, max_detections})
+        self.cap = self.caps.index(max_detections)
         self.backend = backend
         self.ground_truth = ground_truth
         self.images: dict[int, dict[str, Any]] = {image["id"]: image for image in ground_truth["images"]}
@@ -123,8 +125,7 @@ class CocoEvaluator:
             For each prefix "bbox/" and "segm/": AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR{max_detections}, ARs, ARm,
             ARl, all in 0..1. A class without objects is left out of the mean; a number that no object defines is NaN.
         """
-        scores = {}
-        cap = self.caps.index(self.max_detections)
+        scores, cap = {}, self.cap
         for iou_type in IOU_TYPES:
             precision, recall, _ = self.tables(iou_type)
             precision = precision[..., cap]
@@ -147,7 +148,7 @@ class CocoEvaluator:
         """`bbox/AP`, `bbox/AP50`, `segm/AP` and `segm/AP50` of each class by name, NaN for a class without objects."""
         scores: dict[str, dict[str, float]] = {name: {} for name in self.classes}
         for iou_type in IOU_TYPES:
-            precision = self.tables(iou_type).precision[:, :, :, ALL, self.caps.index(self.max_detections)]
+            precision = self.tables(iou_type).precision[:, :, :, ALL, self.cap]
             for label, name in enumerate(self.classes):
                 scores[name][f"{iou_type}/AP"] = mean(precision[:, :, label])
                 scores[name][f"{iou_type}/AP50"] = mean(precision[0, :, label])

@@ -67,8 +67,7 @@ def _make(evaluator: CocoEvaluator, iou_type: IouType, score_threshold: float) -
 
 
 def _precision_recall(evaluator: CocoEvaluator, iou_type: IouType) -> dict[str, Any]:
-    cap = evaluator.caps.index(evaluator.max_detections)
-    precision = evaluator.tables(iou_type).precision[:, :, :, ALL, cap]  # [IoU, recall, class]
+    precision = evaluator.tables(iou_type).precision[:, :, :, ALL, evaluator.cap]  # [IoU, recall, class]
     precision = np.where(precision < 0, np.nan, precision)
     there = ~np.isnan(precision[0, 0])
     whole = precision[:, :, there].mean(axis=2) if there.any() else np.full(precision.shape[:2], np.nan)

@@ -261,7 +261,7 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
         k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))
     }
     whole = [k for k in own if k not in anew and not k.endswith("num_batches_tracked")]
-    if not any(not k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
+    if all(k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
         whole = [k for k in whole if k.startswith("backbone.")]
     check_fit(own, found, whole, path, f"weights={weights}")
     model.load_state_dict(found, strict=False)

@@ -38,13 +38,12 @@ def test_every_value_is_in_its_place() -> None:
             assert tensor.dtype == torch.from_numpy(values).dtype
             assert not tensor[i, n:].any()
         assert batch.targets.valid[i].tolist() == [True] * n + [False] * (5 - n)
-    numbers = (batch.image_sizes, batch.original_sizes, batch.indices, batch.keys, batch.dropped)
+    numbers = (batch.image_sizes, batch.original_sizes, batch.indices, batch.keys)
     assert batch.images.dtype == torch.uint8 and {tensor.dtype for tensor in numbers} == {torch.int64}
     assert batch.image_sizes.tolist() == [[40, 60], [64, 50], [10, 64]]
     assert batch.original_sizes.tolist() == [[80, 120], [128, 100], [20, 128]]
     assert batch.indices.tolist() == [5, 6, 7]
     assert batch.keys.tolist() == [2**32 - 1, 2**32 - 2, 2**32 - 3]
-    assert batch.dropped.tolist() == [0, 0, 0]
 
 
 def test_a_worker_writes_what_is_large_where_the_trainer_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +99,6 @@ def test_no_canvas_is_large_enough() -> None:
 def test_the_smallest_number_of_slots_that_holds_the_fullest(objects: int, slots: int) -> None:
     batch = Collate([], [12, 4, 8])([sample(32, 32, 1, 0), sample(32, 32, objects, 1)])
     assert batch.targets.valid.tolist() == [[i < n for i in range(slots)] for n in (1, objects)]
-    assert batch.dropped.tolist() == [0, max(objects - 12, 0)]
 
 
 def test_the_largest_objects_stay() -> None:
@@ -112,7 +110,6 @@ def test_the_largest_objects_stay() -> None:
     np.testing.assert_array_equal(batch.targets.labels[0].numpy(), one.labels[kept])
     np.testing.assert_array_equal(batch.targets.masks[0].numpy(), one.masks[kept])
     np.testing.assert_array_equal(batch.targets.mask_sizes[0].numpy(), one.mask_sizes[kept])
-    assert batch.dropped.tolist() == [22]
 
 
 def test_unusable_choices_are_refused() -> None:

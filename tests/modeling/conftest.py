@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
@@ -63,7 +62,6 @@ def make_batch() -> Callable[..., Batch]:
         )
         image_sizes = torch.tensor(sizes or [(HEIGHT, WIDTH)] * batch)
         keys = torch.arange(batch) * 7919 + 1
-        empty: Tensor = torch.zeros(batch, dtype=torch.int64)
-        return Batch(images, image_sizes, image_sizes, torch.arange(batch), keys, targets, empty)
+        return Batch(images, image_sizes, image_sizes, torch.arange(batch), keys, targets)
 
     return make

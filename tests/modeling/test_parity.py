@@ -198,9 +198,7 @@ def make_batch(setting: Setting) -> Batch:
         for j, bitmap in enumerate(resized):
             targets.masks[i, j] = recrop(bitmap, boxes[j])
     index = torch.arange(2)
-    return Batch(
-        setting.images, setting.image_sizes, setting.image_sizes, index, index, targets, torch.zeros_like(index)
-    )
+    return Batch(setting.images, setting.image_sizes, setting.image_sizes, index, index, targets)
 
 
 def recrop(bitmap: np.ndarray, box: Tensor) -> Tensor:
