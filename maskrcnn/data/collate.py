@@ -29,7 +29,7 @@ class Collate:
 
     def __init__(self, canvases: list[tuple[int, int]], object_slots: list[int]) -> None:
         if any(side < 1 or side % STRIDE for canvas in canvases for side in canvas):
-            raise ValueError(f"data.canvases is {canvases}; heights and widths must be positive multiples of {STRIDE}")
+            raise ValueError(f"data.canvases is {canvases}; give heights and widths that are multiples of {STRIDE}")
         if not object_slots or min(object_slots) < 1:
             raise ValueError(f"data.object_slots is {object_slots}; give one or more numbers from 1 on")
         self.canvases = sorted(((height, width) for height, width in canvases), key=lambda size: size[0] * size[1])

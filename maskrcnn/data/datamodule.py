@@ -97,7 +97,7 @@ class CocoDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         if seed < 0:
-            raise ValueError(f"seed is {seed}; it must be 0 or more")
+            raise ValueError(f"seed is {seed}; give 0 or more")
         for name, number in (("batch_size", batch_size), ("val_batch_size", val_batch_size)):
             if number < 1:
                 raise ValueError(f"data.{name} is {number}; give 1 or more")

@@ -17,7 +17,7 @@ class Member:
 
     def __init__(self, *, root: str, source: Source, weight: float) -> None:
         if weight <= 0:
-            raise ValueError(f"weight is {weight}; it must be more than 0. To leave a data set out, remove it")
+            raise ValueError(f"weight is {weight}; give more than 0. To leave a data set out, remove it")
         self.root, self.source, self.weight = root, source, weight
 
 

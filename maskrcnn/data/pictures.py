@@ -32,9 +32,9 @@ class PictureReader:
 
     def __init__(self, channels: int, max_value: int, stretch: Stretch | None = None) -> None:
         if channels < 1:
-            raise ValueError(f"data.channels is {channels}; it must be 1 or more")
+            raise ValueError(f"data.channels is {channels}; give 1 or more")
         if not 1 <= max_value <= 65535:
-            raise ValueError(f"data.max_value is {max_value}; it must be 1 to 65535, what 16 bits hold")
+            raise ValueError(f"data.max_value is {max_value}; give 1 to 65535, what 16 bits hold")
         self.channels, self.max_value, self.stretch = channels, max_value, stretch
         values = np.arange(2**16)
         # Rounded in integers, half up; the result for each of the 65,536 values.

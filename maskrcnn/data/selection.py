@@ -75,13 +75,13 @@ class Selection:
                 f"data.folds={folds} and data.val_fraction={val_fraction} contradict: set one of them to null"
             )
         if val_fraction is not None and not 0 < val_fraction < 1:
-            raise ValueError(f"data.val_fraction is {val_fraction}; it must be between 0 and 1")
+            raise ValueError(f"data.val_fraction is {val_fraction}; give a share between 0 and 1")
         if not 0 < fraction <= 1:
-            raise ValueError(f"data.fraction is {fraction}; it must be more than 0, and at most 1")
+            raise ValueError(f"data.fraction is {fraction}; give more than 0 and at most 1")
         if not 0 <= repeat_threshold <= 1:
-            raise ValueError(f"data.repeat_threshold is {repeat_threshold}; it must be a share, 0 (off) to 1")
+            raise ValueError(f"data.repeat_threshold is {repeat_threshold}; give a share, 0 (off) to 1")
         if fold_seed < 0:
-            raise ValueError(f"data.fold_seed is {fold_seed}; it must be 0 or more")
+            raise ValueError(f"data.fold_seed is {fold_seed}; give 0 or more")
         self.fold, self.folds, self.val_fraction = fold, folds, val_fraction
         self.fold_group = None if fold_group is None else _compile(fold_group)
         self.fold_seed, self.fraction, self.class_map = fold_seed, fraction, class_map

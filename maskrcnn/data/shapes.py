@@ -39,9 +39,9 @@ class ShapesSource:
 
     def __init__(self, *, train_pictures: int, val_pictures: int, train_seed: int, val_seed: int) -> None:
         if min(train_pictures, val_pictures) < 1:
-            raise ValueError(f"train_pictures is {train_pictures}, val_pictures {val_pictures}; draw 1 or more")
+            raise ValueError(f"train_pictures is {train_pictures}, val_pictures {val_pictures}; give 1 or more")
         if train_seed == val_seed or min(train_seed, val_seed) < 0:
-            raise ValueError(f"train_seed is {train_seed}, val_seed {val_seed}; they must differ and not be negative")
+            raise ValueError(f"train_seed is {train_seed}, val_seed {val_seed}; give two that differ, from 0 on")
         self.parts = {"train": (train_pictures, train_seed), "val": (val_pictures, val_seed)}
         self.parameters = {
             "version": VERSION,

@@ -48,7 +48,7 @@ class Predictor:
 
     def __init__(self, restored: Restored, device: str, batch_size: int) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
+            raise ValueError(f"batch_size is {batch_size}; give 1 or more")
         try:
             self.model = restored.model.to(device)
         except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA

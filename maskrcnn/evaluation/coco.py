@@ -47,7 +47,7 @@ class CocoEvaluator:
         self, ground_truth: dict[str, Any], classes: list[str], *, max_detections: int, backend: Backend
     ) -> None:
         if max_detections < 1:
-            raise ValueError(f"max_detections is {max_detections}; it must be at least 1 (COCO uses 100)")
+            raise ValueError(f"max_detections is {max_detections}; give 1 or more (COCO uses 100)")
         ids = [annotation["id"] for annotation in ground_truth["annotations"]]
         assert len(set(ids)) == len(ids) and 0 not in ids, "annotation ids must be unique and not 0"
         assert [category["id"] for category in ground_truth["categories"]] == list(range(len(classes)))

@@ -82,7 +82,7 @@ class ResNet(nn.Module):
         frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.
 
     Raises:
-        ValueError: an unknown block or norm, or a number of stages that is not four.
+        ValueError: the number of stages is not four, or groups are asked of basic blocks.
     """
 
     strides = (4, 8, 16, 32)
@@ -102,8 +102,8 @@ class ResNet(nn.Module):
         frozen_stages: int,
     ) -> None:
         super().__init__()
-        if block not in BLOCKS or len(layers) != 4:
-            raise ValueError(f"block must be basic or bottleneck, layers four numbers; got {block!r} and {layers}")
+        if len(layers) != 4:
+            raise ValueError(f"model.backbone.layers is {layers}; give four numbers, of the blocks in each stage")
         make = make_norm(norm, norm_eps)
         kind = BLOCKS[block]
         self.conv1: nn.Module

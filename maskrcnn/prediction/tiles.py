@@ -36,7 +36,7 @@ class Tiling:
         if size is not None and size < 16:
             raise ValueError(f"size is {size}; tiles have sides of 16 pixels or more, and null cuts nothing")
         if size is not None and not 8 <= overlap <= size // 2:
-            raise ValueError(f"overlap is {overlap}; with tiles of size={size} it must be 8 to {size // 2}")
+            raise ValueError(f"overlap is {overlap}; with tiles of size={size} give 8 to {size // 2}")
         self.size, self.overlap = size, overlap
 
     def windows(self, height: int, width: int) -> list[Window]:

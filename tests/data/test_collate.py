@@ -114,7 +114,7 @@ def test_the_largest_objects_stay() -> None:
 
 def test_unusable_choices_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"data\.canvases is \[\(64, 60\)\]; heights and widths must be positive multiples"
+        ValueError, match=r"data\.canvases is \[\(64, 60\)\]; give heights and widths that are multiples"
     ):
         Collate([(64, 60)], [8])
     with pytest.raises(ValueError, match=r"data\.object_slots is \[\]; give one or more numbers from 1 on"):

@@ -423,7 +423,7 @@ def test_nothing_to_learn(tiny: dict[str, Any], write: Callable[[dict[str, Any]]
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"seed": -1}, "seed is -1; it must be 0 or more"),
+        ({"seed": -1}, "seed is -1; give 0 or more"),
         ({"batch_size": 0}, r"data\.batch_size is 0; give 1 or more"),
         ({"val_batch_size": -1}, r"data\.val_batch_size is -1; give 1 or more"),
     ],

@@ -175,7 +175,7 @@ def test_another_number_of_channels_is_refused(tmp_path: Path, smooth: np.ndarra
 
 
 def test_impossible_readings_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.channels is 0; it must be 1 or more"):
+    with pytest.raises(ValueError, match=r"data\.channels is 0; give 1 or more"):
         PictureReader(0, 65535)
-    with pytest.raises(ValueError, match=r"data\.max_value is 65536; it must be 1 to 65535"):
+    with pytest.raises(ValueError, match=r"data\.max_value is 65536; give 1 to 65535"):
         PictureReader(3, 65536)

@@ -202,7 +202,7 @@ def test_a_mixed_set_that_is_not_there(write_set: WriteSet, tmp_path: Path) -> N
     source = write_set("one", [["a"]], [["a"]])
     with pytest.raises(FileNotFoundError, match=r"data\.source\.sources\.x: no directory .*elsewhere/one/train"):
         MixedSource(sources={"x": Member(root="elsewhere", source=source, weight=1.0)}).prepare(tmp_path)
-    with pytest.raises(ValueError, match="weight is 0; it must be more than 0"):
+    with pytest.raises(ValueError, match="weight is 0; give more than 0"):
         Member(root=".", source=source, weight=0)
     with pytest.raises(ValueError, match="sources is empty; name at least one"):
         MixedSource(sources={})
@@ -242,10 +242,10 @@ def test_impossible_selections_are_refused(
         ({"fold": 5, "folds": 5}, r"data\.fold is 5 of data\.folds=5; give 2 or more, and one of 0 to folds - 1"),
         ({"fold": 0, "folds": 1}, r"data\.fold is 0 of data\.folds=1"),
         ({"fold": 0, "folds": 5, "val_fraction": 0.2}, r"data\.folds=5 and data\.val_fraction=0\.2 contradict"),
-        ({"val_fraction": 1.0}, r"data\.val_fraction is 1\.0; it must be between 0 and 1"),
-        ({"fraction": 0.0}, r"data\.fraction is 0\.0; it must be more than 0, and at most 1"),
-        ({"repeat_threshold": 1.5}, r"data\.repeat_threshold is 1\.5; it must be a share"),
-        ({"fold_seed": -1}, r"data\.fold_seed is -1; it must be 0 or more"),
+        ({"val_fraction": 1.0}, r"data\.val_fraction is 1\.0; give a share between 0 and 1"),
+        ({"fraction": 0.0}, r"data\.fraction is 0\.0; give more than 0 and at most 1"),
+        ({"repeat_threshold": 1.5}, r"data\.repeat_threshold is 1\.5; give a share"),
+        ({"fold_seed": -1}, r"data\.fold_seed is -1; give 0 or more"),
         ({"fold_group": "(a"}, r"data\.fold_group=\(a is not a regular expression: missing \)"),
         ({"fold_group": "(a)"}, r"data\.fold_group=\(a\) keeps pictures in one part, but there are no parts: give"),
         ({"fold_group": "a"}, r"data\.fold_group=a captures nothing; put what a group shares in parentheses"),

@@ -126,9 +126,9 @@ def test_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_same_seed_for_both_parts_is_refused() -> None:
-    with pytest.raises(ValueError, match="train_seed is 1, val_seed 1; they must differ"):
+    with pytest.raises(ValueError, match="train_seed is 1, val_seed 1; give two that differ"):
         ShapesSource(train_pictures=1, val_pictures=1, train_seed=1, val_seed=1)
-    with pytest.raises(ValueError, match="val_pictures 0; draw 1 or more"):
+    with pytest.raises(ValueError, match="val_pictures 0; give 1 or more"):
         ShapesSource(train_pictures=1, val_pictures=0, train_seed=1, val_seed=2)
 
 

@@ -280,7 +280,7 @@ def test_the_best_scores_of_an_evaluation_are_used(
     ("changed", "message"),
     [
         ({"device": "gpu9"}, r"device=gpu9 cannot be used \(.*\); device=cpu works everywhere"),
-        ({"batch_size": 0}, r"batch_size is 0; it must be 1 or more"),
+        ({"batch_size": 0}, r"batch_size is 0; give 1 or more"),
         ({"outputs": []}, r"outputs=\[\] would write nothing: give what to write, such as outputs=\[pictures,coco\]"),
         ({"score_threshold": 5.0}, r"score_threshold is 5; scores, and so thresholds, are from 0 to 1"),
         (

@@ -35,7 +35,7 @@ def test_each_trial_lies_in_its_folder_and_a_failing_one_stops_no_other(
     sweep: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, done = sweep
-    assert done.returncode == 1 and "error: data: seed is -1; it must be 0 or more" in done.stderr, done.stderr
+    assert done.returncode == 1 and "error: data: seed is -1; give 0 or more" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not list(folder.rglob("*.log"))
     trials = results(folder)
     assert {seed: result["status"] for seed, (_, result) in trials.items()} == {
@@ -45,7 +45,7 @@ def test_each_trial_lies_in_its_folder_and_a_failing_one_stops_no_other(
     assert [state["maskrcnn"]["config"]["seed"] for state in states] == [0, 1]
     assert any(not value.equal(states[1]["state_dict"][key]) for key, value in states[0]["state_dict"].items())
     assert "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in done.stdout
-    assert "failed: seed=-1 (data: seed is -1; it must be 0 or more)" in done.stdout
+    assert "failed: seed=-1 (data: seed is -1; give 0 or more)" in done.stdout
     assert "report.html" in done.stdout and (folder / "report.html").is_file()
 
 

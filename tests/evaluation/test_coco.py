@@ -337,7 +337,7 @@ def test_evaluates_quietly_and_leaves_the_ground_truth_alone(ground_truth: dict[
 
 
 def test_cap_must_be_positive(ground_truth: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="max_detections is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="max_detections is 0; give 1 or more"):
         evaluator_of(ground_truth, 0)
 
 

@@ -80,7 +80,7 @@ def test_tiles_of_both_axes_and_none() -> None:
 def test_an_overlap_that_cannot_join_is_refused(overlap: int) -> None:
     with pytest.raises(ValueError, match="size is 15; tiles have sides of 16 pixels or more, and null cuts nothing"):
         Tiling(size=15, overlap=8)
-    with pytest.raises(ValueError, match=f"overlap is {overlap}; with tiles of size=100 it must be 8 to 50"):
+    with pytest.raises(ValueError, match=f"overlap is {overlap}; with tiles of size=100 give 8 to 50"):
         Tiling(size=100, overlap=overlap)
 
 
