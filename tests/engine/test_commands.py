@@ -181,13 +181,10 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
             ["data.channels=5"],
             "model.pixel_mean has 3 values, but data.channels is 5: give model.pixel_mean",
         ),
-        ("train.py", ["resume=nowhere"], "name the folder of a run"),
         ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
         ("evaluate.py", [], "checkpoint"),
-        ("evaluate.py", ["checkpoint=x", "override=[data.root=y]"], "'override=[\"data.root=y\"]'"),
         ("evaluate.py", ["checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
         ("train.py", ["--seed=1"], "keys have no dashes before them. Did you mean seed=1?"),
-        ("train.py", ["model.box_head.max_detections=500"], "raise pre_nms to several times max_detections"),
         ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
     ],
 )
