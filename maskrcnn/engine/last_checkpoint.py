@@ -23,7 +23,8 @@ class LastCheckpoint(pl.Callback):
 
     Always between two optimiser steps, when all that came before is logged and no gradient is under way, so that a
     resumed run has the same bits. It must be the first of the callbacks: what others log at the start of a batch
-    belongs to the step to come.
+    belongs to the step to come. The end counts once receipt and report are written: a run that is killed meanwhile
+    validates once more, and writes them.
 
     Args:
         path: of the file.
@@ -58,7 +59,11 @@ class LastCheckpoint(pl.Callback):
         self.validating = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.finished = True
+        if self.written != self._position(trainer)._replace(validation_due=True):
+            self.write(trainer)  # or it stays before the last validation, for a run that is killed in its report
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.finished = True  # receipt and report are written
         self.written = None
         self.write(trainer)
 

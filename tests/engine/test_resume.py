@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.engine import receipt_file
 from maskrcnn.engine.resume import finished, read, resolve
 
 Fit = Callable[..., dict[str, float]]
@@ -22,7 +23,8 @@ class Stop(pl.Callback):
     """Stops a run the n-th time that it comes to a place.
 
     Args:
-        place: "batch" (after its gradients), "step" (before the optimiser's), "validating", "validated" (a batch).
+        place: "batch" (after its gradients), "step" (before the optimiser's), "validating", "validated" (a batch),
+            "ending" (while receipt and report are written).
         count: the n-th time; how: a signal to this process, or None for an error.
     """
 
@@ -47,6 +49,9 @@ class Stop(pl.Callback):
 
     def on_validation_batch_end(self, *_: Any) -> None:
         self._pass("validated")
+
+    def on_fit_end(self, *_: Any) -> None:
+        self._pass("ending")
 
 
 def end_of(run: Path) -> dict[str, Any]:
@@ -111,6 +116,13 @@ def test_a_run_stopped_within_an_epoch_and_moved_goes_on_with_the_same_bits(
 
 def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path, tmp_path: Path) -> None:
     stop_and_resume(fit, tmp_path / "run", Stop("validated", 2, None), *TWO_EPOCHS)
+    assert differences(whole, tmp_path / "run") == []
+
+
+def test_a_run_that_ends_while_its_report_is_written_goes_on_with_it(fit: Fit, whole: Path, tmp_path: Path) -> None:
+    stop_and_resume(fit, tmp_path / "run", Stop("ending", 1, None), *TWO_EPOCHS)
+    ends = [receipt_file.read(run)["end"] for run in (whole, tmp_path / "run")]
+    assert ends[1]["finished"] and ends[0] | {"seconds": 0} == ends[1] | {"seconds": 0}
     assert differences(whole, tmp_path / "run") == []
 
 
