@@ -17,7 +17,7 @@ from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import choices
 from maskrcnn.run import run, run_trial
-from maskrcnn.start import call, find_plugins, packages, quieten, shorten_warnings, start
+from maskrcnn.start import call, find_plugins, packages, quieten, shorten_warnings, start, stoppable
 
 CONVERT, VERIFY = "maskrcnn.engine.convert.convert", "maskrcnn.engine.verify.verify"
 
@@ -81,6 +81,7 @@ def _start(name: str) -> None:
     start(name, lambda config: call(root, config), root)
 
 
+@stoppable()
 def train() -> None:
     """`python train.py`: trains; see `--help`. With explain=KEY it explains a key instead, and with
     verify=<run folder> it replays that run's first steps.
@@ -94,41 +95,49 @@ def train() -> None:
         start("train", run, "maskrcnn.engine.train.train")
 
 
+@stoppable()
 def search() -> None:
     """`python search.py space=...`: trains with the settings that Optuna proposes."""
     start("search", _search, "maskrcnn.sweep.search.search")
 
 
+@stoppable()
 def evaluate() -> None:
     """`python evaluate.py checkpoint=...`: scores a checkpoint on its validation pictures."""
     _start("evaluate")
 
 
+@stoppable()
 def predict() -> None:
     """`python predict.py checkpoint=... source=...`: finds instances in pictures and videos."""
     _start("predict")
 
 
+@stoppable()
 def drop() -> None:
     """`python drop.py checkpoint=...`: a page to try a checkpoint by dropping pictures on it."""
     _start("drop")
 
 
+@stoppable()
 def export() -> None:
     """`python export.py checkpoint=...`: writes a model as one file that runs without this package."""
     _start("export")
 
 
+@stoppable()
 def convert() -> None:
     """`python convert_data.py from=... source=... out=...`: turns a data set of one annotation format into another."""
     start("convert", _convert, CONVERT)
 
 
+@stoppable()
 def inspect_data() -> None:
     """`python inspect_data.py data=...`: looks a data set through."""
     start("inspect", _inspect)
 
 
+@stoppable()
 def sweep_report() -> None:
     """`python sweep_report.py <folder>`: the table and the page of a sweep, also while it runs."""
     from maskrcnn.sweep.report import report
@@ -144,6 +153,7 @@ def sweep_report() -> None:
         sys.exit(f"error: {error}")
 
 
+@stoppable()
 def replay() -> None:
     """`python replay.py <black box>`: makes a step whose loss was not finite again, and looks for the reason. Packages
     of your own that its configuration names follow the file.
@@ -168,6 +178,7 @@ def replay() -> None:
         sys.exit(f"error: {error}")
 
 
+@stoppable()
 def compare() -> None:
     """`python compare.py runs/a runs/b`: what two runs differ in, and whether their AP does by more than luck."""
     parser = argparse.ArgumentParser(

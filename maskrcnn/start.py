@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,10 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
                 GlobalHydra.instance().clear()  # what was meant is found by composing again
                 sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
             sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
+        except KeyboardInterrupt:  # before there was anything to keep
+            if config_name == "train" and is_main() and HydraConfig.get().mode == RunMode.RUN:
+                remove_start(Path(HydraConfig.get().runtime.output_dir), begun, there)
+            raise
         finally:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
@@ -107,6 +111,13 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Ends a command in a word at Ctrl-C, where nothing else does; to decorate it with."""
+    try:
+        yield
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -73,3 +73,17 @@ def test_a_wrong_value_is_answered_without_torch(override: str, tmp_path: Path) 
     )
     assert done.stdout.startswith("error: ") and done.stdout.endswith(" False\n"), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["cli.run", "start.recall"])
+def test_ctrl_c_before_there_is_anything_to_keep_leaves_nothing(place: str, tmp_path: Path) -> None:
+    code = f"from maskrcnn import cli, start\ndef stop(given): raise KeyboardInterrupt\n{place} = stop\ncli.train()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(CONF.parent)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+    assert list(tmp_path.iterdir()) == []
