@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from maskrcnn.engine.console import say
 
 
 def write_json(path: Path, content: Any, console: Console) -> None:
-    """Writes a file, mappings with indentation, and says so. Null stands for what is not a number, which JSON lacks."""
+    """Writes a file, whole or not at all, and says so; mappings with indentation. Null stands for what is not a number,
+    which JSON lacks.
+    """
     indent = 2 if isinstance(content, dict) else None
-    path.write_text(json.dumps(_plain(content), indent=indent) + "\n", encoding="utf-8")
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(_plain(content), indent=indent) + "\n", encoding="utf-8")
+    os.replace(part, path)
     say(console, f"wrote {path}")
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import checkpoint, ranks
+from maskrcnn.engine import checkpoint, lost_workers, ranks
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.console import say
@@ -175,7 +175,8 @@ def train(
         begin()
     for metrics in [one for one in engine.loggers if isinstance(one, MetricsFile)]:
         metrics.keep(rows)
-    with interruption, ranks.together(engine), out_of_memory.explained(engine, data.batch_size):
+    memory = out_of_memory.explained(engine, data.batch_size)
+    with interruption, ranks.together(engine), memory, lost_workers.explained():
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     if (reason := why_stopped(engine, module, chosen)) is not None:
         say(console, reason)
