@@ -32,13 +32,6 @@ class Sizing(Protocol):
         """The most height and width of what training sees of a picture of a given height and width."""
 
 
-class Resized(NamedTuple):
-    """A picture at the network's size."""
-
-    image: np.ndarray  # [h, w, C] uint8
-    original_size: tuple[int, int]  # height and width before
-
-
 class Resize:
     """Brings the shorter side to a length, unless that makes the longer side too long; keeps the aspect ratio.
 
@@ -87,12 +80,12 @@ def resize_picture(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized[0] if len(resized) == 1 else np.concatenate(resized, axis=2)
 
 
-def prepare_picture(image: np.ndarray, resize: Sizing) -> Resized:
-    """Prepares a bare picture as validation does.
+def prepare_picture(image: np.ndarray, resize: Sizing) -> np.ndarray:
+    """A bare picture at the network's size, as in validation: [h, w, C] uint8.
 
     Args:
         image: [h, w, C] uint8, such as `PictureReader` returns.
         resize: of the configuration that the model was trained with.
     """
     height, width = image.shape[:2]
-    return Resized(resize_picture(image, resize.view(height, width, None).size), (height, width))
+    return resize_picture(image, resize.view(height, width, None).size)

@@ -127,16 +127,16 @@ class Predictor:
             ValueError: the model gives numbers that are not finite.
         """
         resized = [prepare_picture(picture, self.resize) for picture in pictures]
-        canvases = [canvas_of(picture.image) for picture in resized]
+        canvases = [canvas_of(picture) for picture in resized]
         results: list[list[Result]] = [[] for _ in pictures]
         for canvas in dict.fromkeys(canvases):
             same = [i for i, other in enumerate(canvases) if other == canvas]
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
-                images, sizes = self._batch([resized[i].image for i in chosen], canvas)
+                images, sizes = self._batch([resized[i] for i in chosen], canvas)
                 with self._at_work():
                     detections = self.detect(self.model, images, sizes)
-                originals = torch.tensor([resized[i].original_size for i in chosen])
+                originals = torch.tensor([pictures[i].shape[:2] for i in chosen])
                 found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
                 for i in chosen:
                     results[i] = found[i]
@@ -152,7 +152,7 @@ class Predictor:
             ValueError: the picture cannot be read.
         """
         pixels = self._picture(image, as_read)
-        resized = prepare_picture(pixels, self.resize).image
+        resized = prepare_picture(pixels, self.resize)
         with self._at_work():
             return stages(self.model, *self._batch([resized], canvas_of(resized)))
 

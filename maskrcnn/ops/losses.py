@@ -17,16 +17,6 @@ def masked_loss(values: Tensor, valid: Tensor, count: Tensor) -> Loss:
     return Loss(torch.where(valid, values, 0).sum(), count.to(torch.float32))
 
 
-def smooth_l1(deltas: Tensor, targets: Tensor, beta: float) -> Tensor:
-    """Smooth L1 (arXiv 1504.08083, equation 3) summed over the four deltas: [..., 4] to [...]; beta 0 is plain L1."""
-    return F.smooth_l1_loss(deltas, targets, beta=beta, reduction="none").sum(dim=-1)
-
-
-def giou_loss(deltas: Tensor, references: Tensor, boxes: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
-    """1 - generalized IoU (arXiv 1902.09630) of decoded deltas with their boxes: [..., 4] each to [...]."""
-    return 1 - generalized_iou(decode_boxes(deltas, references, weights), boxes)
-
-
 def box_loss(
     kind: BoxLoss,
     deltas: Tensor,
@@ -35,7 +25,14 @@ def box_loss(
     weights: tuple[float, float, float, float],
     beta: float,
 ) -> Tensor:
-    """The loss of either kind of deltas that are to move references to their boxes: [..., 4] each to [...]."""
+    """The loss of deltas that are to move references to their boxes: [..., 4] each to [...].
+
+    Args:
+        kind: giou: 1 - generalized IoU of the moved references (arXiv 1902.09630); smooth_l1: between the deltas and
+            those that would do it (arXiv 1504.08083, equation 3), summed over the four.
+        weights: of dx, dy, dw, dh; beta: of smooth L1, 0 is plain L1.
+    """
     if kind == "giou":
-        return giou_loss(deltas, references, boxes, weights)
-    return smooth_l1(deltas, encode_boxes(boxes, references, weights), beta)
+        return 1 - generalized_iou(decode_boxes(deltas, references, weights), boxes)
+    wanted = encode_boxes(boxes, references, weights)
+    return F.smooth_l1_loss(deltas, wanted, beta=beta, reduction="none").sum(dim=-1)

@@ -33,11 +33,6 @@ class Frame(NamedTuple):
     number: int  # of the frame in its clip, from 0
 
 
-def is_video(path: Path) -> bool:
-    """Whether a file is one, by its name."""
-    return path.suffix.lower() in VIDEOS
-
-
 def find_files(source: str) -> list[Path]:
     """The pictures and videos that a source names: one file, those of a folder, or a glob.
 
@@ -108,7 +103,7 @@ def read_frames(
     """
     for path in files:
         try:
-            if is_video(path):
+            if path.suffix.lower() in VIDEOS:
                 yield from _video_frames(path, names[path], read.channels)
             else:
                 image_id = names[path].with_name(path.name).as_posix()
