@@ -38,6 +38,8 @@ from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
 
+WRITTEN = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures", "report.html")
+
 
 def seed_everything(seed: int) -> None:
     """Seeds what draws initial weights; sampling and augmentation are functions of (seed, epoch, index, repeat)."""
@@ -117,17 +119,7 @@ def train(
         one for one in chosen if one is not last
     ]
     chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
-    try:
-        engine = trainer(
-            callbacks=chosen,
-            logger=[one for one in logger.values() if one is not None],
-            default_root_dir=run_dir,
-            plugins=[checkpoint.CheckpointFile()],
-            enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in chosen),
-            enable_progress_bar=False,  # ours is callbacks.progress
-        )
-    except MisconfigurationException as error:  # such as no GPU on this machine
-        raise ValueError(f"trainer: {error}") from error
+    engine = _make_trainer(trainer, chosen, [one for one in logger.values() if one is not None], run_dir)
     ranks.check_pictures(len(data.order), "training", engine.world_size)
     ranks.check_pictures(len(data.val_annotations.records), "validation", engine.world_size)
     data.window = accumulation.window(engine.accumulate_grad_batches, detector)
@@ -178,17 +170,36 @@ def train(
     memory = out_of_memory.explained(engine, data.batch_size)
     with interruption, ranks.together(engine), memory, lost_workers.explained():
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
-    if (reason := why_stopped(engine, module, chosen)) is not None:
+    return _tell_end(console, engine, module, chosen, Path(run_dir))
+
+
+def _make_trainer(
+    trainer: Callable[..., pl.Trainer], callbacks: list[pl.Callback], loggers: list[Logger], run_dir: str
+) -> pl.Trainer:
+    try:
+        return trainer(
+            callbacks=callbacks,
+            logger=loggers,
+            default_root_dir=run_dir,
+            plugins=[checkpoint.CheckpointFile()],
+            enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
+            enable_progress_bar=False,  # ours is callbacks.progress
+        )
+    except MisconfigurationException as error:  # such as no GPU on this machine
+        raise ValueError(f"trainer: {error}") from error
+
+
+def _tell_end(
+    console: Console, engine: pl.Trainer, module: MaskRCNNModule, callbacks: list[pl.Callback], run_dir: Path
+) -> dict[str, float]:
+    """Says what came out, and where it lies; returns the last validation's numbers."""
+    if (reason := why_stopped(engine, module, callbacks)) is not None:
         say(console, reason)
     scores = {name: value.item() for name, value in engine.callback_metrics.items() if "/" in name}
     mean_ap = find_mean_ap(engine)
     if engine.is_global_zero and mean_ap is not None and "segm/AP" in scores:
         print_scores(console, scores, mean_ap.evaluator.per_class())
-    written = [
-        Path(run_dir) / name
-        for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures", "report.html")
-    ]
-    for path in written:
-        if path.exists():
-            say(console, f"wrote {path}")
+    for name in WRITTEN:
+        if (run_dir / name).exists():
+            say(console, f"wrote {run_dir / name}")
     return scores
