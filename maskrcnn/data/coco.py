@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, read_json, read_pieces
-from maskrcnn.data.entries import EntryReader, Finding
+from maskrcnn.data.entries import EntryReader, Mended
 from maskrcnn.data.few import few_of
 from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
@@ -88,9 +88,9 @@ def read_annotations(split: Split) -> CocoAnnotations:
     records = Records(cached, split.images)
     _check_pictures(split, records)
     content = read_content(cached)
-    for finding in (Finding(*values) for values in content["findings"]):
-        first = few_of(finding.first, finding.number)
-        warnings.warn(f"{file}: {finding.number} annotations with {finding.what} (ids {first})", stacklevel=2)
+    for mended in (Mended(*values) for values in content["findings"]):
+        first = few_of(mended.first, mended.number)
+        warnings.warn(f"{file}: {mended.number} annotations with {mended.what} (ids {first})", stacklevel=2)
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
 
@@ -159,7 +159,7 @@ def _read(
     content = {
         "classes": [dataset["categories"][ids.categories[id_]]["name"] for id_ in category_ids],
         "category_ids": category_ids,
-        "findings": [list(finding) for finding in reader.findings()],
+        "findings": [list(mended) for mended in reader.mended()],
     }
     return pictures, join_annotations(parts), content
 

@@ -16,7 +16,7 @@ BARE_BOX = "a box but no mask"  # a rectangle among polygons, as CVAT exports it
 AS_BACKGROUND = "left out, so that their objects count as background: add masks, or remove their pictures"
 
 
-class Finding(NamedTuple):
+class Mended(NamedTuple):
     """A kind of defect that was mended, and where."""
 
     what: str  # after "7 annotations with"
@@ -99,7 +99,7 @@ class EntryReader:
             stored,
         )
 
-    def findings(self) -> list[Finding]:
+    def mended(self) -> list[Mended]:
         """What was mended in all that was read."""
         odd, twice = odd_ids(self._ids)
         found = {
@@ -107,7 +107,7 @@ class EntryReader:
             "an id that is zero, absent or no number: all numbered anew": odd,
             "an id that comes twice: all numbered anew": twice,
         }
-        return [Finding(what, len(names), names[:5]) for what, names in found.items() if names]
+        return [Mended(what, len(names), names[:5]) for what, names in found.items() if names]
 
 
 def name_defect(defect: str, box: Any) -> tuple[str, str]:

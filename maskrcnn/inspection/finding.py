@@ -13,7 +13,7 @@ class Finding(NamedTuple):
     """One kind of defect in one part of a data set."""
 
     level: Level
-    part: str  # train or val
+    part: str  # as in `Findings`
     what: str  # in the plural: "annotations with an empty segmentation"
     number: int
     first: list[Any]  # ids, or names of files
@@ -37,7 +37,7 @@ class Findings:
     """Collects what is found in one part of a data set.
 
     Args:
-        part: train or val.
+        part: as the tables name it: train or val, of a mixture after the set's name.
 
     Attributes:
         changes: what was mended, case by case.

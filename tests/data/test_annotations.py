@@ -443,7 +443,7 @@ def test_entries_read_together_are_what_they_are_alone() -> None:
 
     def read(entries: list[dict[str, Any]]) -> tuple[Annotations, list[Finding]]:
         reader = EntryReader(pictures, {1: 0, 2: 1}, {5: 0})
-        return reader.read(entries), [finding for finding in reader.findings() if "absent" not in finding.what]
+        return reader.read(entries), [mended for mended in reader.mended() if "absent" not in mended.what]
 
     for change in ({}, *odd):
         entries = [*good, {**entry, "id": 9, **change}]
