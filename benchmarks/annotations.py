@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.records import Record
 from maskrcnn.data.source import Split
 

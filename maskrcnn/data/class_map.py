@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.few import few_of
 from maskrcnn.data.records import Record
 from maskrcnn.data.views import Joined, Relabelled

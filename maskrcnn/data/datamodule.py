@@ -9,8 +9,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.class_map import ClassMap
-from maskrcnn.data.coco import CocoAnnotations
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.dataset import InstanceDataset

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.records import Record
 from maskrcnn.data.resize import Sizing

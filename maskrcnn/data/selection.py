@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.census import Census
 from maskrcnn.data.class_map import ClassMap, join, join_classes, map_classes
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.few import few
 from maskrcnn.data.folds import find_groups, stratify
 from maskrcnn.data.records import Records

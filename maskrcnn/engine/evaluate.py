@@ -8,7 +8,7 @@ from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.suggest import suggest
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
 from maskrcnn.engine.console import say
 from maskrcnn.engine.evaluation_report import write_evaluation_report

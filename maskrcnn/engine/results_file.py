@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.entries import is_box
 from maskrcnn.data.few import few
 from maskrcnn.data.rle import count_pixels

@@ -13,7 +13,7 @@ from maskrcnn.config.check import check_nodes
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
 from maskrcnn.config.later import renew
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import receipt_file
 from maskrcnn.engine.evaluate import evaluate

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.coco_file import read_json
 from maskrcnn.data.records import Records
 from maskrcnn.data.source import Split

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 
-from maskrcnn.data.coco import cache_folder
+from maskrcnn.data.annotations import cache_folder
 from maskrcnn.data.coco_file import MEND
 from maskrcnn.data.fingerprint import files_state
 from maskrcnn.data.header import read_header

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.records import Records
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Split, Splits

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data import coco, coco_file
-from maskrcnn.data.coco import read_annotations
-from maskrcnn.data.entries import EntryReader, Finding
+from maskrcnn.data import annotations as reader
+from maskrcnn.data import coco_file
+from maskrcnn.data.annotations import read_annotations
+from maskrcnn.data.entries import EntryReader, Mended
 from maskrcnn.data.records import Annotations, Picture
 from maskrcnn.data.source import CocoSource, Split
 
@@ -361,7 +362,7 @@ def test_the_second_reading_comes_from_the_cache(tiny: Dataset, write: Write, mo
     split = write(tiny)
     with pytest.warns(UserWarning, match="no box: taken from the mask"):
         expected = read_annotations(split).ground_truth()
-    monkeypatch.setattr(coco, "_parse", None)  # the file is not parsed again
+    monkeypatch.setattr(reader, "_parse", None)  # the file is not parsed again
     with pytest.warns(UserWarning, match="no box: taken from the mask"):  # but what was mended is said again
         assert read_annotations(split).ground_truth() == expected
     split.annotations.write_text(split.annotations.read_text() + " ")
@@ -374,9 +375,9 @@ def test_the_size_of_pieces_does_not_matter(tiny: Dataset, write: Write, monkeyp
     tiny["annotations"] += [{**good, "id": 7, "segmentation": []}, {**runs, "id": 8}, {**good, "id": 5}]
     found: list[Any] = []
     for size in (1, 2, 1000):
-        monkeypatch.setattr(coco, "PIECE", size)
+        monkeypatch.setattr(reader, "PIECE", size)
         monkeypatch.setattr(coco_file, "PIECE", size)
-        monkeypatch.setattr(coco, "VERSION", -size)  # not from the cache
+        monkeypatch.setattr(reader, "VERSION", -size)  # not from the cache
         with pytest.warns(UserWarning, match="left out|all numbered anew") as caught:
             found.append((read_annotations(write(tiny)).ground_truth(), [str(warning.message) for warning in caught]))
     assert found[0] == found[1] == found[2]
@@ -391,7 +392,7 @@ def test_only_an_unusual_file_is_read_as_a_whole(tiny: Dataset, write: Write, mo
     expected = read_annotations(write(tiny)).ground_truth()
     tiny["info"] = {"of": [1.5, "text"]}
     with monkeypatch.context() as patch:
-        patch.setattr(coco, "read_json", None)
+        patch.setattr(reader, "read_json", None)
         assert read_annotations(write(tiny)).ground_truth() == expected
     for odd in (float("nan"), "\ud800"):  # what the quick reader refuses, before or while it reads the annotations
         tiny["annotations"][1]["odd"] = odd
@@ -441,7 +442,7 @@ def test_entries_read_together_are_what_they_are_alone() -> None:
 
     nameless = {key: value for key, value in entry.items() if key != "id"}  # beside it, each is looked at by itself
 
-    def read(entries: list[dict[str, Any]]) -> tuple[Annotations, list[Finding]]:
+    def read(entries: list[dict[str, Any]]) -> tuple[Annotations, list[Mended]]:
         reader = EntryReader(pictures, {1: 0, 2: 1}, {5: 0})
         return reader.read(entries), [mended for mended in reader.mended() if "absent" not in mended.what]
 

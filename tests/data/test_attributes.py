@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.attributes import read_attributes
-from maskrcnn.data.coco import read_annotations
 from maskrcnn.data.source import Split
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.class_map import join, join_classes, map_classes
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
 from maskrcnn.data.source import CocoSource, Split
 from maskrcnn.data.views import Chosen, take_census
 

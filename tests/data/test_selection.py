@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.mixed import Member, MixedSource
 from maskrcnn.data.selection import Selected, Selection
 from maskrcnn.data.source import CocoSource, Source

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.draw_shapes import CLASSES, Drawing, draw_shapes
 from maskrcnn.data.shapes import ShapesSource
 

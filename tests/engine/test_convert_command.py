@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.source import Split
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

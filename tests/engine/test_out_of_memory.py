@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.crop import RandomCrop
 from maskrcnn.data.jitter import LargeScaleJitter

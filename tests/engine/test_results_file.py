@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.source import Split
 from maskrcnn.engine.results_file import read_results
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.selection import Selection

@@ -9,7 +9,7 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.coco_file import read_json
 from maskrcnn.data.convert.annotated import Annotated, Findings, Object, Picture, Region, annotate
 from maskrcnn.data.convert.output import appearing

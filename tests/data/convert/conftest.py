@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn.data.coco import CocoAnnotations, read_annotations
+from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.coco import write_coco
 from maskrcnn.data.source import Split

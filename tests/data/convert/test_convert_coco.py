@@ -9,7 +9,7 @@ import pytest
 from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import read_annotations
+from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.convert.annotated import Annotated, Object, Picture
 from maskrcnn.data.convert.coco import read_coco, write_coco
 from maskrcnn.data.convert.output import appearing

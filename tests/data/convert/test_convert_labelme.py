@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.labelme import read_labelme
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from maskrcnn.data.coco import CocoAnnotations
+from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.coco import read_coco, write_coco
 from maskrcnn.data.convert.yolo import label_path, read_yolo
