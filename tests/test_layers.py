@@ -30,14 +30,7 @@ MAY_IMPORT = {
 }
 FENCED = {
     "hydra": {"config", "start", "run", "cli", "sweep"},  # a sweep's end is one of Hydra's callbacks
-    "omegaconf": {
-        "config",
-        "start",
-        "run",
-        "cli",
-        "engine",
-        "sweep",
-    },  # engine/restore.py resolves a checkpoint's configuration
+    "omegaconf": {"config", "start", "run", "cli", "engine", "sweep"},  # engine/restore.py resolves a configuration
     "pytorch_lightning": {"engine", "data"},
     "albumentations": {"data"},
     "cv2": {"data", "visualize", "page", "inspection", "prediction", "report"},

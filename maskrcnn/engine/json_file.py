@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from maskrcnn.engine.console import say
+from maskrcnn.engine.whole_file import replacing
 
 
 def write_json(path: Path, content: Any, console: Console) -> None:
@@ -16,9 +16,8 @@ def write_json(path: Path, content: Any, console: Console) -> None:
     which JSON lacks.
     """
     indent = 2 if isinstance(content, dict) else None
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(_plain(content), indent=indent) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(_plain(content), indent=indent) + "\n", encoding="utf-8")
     say(console, f"wrote {path}")
 
 
