@@ -37,6 +37,8 @@ def run(config: DictConfig) -> float:
         with alone(Path(config.run_dir)) if is_main() else contextlib.nullcontext():
             return _run(config, config.resume, overrides, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
+        if stopped.scores is not None:  # it was at its end, and nothing comes after it
+            return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
             override = shlex.quote(f"resume={written(str(stopped.folder))}")
             print(f"to go on: {override}, which remembers the rest of the command", flush=True)

@@ -24,11 +24,12 @@ class Stopped(SystemExit):
     Args:
         code: exit status.
         folder: of the run, with a checkpoint to go on from; None where nothing was saved.
+        scores: of a run that was at its end when the signal came, so that it ends only what comes after it.
     """
 
-    def __init__(self, code: int, folder: Path | None) -> None:
+    def __init__(self, code: int, folder: Path | None, scores: dict[str, float] | None = None) -> None:
         super().__init__(code)
-        self.folder = folder
+        self.folder, self.scores = folder, scores
 
 
 class Interruption(pl.Callback):

@@ -22,7 +22,7 @@ from maskrcnn.engine.console import say
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.freeze import Freeze
 from maskrcnn.engine.inspect_data import limits
-from maskrcnn.engine.interruption import Interruption
+from maskrcnn.engine.interruption import Interruption, Stopped
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.length import left_out, total_steps
 from maskrcnn.engine.mean_ap import find_mean_ap
@@ -92,6 +92,7 @@ def train(
         The last validation's numbers.
 
     Raises:
+        Stopped: by a signal, also where it came too late to stop this run.
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
     console = Console(quiet=not is_main(), markup=False, emoji=False)
@@ -170,7 +171,10 @@ def train(
     memory = out_of_memory.explained(engine, data.batch_size)
     with interruption, ranks.together(engine), memory, lost_workers.explained():
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
-    return _tell_end(console, engine, module, chosen, Path(run_dir))
+    scores = _tell_end(console, engine, module, chosen, Path(run_dir))
+    if interruption.received and engine.is_global_zero:
+        raise Stopped(128 + interruption.received, Path(run_dir), scores)
+    return scores
 
 
 def _make_trainer(

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from maskrcnn.config.reason import reason
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.engine.commit import code_version
+from maskrcnn.engine.interruption import Stopped
 from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
@@ -85,7 +86,11 @@ def _visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
         why = reason(error)
         print(f"error: {why} ({folder})", file=sys.stderr, flush=True)
         return end("failed", why, {})
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Stopped) and error.scores is not None:
+            end("finished", "", _last_validation(folder, error.scores))
+            print("stopped; to go on, repeat the same command: it skips finished trials", flush=True)
+            raise
         end("interrupted", "stopped", {})
         print(
             f"to go on, repeat the same command: it goes on with this trial, {folder}, and skips finished ones",

@@ -55,10 +55,14 @@ def test_a_write_that_is_interrupted_leaves_no_half_file(tmp_path: Path, monkeyp
 
 
 class Interrupt(pl.Callback):
-    """Ctrl-C, once or more, in the first step of an epoch."""
+    """Ctrl-C, once or more, in the first step of an epoch; or, without one, at the end."""
 
-    def __init__(self, epoch: int, times: int) -> None:
+    def __init__(self, epoch: int | None, times: int) -> None:
         self.epoch, self.times = epoch, times
+
+    def on_fit_end(self, *_: Any) -> None:
+        if self.epoch is None:
+            signal.raise_signal(signal.SIGINT)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.current_epoch == self.epoch:
@@ -75,6 +79,16 @@ def test_a_second_ctrl_c_ends_at_once_with_its_status(
     said = capfd.readouterr().out
     assert said.endswith("Ctrl-C once more stops at once\nstopped at once\n") and "is written" not in said
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4
+
+
+def test_a_signal_that_comes_after_the_last_step_is_told_to_what_comes_after_the_run(
+    fit: Callable[..., Any], tmp_path: Path
+) -> None:
+    options = ("trainer.max_epochs=1", "callbacks.pictures=null", "callbacks.report=null", "logger=csv")
+    with pytest.raises(Stopped) as stopped:
+        fit(tmp_path / "run", *options, callback=Interrupt(epoch=None, times=1))
+    assert stopped.value.code == 130 and stopped.value.scores is not None and "segm/AP" in stopped.value.scores
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["progress"]["finished"]
 
 
 def test_the_command_and_not_the_run_says_how_to_go_on(

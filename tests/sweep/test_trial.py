@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from maskrcnn.engine.interruption import Stopped
 from maskrcnn.sweep.result import Result, read_result, write_result
 from maskrcnn.sweep.trial import Pruned, visit
 
@@ -96,6 +97,16 @@ def test_a_failed_trial_says_why_and_is_tried_again(tmp_path: Path, capsys: pyte
     asked(tmp_path, Training(RuntimeError("out of memory")))
     assert "Traceback" in capsys.readouterr().err  # it is nobody's mistake in a configuration
     assert asked(tmp_path, Training()).status == "finished"
+
+
+def test_a_signal_at_the_end_of_a_trial_stops_what_comes_after_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Stopped):
+        asked(tmp_path, Training(Stopped(130, tmp_path, {"segm/AP": 0.5})))
+    assert capsys.readouterr().out == "stopped; to go on, repeat the same command: it skips finished trials\n"
+    kept = read_result(tmp_path)
+    assert kept is not None and (kept.status, kept.scores) == ("finished", {"segm/AP": 0.5})
 
 
 def test_a_pruned_trial_is_done(tmp_path: Path) -> None:
