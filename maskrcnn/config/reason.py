@@ -1,5 +1,6 @@
 """What an error says to a user."""
 
+import errno
 import re
 
 
@@ -7,6 +8,8 @@ def reason(error: Exception) -> str:
     """The sentence of an error, without what is for programmers."""
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         return f"{error.filename} cannot be a folder: a file of that name, or above it, is in the way. Choose another"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"a disk is full{f', for {error.filename}' if error.filename else ''}: make room ({error.strerror})"
     # torch hands an error of a data worker on with the worker's traceback before it.
     worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
     return worker[1].strip() if worker else str(error)

@@ -1,7 +1,8 @@
 """Metrics of a run along its steps or epochs."""
 
-import csv
 from pathlib import Path
+
+from maskrcnn.engine.metric_rows import read_rows
 
 
 def read_curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
@@ -19,9 +20,8 @@ def read_curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]
     points: dict[str, dict[float, float]] = {}
     for path in [*earlier, folder / "metrics" / "metrics.csv"]:
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    for column, value in row.items():
-                        if value and row.get(along):
-                            points.setdefault(column, {})[float(row[along])] = float(value)
+            for row in read_rows(path)[1]:
+                for column, value in row.items():
+                    if value and row.get(along):
+                        points.setdefault(column, {})[float(row[along])] = float(value)
     return {column: sorted(values.items()) for column, values in points.items()}

@@ -1,7 +1,6 @@
 """metrics.csv: what was logged, a row each time; one file for the whole of a run, however often it is resumed."""
 
 import csv
-import io
 import warnings
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from maskrcnn.engine.metric_rows import read_rows
 from maskrcnn.engine.whole_file import replacing
 
 
@@ -60,10 +60,8 @@ class _Writer(ExperimentWriter):
             )
 
     def _cut(self, path: Path, rows: int) -> None:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        whole = text[: text.rfind("\n") + 1]  # a last line may be cut short
-        head, *found = list(csv.reader(io.StringIO(whole, newline=""))) or [[]]
-        kept = [dict(zip(head, row)) for row in found if len(row) == len(head)][:rows]
+        head, kept = read_rows(path)
+        kept = kept[:rows]
         if not kept:
             path.unlink()
             return
@@ -81,9 +79,12 @@ class _Writer(ExperimentWriter):
             writer.writerows(rows)
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        with Path(self.metrics_file_path).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        self._write(rows)  # whole or not at all, other than Lightning's own
+        head, rows = read_rows(Path(self.metrics_file_path))
+        try:
+            self._write(rows)  # whole or not at all, other than Lightning's own
+        except OSError:
+            self.metrics_keys = head  # or rows that follow have more columns than the head
+            raise
 
     def _check_log_dir_exists(self) -> None:
         pass  # Lightning would delete the file

@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from maskrcnn.config.reason import reason
 from maskrcnn.sweep.choices import check_choices
 from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.result import DONE, Result, read_result
@@ -66,7 +67,10 @@ class SweepCallback(Callback):
         folder = Path(config.hydra.sweep.dir)
         did = Counter(path.read_text(encoding="utf-8") for path in (folder / self.name).glob("*"))
         shutil.rmtree(folder / self.name, ignore_errors=True)
-        report(folder)
+        try:
+            report(folder)
+        except (ValueError, OSError) as error:  # of which Hydra would only warn
+            sys.exit(f"error: the report of {folder} is not written: {reason(error)}")
         print("this time: " + ", ".join(f"{did[what]} {what}" for what in DID if did[what] or what in DID[:4]))
         if did["failed"]:
             sys.exit(1)

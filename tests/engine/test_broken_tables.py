@@ -1,11 +1,14 @@
 """Tables that a kill or a loss of power left broken: what is whole stays, and nothing is invented."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from maskrcnn.engine import checksum_file
 from maskrcnn.engine.checksum_file import Checksums, Step
+from maskrcnn.engine.metric_curves import read_curve
+from maskrcnn.engine.metric_rows import read_rows
 from maskrcnn.engine.metrics_file import MetricsFile
 
 ROWS = "loss,step\r\n0.5,1\r\n0.25,2\r\n"
@@ -40,6 +43,32 @@ def test_rows_that_are_lost_are_told_of(text: str | None, count: int, kept: str,
         (tmp_path / "metrics.csv").write_text(text)
     with pytest.warns(UserWarning, match=f"metrics.csv holds {count} of the 2 rows from before the checkpoint"):
         assert go_on(tmp_path, 2) == f"loss,step\n{kept}0.125,3\n"
+
+
+def test_columns_that_found_no_room_leave_the_table_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = MetricsFile(directory=str(tmp_path))
+    file.log_metrics({"loss": 0.5}, step=1)
+    file.save()
+    file.log_metrics({"loss": 0.25, "AP": 1.0}, step=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="no room"):
+            file.save()
+    file.save()
+    assert read_rows(tmp_path / "metrics.csv")[1] == [
+        {"AP": "", "loss": "0.5", "step": "1"},
+        {"AP": "1.0", "loss": "0.25", "step": "2"},
+    ]
+
+
+def full(*_: object) -> None:
+    raise OSError("no room")
+
+
+def test_a_row_that_is_being_written_is_no_point_of_a_curve(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "metrics.csv").write_text(f"{ROWS}0.125,3,1\r\n0.0625,4,\r\n1e-")
+    assert read_curve(tmp_path, "loss", "step") == [(1, 0.5), (2, 0.25)]
 
 
 @pytest.mark.parametrize(

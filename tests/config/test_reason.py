@@ -1,0 +1,9 @@
+import errno
+
+from maskrcnn.config.reason import reason
+
+
+def test_a_full_disk_is_told_with_the_file_where_it_is_known() -> None:
+    said = "No space left on device"
+    assert reason(OSError(errno.ENOSPC, said, "a.csv")) == f"a disk is full, for a.csv: make room ({said})"
+    assert reason(OSError(errno.ENOSPC, said)) == f"a disk is full: make room ({said})"
