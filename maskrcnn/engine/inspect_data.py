@@ -113,8 +113,8 @@ def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:
         read=data.read,
         object_slots=data.collate.object_slots[-1],
         detections=detector.box_head.max_detections,
-        shapes=model_shapes(detector.anchors),
-        strides=detector.anchors.strides,
+        shapes=model_shapes(detector.anchors, detector.neck.strides),
+        strides=detector.neck.strides,
     )
 
 

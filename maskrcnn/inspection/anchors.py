@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from maskrcnn.modeling.anchors import Anchors
 
@@ -39,11 +40,11 @@ def cell_shapes(strides: Sequence[int], scales: list[float], ratios: list[float]
     return shapes, np.tile(np.repeat(strides, len(scales)), len(ratios))
 
 
-def model_shapes(anchors: Anchors) -> Shapes:
-    """The anchors of a model."""
-    corners = anchors.cells.numpy().astype(np.float64)
-    strides = np.repeat(np.array(anchors.strides), corners.shape[1])
-    return (corners[..., 2:] - corners[..., :2]).reshape(-1, 2), strides
+def model_shapes(anchors: Anchors, strides: Sequence[int]) -> Shapes:
+    """The anchors of a model, also such as the user wrote, whose levels have these strides."""
+    of_one_cell = anchors(tuple(torch.zeros(1, 1, 1, 1) for _ in strides))
+    corners = torch.stack(of_one_cell).double().numpy()
+    return (corners[..., 2:] - corners[..., :2]).reshape(-1, 2), np.repeat(np.array(strides), corners.shape[1])
 
 
 def best_iou(boxes: np.ndarray, shapes: np.ndarray, strides: np.ndarray) -> np.ndarray:

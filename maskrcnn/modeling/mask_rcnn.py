@@ -13,7 +13,7 @@ from maskrcnn.modeling.box_head import BoxHead, BoxPrediction
 from maskrcnn.modeling.fpn import FPN
 from maskrcnn.modeling.mask_head import MaskHead
 from maskrcnn.modeling.pooler import RoIPooler
-from maskrcnn.modeling.pyramid import check_backbone, check_maps, check_neck
+from maskrcnn.modeling.pyramid import check_anchors, check_backbone, check_maps, check_neck
 from maskrcnn.modeling.resnet import ResNet
 from maskrcnn.modeling.rpn import RPN, RPNOutput
 from maskrcnn.modeling.sampler import RoISampler
@@ -154,8 +154,14 @@ class MaskRCNN(nn.Module):
         return features
 
     def score_anchors(self, features: tuple[Tensor, ...]) -> RPNOutput:
-        """The RPN's scores and deltas of all anchors of the pyramid."""
-        return self.rpn(features, self.anchors(features))
+        """The RPN's scores and deltas of all anchors of the pyramid.
+
+        Raises:
+            ValueError: there are not as many anchors as they say.
+        """
+        anchors = self.anchors(features)
+        check_anchors(self.anchors, anchors, self.anchors.per_cell, features)
+        return self.rpn(features, anchors)
 
     def pool(self, table: FeatureTable, boxes: Tensor, size: int) -> Tensor:
         """Pools boxes [B, N, 4], each of its own picture: [B * N, C, size, size]."""

@@ -1,4 +1,4 @@
-"""What a backbone and a neck say of the maps that they return, and whether they keep it."""
+"""What a backbone, a neck and anchors say of what they return, and whether they keep it."""
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,22 @@ def check_maps(
             f"the {kind} {type(part).__name__} says channels {channels} and strides {strides}, but made of "
             f"{' x '.join(map(str, of.shape[2:]))} pixels {len(maps)} maps of {made} (channels x height x width): "
             "say what it makes, one of each for every map"
+        )
+
+
+def check_anchors(part: nn.Module, anchors: tuple[Tensor, ...], per_cell: int, maps: tuple[Tensor, ...]) -> None:
+    """Checks that anchors [A_l, 4] of each level are as many as the RPN scores.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if torch.compiler.is_compiling():
+        return
+    wanted = [(level.shape[2] * level.shape[3] * per_cell, 4) for level in maps]
+    if [tuple(level.shape) for level in anchors] != wanted:
+        raise ValueError(
+            f"the anchors {type(part).__name__} are {[tuple(level.shape) for level in anchors]} of the levels; with "
+            f"their per_cell={per_cell} they must be {wanted}, by row, column and anchor"
         )
 
 

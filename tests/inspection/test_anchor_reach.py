@@ -23,7 +23,7 @@ def test_is_the_best_of_all_anchors_of_the_model() -> None:
     corners = torch.from_numpy(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))
     expected = iou(corners.float()[:, None], torch.cat(anchors(maps))[None]).amax(dim=-1)
     np.testing.assert_allclose(best_iou(boxes, *cell_shapes(STRIDES, SCALES, RATIOS)), expected, atol=1e-5)
-    np.testing.assert_allclose(best_iou(boxes, *model_shapes(anchors)), expected, atol=1e-5)
+    np.testing.assert_allclose(best_iou(boxes, *model_shapes(anchors, STRIDES)), expected, atol=1e-5)
 
 
 def test_a_box_by_hand() -> None:

@@ -105,6 +105,13 @@ def test_other_maps_than_a_part_says_are_refused(part: str, change: Any, message
         made.detect(images, sizes)
 
 
+def test_other_anchors_than_the_rpn_scores_are_refused() -> None:
+    made = model()(1, 3).eval()
+    made.anchors.register_forward_hook(lambda module, given, levels: (levels[0][1:], *levels[1:]))
+    with torch.no_grad(), pytest.raises(ValueError, match=r"the anchors Anchors are \[\(383, 4\), .* be \[\(384, 4\)"):
+        made.detect(torch.zeros(1, 3, 64, 96), torch.tensor([[64, 96]]))
+
+
 def test_a_canvas_that_is_no_multiple_of_the_strides_has_its_last_cells_rounded_either_way() -> None:
     made = model("neck=fpn")(1, 3).eval()  # with P6, half a cell more than 352 pixels
     with torch.no_grad():
