@@ -34,6 +34,7 @@ HABITS = {
 BY_NAME = ("callbacks", "logger")  # groups of which several files add up
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
+OWN_FOLDER = re.compile(r"(?:--config-dir|-cd)[= ](\S+)|hydra\.searchpath=")  # with the user's own choices
 HYDRAS_OPTIONS = ("config-", "cfg", "cd=", "cn=", "cp=", "package", "info", "experimental-")
 
 
@@ -56,8 +57,11 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
         near = suggest(choice[2], listed)
-        near = "" if near.startswith("Known") else f" {near}"
-        return f"there is no {choice[1]}={choice[2]}.{near} Choices: {', '.join(listed)}"
+        unlike = near.startswith("Known")
+        said = f"there is no {choice[1]}={choice[2]}. {'' if unlike else f'{near} '}Choices: {', '.join(listed)}"
+        if unlike and choice[2] and not OWN_FOLDER.search(" ".join(arguments)):
+            said += f"; a file of your own, {choice[1]}/{choice[2]}.yaml, needs --config-dir=<the folder above>"
+        return said
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
         key, value = ambiguous.groups()
@@ -77,8 +81,16 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     if unknown is None or "=" in unknown[1]:  # ~group=choice, where another one is chosen
         return text
     value = next((a.partition("=")[2] for a in arguments if a.lstrip("+~").partition("=")[0] == unknown[1]), "...")
-    sentence = meant(unknown[1], value, config_name, arguments)
-    return sentence if config_name == "verify" else f"unknown key '{unknown[1]}'. {sentence}"  # a key of training
+    below = re.search(rf"full_key: ({re.escape(unknown[1])}\.[\w.]+)", text)
+    inside = below if value.startswith("{") and unknown[1] not in groups() else None
+    if inside is not None and "_target_" in value:
+        return (
+            f"{unknown[1]}: what is given is added to the part that is there, which has other keys; "
+            f"~{unknown[1]} '+{unknown[1]}={value}' replaces it"
+        )
+    key = unknown[1] if inside is None else inside[1]
+    sentence = meant(key, value, config_name, arguments)
+    return sentence if config_name == "verify" else f"unknown key '{key}'. {sentence}"  # a key of training
 
 
 def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:
@@ -215,8 +227,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
 def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]:
     """The configuration with the choices of groups alone; the default's where a choice does not fit either."""
     chosen = [a for a in arguments if a.partition("=")[0] in {*groups(), "hydra.searchpath"} - {key}]
-    folder = re.search(r"(?:--config-dir|-cd)[= ](\S+)", " ".join(arguments))
-    if folder is not None:
+    folder = OWN_FOLDER.search(" ".join(arguments))
+    if folder is not None and folder[1]:
         chosen.append(f"hydra.searchpath=['file://{Path(folder[1]).resolve()}']")
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:

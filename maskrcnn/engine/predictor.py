@@ -60,9 +60,9 @@ class Predictor:
         self.dtype = MIXED.get(precision) if self.device.type == "cuda" else None
         self.detect: Detect = RecordedDetect()
         data = restored.config["data"]
-        stretch = build(data["stretch"], [], "data.stretch")
+        stretch = build(data["stretch"], restored.config["plugins"], "data.stretch")
         self.read = PictureReader(data["channels"], data["max_value"], stretch)
-        self.resize: Sizing = build(data["resize"], [], "data.resize")
+        self.resize: Sizing = build(data["resize"], restored.config["plugins"], "data.resize")
         self.paste = restored.config["callbacks"]["mean_ap"]["paste"]
 
     def predict(

@@ -65,7 +65,12 @@ SLIPS = {
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
     "backbone=r50": "there is no backbone=r50. Did you mean resnet50 or resnext50_32x4d? Choices: resnet101, "
     "resnet152, resnet18, resnet34, resnet50, resnext101_32x8d, resnext50_32x4d, tiny",
-    "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu",
+    "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu; a file of your own, trainer/cuda.yaml, needs "
+    "--config-dir=<the folder above>",
+    # another part in the place of one
+    "data.resize={_target_:mine.Double,factor:2}": "data.resize: what is given is added to the part that is there, "
+    "which has other keys; ~data.resize '+data.resize={_target_:mine.Double,factor:2}' replaces it",
+    "data.resize={longets:300}": "unknown key 'data.resize.longets'. Did you mean data.resize.longest?",
     "box_head=": "there is no box_head=. Choices: conv_fc, fc, small",
     "model/backbone=resnet50": "unknown key 'model/backbone'. Did you mean backbone=resnet50?",
     "model.backbone=resnet50": "'model.backbone' holds values, not a choice. Did you mean backbone=resnet50?",
