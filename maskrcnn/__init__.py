@@ -1,6 +1,7 @@
 """Mask R-CNN, trained from configurations.
 
-From Python: `maskrcnn.load("best.ckpt").predict(image)` and `maskrcnn.compose(["backbone=resnet101"])`.
+From Python: `maskrcnn.load("best.ckpt").predict(image)`, and `config = maskrcnn.compose(["backbone=resnet101"])` with
+`maskrcnn.build(config.model)` (docs/extending.md).
 """
 
 from importlib import import_module
@@ -8,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskrcnn.config.compose import compose
+    from maskrcnn.config.node import build
     from maskrcnn.engine.predictor import load
     from maskrcnn.prediction.tiles import Tiling
 
-__all__ = ["Tiling", "compose", "load"]
+__all__ = ["Tiling", "build", "compose", "load"]
 _MODULES = {
-    "Tiling": "maskrcnn.prediction.tiles", "compose": "maskrcnn.config.compose", "load": "maskrcnn.engine.predictor"
+    "Tiling": "maskrcnn.prediction.tiles", "build": "maskrcnn.config.node", "compose": "maskrcnn.config.compose",
+    "load": "maskrcnn.engine.predictor",
 }  # fmt: skip
 
 

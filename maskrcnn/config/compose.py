@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -25,17 +26,22 @@ OmegaConf.register_new_resolver("choices", list_choices, replace=True)
 OmegaConf.register_new_resolver("keys", list_keys, replace=True)
 
 
-def compose(overrides: Iterable[str] = (), config_name: str = "train") -> DictConfig:
+def compose(
+    overrides: Iterable[str] = (), config_name: str = "train", config_dir: str | Path | None = None
+) -> DictConfig:
     """The configuration that a command line with these overrides would give.
 
     Args:
         overrides: such as "backbone=resnet101" or "optimizer.lr=0.01".
         config_name: of a file in `conf/`, such as train or evaluate.
+        config_dir: folder of further choices, as of `--config-dir`.
 
     Raises:
         ValueError: an override that does not fit, with the nearest valid names.
     """
     overrides = [readable(one) for one in overrides]
+    if config_dir is not None:
+        overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)

@@ -7,12 +7,11 @@ from pytorch_lightning import Callback
 from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
-from maskrcnn.config.suggest import suggest
 from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.engine import funnel_files, receipt_file, thresholds_file
 from maskrcnn.engine.console import say
 from maskrcnn.engine.evaluation_report import write_evaluation_report
-from maskrcnn.engine.extra_metrics import EXTRA_METRICS
+from maskrcnn.engine.extra_metrics import find_metric
 from maskrcnn.engine.funnel import Funnel
 from maskrcnn.engine.funnel_files import write_errors, write_funnel
 from maskrcnn.engine.json_file import write_json
@@ -52,7 +51,7 @@ def evaluate(
         results: a file of COCO results to score instead of what the checkpoint detects, such as another program's; the
             checkpoint then says what the data is, and no thresholds.json is written.
         output: folder for the files; null for `evaluation` in the run's folder, or `evaluation_of_<results>` there.
-        metrics: what to say besides COCO's numbers, by the names of `maskrcnn.engine.extra_metrics`.
+        metrics: what to say besides COCO's numbers, see `maskrcnn.engine.extra_metrics.find_metric`.
         score_threshold: for numbers that need one: what scores less is left out.
         funnel: write funnel.json and errors.json with pictures as well: where missed objects were lost, and what is
             wrong with wrong detections, see `maskrcnn.engine.funnel_files`.
@@ -68,9 +67,7 @@ def evaluate(
         ValueError: the checkpoint is refused, its classes are not the data's, there is no such metric or IoU, a
             slice is no condition, or the results are none of this data.
     """
-    for name in metrics:
-        if name not in EXTRA_METRICS:
-            raise ValueError(f"metrics: there is no {name!r}. {suggest(name, EXTRA_METRICS)}".rstrip())
+    chosen = {name: find_metric(name, plugins) for name in metrics}
     if funnel and results is not None:
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
@@ -105,8 +102,8 @@ def evaluate(
     numbers: dict[str, Any] = {"checkpoint": checkpoint, "results": results, "override": override}
     numbers["tta"] = None if tta.off else {"flip": tta.flip, "scales": tta.scales}
     numbers |= {**scored.scores, "per_class": per_class}
-    for name in metrics:
-        numbers[name] = EXTRA_METRICS[name](scored, console)
+    for name, metric in chosen.items():
+        numbers[name] = metric(scored, console)
     if slices:
         numbers["slices"] = parts.score(scored.evaluator, console)
     curves = make_curves(scored.evaluator, score_threshold)

@@ -6,6 +6,7 @@
 - boundary: boundary AP of masks (`maskrcnn.evaluation.boundary`): {"AP", "AP50", "AP75"}
 - lvis: AP by LVIS's rules (`maskrcnn.evaluation.lvis`): {"bbox" and "segm": {"AP", "AP50", "AP75", "APr", "APc",
   "APf"}}
+- package.function of a plugin: what it returns.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from maskrcnn.config.check import resolve_target
+from maskrcnn.config.suggest import suggest
 from maskrcnn.data.attributes import read_attributes
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.boundary import boundary_scores
@@ -87,8 +90,25 @@ def lvis(scored: Scored, console: Console) -> dict[str, Any]:
     return {str(kind): scores for kind, scores in found.items()}
 
 
-EXTRA_METRICS: dict[str, Callable[[Scored, Console], dict[str, Any]]] = {
+Metric = Callable[[Scored, Console], dict[str, Any]]
+EXTRA_METRICS: dict[str, Metric] = {
     "fixed_iou": fixed_iou,
     "boundary": boundary,
     "lvis": lvis,
 }
+
+
+def find_metric(name: str, plugins: list[str]) -> Metric:
+    """What a name in `metrics` stands for: one of ours, or a function of a plugin by its whole name.
+
+    Raises:
+        ValueError: there is no such metric, or it lies in no plugin.
+    """
+    if name in EXTRA_METRICS:
+        return EXTRA_METRICS[name]
+    package, dot, _ = name.partition(".")
+    if not dot:
+        raise ValueError(f"metrics: there is no {name!r}. {suggest(name, EXTRA_METRICS)}".rstrip())
+    if package not in plugins:
+        raise ValueError(f"metrics: {name!r} is a function of a package that was not named: add plugins=[{package}]")
+    return resolve_target(name, "metrics", plugins)
