@@ -28,6 +28,7 @@ def run(config: DictConfig) -> float:
     if hydra_config.mode == RunMode.MULTIRUN:
         from maskrcnn.sweep.trial import visit
 
+        find_plugins(list(config.plugins))
         about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
         result = visit(Path(config.run_dir), about, lambda resume: run_trial(config, resume, overrides, None))
         return result.scores.get("segm/AP", float("nan"))

@@ -15,6 +15,7 @@ from maskrcnn.engine import checksum_file
 from maskrcnn.engine.commit import read_commit
 from maskrcnn.engine.machine import hardware, versions
 from maskrcnn.engine.resume import changes
+from maskrcnn.engine.sources import fingerprints
 from maskrcnn.engine.whole_file import replacing
 
 NAME = "receipt.json"
@@ -90,7 +91,7 @@ def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | 
             "commit": None if commit is None else commit.name,
             "diff": diff,
             "diff_sha256": None if commit is None else hashlib.sha256(commit.diff.encode()).hexdigest(),
-            "versions": versions(),
+            "versions": versions() | fingerprints(plain["plugins"]),
             "hardware": hardware(),
             "data": None,
             "step": None,

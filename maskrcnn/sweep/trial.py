@@ -18,6 +18,7 @@ from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.engine.commit import code_version
 from maskrcnn.engine.interruption import Stopped
 from maskrcnn.engine.metric_curves import read_curve
+from maskrcnn.engine.sources import fingerprints
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
 KINDS = ("bbox/", "segm/")
@@ -52,7 +53,8 @@ def visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
 
 
 def _visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
-    before, commit = read_result(folder), code_version()
+    before, plugins = read_result(folder), fingerprints(about["config"]["plugins"])
+    commit = " and ".join([code_version(), *(f"{name} {hash_}" for name, hash_ in plugins.items())])
     if before is not None and before.status in DONE:
         print(f"{folder}: {before.status} before, not trained again{_other(before, commit, folder)}", flush=True)
         return before

@@ -11,7 +11,7 @@ from maskrcnn.engine.interruption import Stopped
 from maskrcnn.sweep.result import Result, read_result, write_result
 from maskrcnn.sweep.trial import Pruned, visit
 
-ABOUT = {"overrides": ["seed=0"], "choices": {}, "config": {"seed": 0}}
+ABOUT = {"overrides": ["seed=0"], "choices": {}, "config": {"seed": 0, "plugins": []}}
 
 
 class Training:
