@@ -55,6 +55,16 @@ def last_start(receipt: dict[str, Any]) -> dict[str, Any]:
     return next((start for start in reversed(starts) if start["step"] is not None), starts[-1])
 
 
+def changed_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between the data of two starts, such as "annotations and pictures of train"."""
+    found = []
+    for part in sorted(before.keys() | now.keys()):
+        names = [line.partition(":")[0] for line in changes(before.get(part, {}), now.get(part, {}))]
+        if names:
+            found.append(f"{' and '.join(names)} of {part}")
+    return found
+
+
 def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | None) -> None:
     """Notes a start of the process, and writes `config.yaml`. A resumed run keeps its receipt, also in another folder.
 

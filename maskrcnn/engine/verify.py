@@ -200,11 +200,8 @@ def differences(before: dict[str, Any], now: dict[str, Any], last: int) -> list[
     starts = [start for start in before["starts"] if start["step"] is not None and start["step"] < last]
     found: dict[str, None] = {}  # in order, each once
     for start in starts:
-        for part in sorted((start["data"] or {}).keys() | again["data"].keys()):
-            names = changes((start["data"] or {}).get(part, {}), again["data"].get(part, {}))
-            if names:
-                what = " and ".join(name.partition(":")[0] for name in names)
-                found[f"the data: {what} of {part} changed since the run"] = None
+        changed = receipt_file.changed_data(start["data"] or {}, again["data"])
+        found |= dict.fromkeys(f"the data: {what} changed since the run" for what in changed)
     if before["starting_weights"] != now["starting_weights"]:
         found["the starting weights: weights=, the seed's draws or the model's code changed"] = None
     for start in starts:

@@ -62,8 +62,12 @@ def test_a_run_that_goes_on_from_an_earlier_step_has_the_receipt_of_one_in_one_g
     cut = Path(shutil.copytree(run, tmp_path / "cut"))
     shutil.copy(tmp_path / "half" / "checkpoints" / "last.ckpt", cut / "checkpoints" / "last.ckpt")
     (cut / "checksums.csv").write_text((cut / "checksums.csv").read_text()[:-30])
+    changed = receipt_file.read(cut)
+    changed["starts"][0]["data"]["train"]["pictures"] = "others"
+    receipt_file.write(cut, changed)
     done = command("train.py", "trainer.max_epochs=2", "resume=cut", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "\npictures of train changed since the run was last started\n" in done.stdout
     whole, resumed = receipt_file.read(run), receipt_file.read(cut)
     assert [start["step"] for start in resumed["starts"]] == [0, 4]
     assert resumed["starting_weights"] == whole["starting_weights"]
