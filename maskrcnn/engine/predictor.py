@@ -170,7 +170,7 @@ class Predictor:
         images = torch.zeros(len(pictures), self.read.channels, *canvas, dtype=torch.uint8)
         for image, picture in zip(images, pictures):
             height, width = picture.shape[:2]
-            image[:, :height, :width] = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+            image[:, :height, :width] = torch.from_numpy(np.require(picture, requirements=("C", "W"))).permute(2, 0, 1)
         sizes = torch.tensor([picture.shape[:2] for picture in pictures])
         return images.to(self.device), sizes.to(self.device)
 
