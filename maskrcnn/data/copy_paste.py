@@ -24,7 +24,7 @@ class CopyPaste:
 
     def __init__(self, *, most: int) -> None:
         if most < 1:
-            raise ValueError(f"paste.most is {most}; give 1 or more, or switch pasting off with data.paste=null")
+            raise ValueError(f"data.paste.most is {most}; give 1 or more, or switch pasting off with data.paste=null")
         self.most = most
 
     def __call__(self, scene: Scene, other: Scene, min_visible: float, rng: np.random.Generator) -> tuple[Scene, Scene]:

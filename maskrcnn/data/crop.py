@@ -25,11 +25,11 @@ class RandomCrop:
     ) -> None:
         if len(shortest) != 1:
             raise ValueError(
-                f"resize.shortest is {shortest}, but the crop's scale is drawn from resize.scales: give one length"
+                f"data.resize.shortest is {shortest}, but a crop's scale is drawn from data.resize.scales: give one"
             )
         check_scales(scales)
         if min(crop) < 1:
-            raise ValueError(f"resize.crop is {list(crop)}; give a height and a width in pixels, such as [256, 256]")
+            raise ValueError(f"data.resize.crop is {list(crop)}; give a height and a width, such as [256, 256]")
         self.fit = Resize(shortest=shortest, longest=longest)
         self.crop, self.scales = crop, scales
 

@@ -21,7 +21,7 @@ class LargeScaleJitter:
     def __init__(self, *, shortest: list[int], longest: int, scales: tuple[float, float]) -> None:
         if len(shortest) != 1:
             raise ValueError(
-                f"resize.shortest is {shortest}, but large-scale jitter draws the scale itself: give one length, "
+                f"data.resize.shortest is {shortest}, but large-scale jitter draws the scale itself: give one length, "
                 f"data.resize.shortest=[{max(shortest, default=800)}]"
             )
         check_scales(scales)
@@ -55,7 +55,7 @@ def check_scales(scales: tuple[float, float]) -> None:
         ValueError: one is not positive, or the first is the larger.
     """
     if not 0 < scales[0] <= scales[1]:
-        raise ValueError(f"resize.scales is {list(scales)}; give the smallest factor, over 0, and the largest")
+        raise ValueError(f"data.resize.scales is {list(scales)}; give the smallest factor, over 0, and the largest")
 
 
 def _cut(length: int, limit: int, scale: float, rng: np.random.Generator) -> tuple[int, int, int]:

@@ -45,7 +45,7 @@ class Resize:
 
     def __init__(self, *, shortest: list[int], longest: int) -> None:
         if not shortest or min(shortest) < 1 or longest < max(shortest):
-            raise ValueError(f"resize.shortest is {shortest} and longest {longest}; give lengths from 1 to longest")
+            raise ValueError(f"data.resize.shortest is {shortest}, longest {longest}; give lengths from 1 to longest")
         self.shortest = shortest
         self.longest = longest
 

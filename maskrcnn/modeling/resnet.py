@@ -133,7 +133,7 @@ class ResNet(nn.Module):
             ValueError: stages is not in 0..5.
         """
         if not 0 <= stages <= 5:
-            raise ValueError(f"frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
+            raise ValueError(f"model.backbone.frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
         parts = [[self.conv1, self.bn1], *([self.get_submodule(f"layer{i}")] for i in range(1, 5))]
         for part in parts[:stages]:
             for module in part:

@@ -43,10 +43,10 @@ def test_a_smaller_picture_is_whole_and_may_be_pasted_on_up_to_the_crop() -> Non
 
 
 def test_impossible_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"resize.shortest is \[256, 512\].*give one length"):
+    with pytest.raises(ValueError, match=r"data.resize.shortest is \[256, 512\].*give one"):
         RandomCrop(shortest=[256, 512], longest=1088, crop=(256, 256), scales=(1.0, 1.0))
     for scales in ((0.0, 1.0), (2.0, 1.0)):
         with pytest.raises(ValueError, match="the smallest factor, over 0, and the largest"):
             RandomCrop(shortest=[512], longest=1088, crop=(256, 256), scales=scales)
-    with pytest.raises(ValueError, match=r"resize.crop is \[0, 256\]"):
+    with pytest.raises(ValueError, match=r"data.resize.crop is \[0, 256\]"):
         RandomCrop(shortest=[512], longest=1088, crop=(0, 256), scales=(1.0, 1.0))

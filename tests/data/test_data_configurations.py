@@ -56,7 +56,7 @@ def test_pictures_of_any_shape_find_a_canvas(data: str, augmentation: str) -> No
         largest = np.max([side for view in views for side in (view.size, view.canvas)], axis=0)
         image = np.zeros((*largest, 3), np.uint8)
         masks, mask_sizes = np.zeros((0, 112, 112)), np.zeros((0, 2))
-        sample = Sample(image, np.zeros((0, 4)), np.zeros(0), masks, mask_sizes, (1, 1), 0, 0, 0)
+        sample = Sample(image, np.zeros((0, 4)), np.zeros(0), masks, mask_sizes, (1, 1), 0, 0)
         canvas = collate([sample]).images.shape[2:]
         assert canvas[0] >= largest[0]
         assert canvas[1] >= largest[1]

@@ -80,5 +80,5 @@ def test_impossible_choices_are_refused() -> None:
             ValueError, match=r"resize\.scales is .*; give the smallest factor, over 0, and the largest"
         ):
             LargeScaleJitter(shortest=[800], longest=1333, scales=scales)
-    with pytest.raises(ValueError, match=r"resize\.shortest is \[800\] and longest 700"):
+    with pytest.raises(ValueError, match=r"resize\.shortest is \[800\], longest 700"):
         LargeScaleJitter(shortest=[800], longest=700, scales=(0.1, 2.0))

@@ -340,9 +340,7 @@ def test_same_size_is_not_resampled() -> None:
 
 
 def test_impossible_sizes_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"resize\.shortest is \[800\] and longest 700; give lengths from 1 to longest"
-    ):
+    with pytest.raises(ValueError, match=r"resize\.shortest is \[800\], longest 700; give lengths from 1 to longest"):
         Resize(shortest=[800], longest=700)
     with pytest.raises(ValueError, match=r"resize\.shortest is \[\]"):
         Resize(shortest=[], longest=700)
