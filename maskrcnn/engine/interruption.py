@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a scheduler's SIGUSR1 or SIGUSR2: the step is finished and saved, then the run ends."""
+"""Signals that stop a run, as Ctrl-C and SIGTERM do: the step is finished and saved, then the run ends."""
 
 import os
 import signal
@@ -14,8 +14,9 @@ from maskrcnn.engine import ranks
 from maskrcnn.engine.last_checkpoint import LastCheckpoint, between_steps
 from maskrcnn.engine.module import MaskRCNNModule
 
-NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # Windows lacks the latter two
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # Windows lacks the latter three
+HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed, or the connection to it
 
 
 class Stopped(SystemExit):
@@ -102,7 +103,8 @@ class Interruption(pl.Callback):
     def _listen(self) -> None:
         if self._can_listen():
             for number in SIGNALS:
-                signal.signal(number, self._note)
+                if number != HANGUP or self.before[number] != signal.SIG_IGN:  # as nohup has it
+                    signal.signal(number, self._note)
 
     def _can_listen(self) -> bool:
         return threading.current_thread() is threading.main_thread()
@@ -110,10 +112,24 @@ class Interruption(pl.Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
             saved = self.last is not None and self.last.path.is_file()
-            os.write(1, b"stopped at once\n")
+            _write(b"stopped at once\n")
             # Not KeyboardInterrupt, for which Lightning ends the process with 1.
             raise Stopped(128 + number, self.last.path.parent.parent if self.last is not None and saved else None)
         self.received = number
         # Not print(): the signal may have come in the middle of one, which cannot be entered twice.
         if is_main():
-            os.write(1, b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")
+            _write(b"\nfinishing the step, then saving; Ctrl-C once more stops at once\n")
+
+
+def _write(text: bytes) -> None:
+    """Writes to stdout at once. Where the terminal is gone, what is printed from then on goes nowhere: it must not end
+    a step that is to be saved.
+    """
+    try:
+        os.write(1, text)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        terminal = os.fstat(1).st_rdev
+        for stream in (2, 1):
+            if os.fstat(stream).st_rdev == terminal:
+                os.dup2(nowhere, stream)

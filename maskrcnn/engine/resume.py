@@ -125,7 +125,8 @@ class Resumption(pl.Callback):
         before = Position(**progress["position"])
         self.position = before.scaled(epoch_batches, accumulated)
         self.moved = self.position != before
-        self.over = self.position.step >= total_steps and not self.position.validation_due
+        done = self.position.step >= total_steps and not self.position.validation_due
+        self.over = done and progress["finished"]  # or a run that was killed in its report is still to write it
         if content["classes"] != classes:
             raise ValueError(
                 f"resume: the run learns the classes {', '.join(content['classes'])}, but the data has "

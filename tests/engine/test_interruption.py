@@ -13,7 +13,7 @@ import torch
 
 from maskrcnn.engine import checkpoint
 from maskrcnn.engine.checkpoint import CheckpointFile
-from maskrcnn.engine.interruption import Stopped
+from maskrcnn.engine.interruption import Interruption, Stopped
 from maskrcnn.engine.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -107,3 +107,15 @@ def test_changes_are_named_key_by_key() -> None:
     before = {"a": {"b": 1, "c": [1]}, "run_dir": "x", "gone": None}
     now = {"a": {"b": 2, "c": [1]}, "run_dir": "y", "new": {}}
     assert changes(before, now) == ["a.b: 1 -> 2", "gone: None -> absent", "new: absent -> {}"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
+@pytest.mark.parametrize(("before", "received"), [(signal.SIG_DFL, 1), (signal.SIG_IGN, 0)], ids=["plain", "nohup"])
+def test_a_closed_terminal_stops_a_run_unless_it_is_to_go_on_without_one(before: Any, received: int) -> None:
+    kept = signal.signal(signal.SIGHUP, before)
+    try:
+        with Interruption(None) as interruption:
+            signal.raise_signal(signal.SIGHUP)
+        assert interruption.received == received and signal.getsignal(signal.SIGHUP) == before
+    finally:
+        signal.signal(signal.SIGHUP, kept)

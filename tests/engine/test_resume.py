@@ -126,6 +126,18 @@ def test_a_run_that_ends_while_its_report_is_written_goes_on_with_it(fit: Fit, w
     assert differences(whole, tmp_path / "run") == []
 
 
+def test_without_a_validation_at_the_end_the_report_is_written_all_the_same(fit: Fit, tmp_path: Path) -> None:
+    options = ("trainer.max_steps=1", "callbacks.pictures=null", "logger=csv")
+    with pytest.raises(RuntimeError):
+        fit(tmp_path / "run", *options, callback=Stop("ending", 1, None))
+    (tmp_path / "run" / "report.html").unlink()
+    fit(tmp_path / "run", *options, "resume=auto")
+    assert (tmp_path / "run" / "report.html").is_file()
+    end = receipt_file.read(tmp_path / "run")["end"]
+    assert end["finished"] and end["steps"] == 1
+    assert read(str(tmp_path / "run"))["progress"]["finished"]
+
+
 # Optimiser steps of one epoch: 4; 2 of 3 + 1 batches; 4, validations after each 2, and an end within an epoch; 3 of
 # 3 + 3 + 2 batches whose losses are put together.
 PLAIN, WINDOWS, OFTEN, EXACT = (
