@@ -1,5 +1,6 @@
 """The data path as Lightning takes it."""
 
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -243,4 +244,9 @@ class CocoDataModule(LightningDataModule):
             # resumed there would go on differently.
             generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=self.workers > 0,
+            worker_init_fn=_leave_interruption,
         )
+
+
+def _leave_interruption(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process decides

@@ -1,5 +1,8 @@
 import json
 import logging
+import multiprocessing
+import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -94,6 +97,16 @@ def test_bits_do_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> 
     assert not equal(*alone)
     for workers in (1, 2):
         assert equal(epoch_of(ready(workers=workers), 1), alone[1])
+
+
+def test_ctrl_c_is_left_to_the_main_process(ready: Callable[..., CocoDataModule]) -> None:
+    batches = iter(ready(workers=1).train_dataloader())
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    for _ in range(2):
+        os.kill(worker.pid, signal.SIGINT)
+    assert len(list(batches)) == 9
 
 
 def test_what_is_pasted_does_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> None:
