@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +34,10 @@ def _search(config: DictConfig) -> None:
     plain = to_plain(config)
     find_plugins(plain["plugins"])
     check(plain, search)
+    sources = HydraConfig.get().runtime.config_sources
+    own = [f"file://{Path(one.path).resolve()}" for one in sources if one.provider == "command-line"]
+    if own:  # of --config-dir, where the choices of trials lie too
+        plain["override"] = [f"hydra.searchpath={own}", *plain["override"]]
     GlobalHydra.instance().clear()  # each trial composes a configuration of its own
     if not search(run_trial, **plain):
         sys.exit(1)

@@ -1,11 +1,14 @@
 """Commands that take packages as words of their own also take them as the others do."""
 
+import logging
 import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from maskrcnn import cli
+from maskrcnn.config.compose import compose
 from maskrcnn.engine import compare, replay
 
 
@@ -23,3 +26,29 @@ def test_replay_and_compare_take_packages_in_either_form(words: list[str], monke
     monkeypatch.setattr(sys, "argv", ["compare.py", "a", "b,c", *words])
     cli.compare()
     assert asked == [(Path("x.pt"), ["mine", "a.b"]), ([Path("a")], [Path("b"), Path("c")], ["mine", "a.b"])]
+
+
+def test_trials_of_a_search_find_the_users_own_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="needs the extra optuna")
+    from maskrcnn.sweep import search
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr(search, "search", lambda train, *, override, **others: asked.append(override) is None)
+    monkeypatch.setattr(cli, "check", lambda plain, root: None)  # whose root is the stand-in
+    monkeypatch.setattr("maskrcnn.start.shorten_warnings", lambda: None)
+    # What Hydra leaves in the process is to be as it was before.
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    monkeypatch.setattr(logging.root, "handlers", [*logging.root.handlers])
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")
+    monkeypatch.delenv("HYDRA_FULL_ERROR")
+    folder = tmp_path / "own"
+    (folder / "backbone").mkdir(parents=True)
+    (folder / "backbone" / "mine.yaml").write_text("# @package model.backbone\n_target_: mine.Net\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "sys.argv", ["search.py", "--config-dir=own", "space={seed: [1]}", 'override=["backbone=mine","seed=3"]']
+    )
+    cli.search()
+    assert asked == [[f"hydra.searchpath=['file://{folder}']", "backbone=mine", "seed=3"]]
+    assert compose(asked[0]).model.backbone._target_ == "mine.Net"
