@@ -61,7 +61,8 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise ValueError(f"{key}._target_ is {target!r}, but there is no module {error.name!r}") from error
+        remedy = "" if target.startswith("maskrcnn.") else ": start in the folder that holds it, or install it"
+        raise ValueError(f"{key}._target_ is {target!r}, but there is no module {error.name!r}{remedy}") from error
     if not hasattr(module, name):
         public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise ValueError(f"{key}._target_: {module_name} has no {name!r}. {suggest(name, public)}")

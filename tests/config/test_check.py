@@ -141,6 +141,8 @@ def test_unknown_names_are_answered_with_near_ones() -> None:
         resolve_target("maskrcnn.modeling.resnet.ResNett", "model.backbone", [])
     with pytest.raises(ValueError, match="there is no module"):
         resolve_target("maskrcnn.modeling.resnext.ResNet", "model.backbone", [])
+    with pytest.raises(ValueError, match="there is no module 'nowhere': start in the folder that holds it, or install"):
+        resolve_target("nowhere.Net", "model.backbone", ["nowhere"])
     assert suggest("wram_up", ["warm_up", "gamma"]) == "Did you mean warm_up?"
 
 
