@@ -24,7 +24,8 @@ def explained() -> Iterator[None]:
         lost = re.match(r"DataLoader worker \(pid[^)]*\)? .*?((?:is killed|exited).*)", str(error), re.DOTALL)
         if lost is None:
             raise
-        raise ValueError(
-            f"a process that makes samples {' '.join(lost[1].split()).rstrip('.')}, as systems do where memory is too "
-            "little: give fewer data.workers, or 0"
-        ) from error
+        how = " ".join(lost[1].split()).rstrip(".")
+        why = ", as systems do where memory is too little: give fewer data.workers, or 0"
+        if "Terminated" in how:  # SIGTERM to all processes of the run
+            why = ", so that the step was not finished"
+        raise ValueError(f"a process that makes samples {how}{why}") from error

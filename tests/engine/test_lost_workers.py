@@ -30,6 +30,9 @@ def test_a_process_that_is_killed_is_told_of_in_one_sentence() -> None:
         next(iter(DataLoader(Killed(), num_workers=1, multiprocessing_context=fork)))
     with pytest.raises(ValueError, match=samples), lost_workers.explained():
         raise RuntimeError("DataLoader worker (pid(s) 1, 2) exited unexpectedly")  # of torch, where it looks later
+    stopped = "^a process that makes samples is killed by signal: Terminated, so that the step was not finished$"
+    with pytest.raises(ValueError, match=stopped), lost_workers.explained():
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. ")
     matching = "^a process that matches detections was killed, .*: give fewer callbacks.mean_ap.workers, or 0$"
     with (
         pytest.raises(ValueError, match=matching),
