@@ -15,6 +15,12 @@ PACKAGES = (
     "pycocotools", "numpy", "pillow", "tifffile",
 )  # fmt: skip
 
+# Environment variables by which libraries compute with other instructions or precisions, so that bits differ.
+ARITHMETIC = (
+    "ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)  # fmt: skip
+
 
 def versions() -> dict[str, str | None]:
     """Of Python, of the packages that can change a result, and of what torch was built with; null where it is not."""
@@ -30,7 +36,9 @@ def versions() -> dict[str, str | None]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GB, GPUs, and threads that torch computes with."""
+    """Processor, cores that this process may use, memory in GB, GPUs, threads that torch computes with, and those of
+    `ARITHMETIC` that are set.
+    """
     return {
         "platform": platform.platform(),
         "cpu": _processor(),
@@ -38,6 +46,7 @@ def hardware() -> dict[str, Any]:
         "memory_gb": _memory(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),
+        **{name: os.environ[name] for name in ARITHMETIC if name in os.environ},
     }
 
 

@@ -12,6 +12,7 @@ import torch
 
 from maskrcnn.engine import checksum_file, receipt_file
 from maskrcnn.engine.checksum_file import Checksums, Step
+from maskrcnn.engine.machine import hardware
 from maskrcnn.engine.verify import compare, differences, verify
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
@@ -131,3 +132,10 @@ def test_differences_of_receipts(run: Path) -> None:
     assert lines[0].startswith("hardware.threads: ") and lines[0].endswith("-> 99")
     assert lines[1] == f"versions.torch: {torch.__version__} -> 1.0"
     assert lines[2].endswith("-> abc") and lines[3] == "uncommitted changes of tracked files"
+
+
+def test_variables_that_choose_instructions_are_of_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    found = hardware()
+    assert found["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE" and "MKL_CBWR" not in found
