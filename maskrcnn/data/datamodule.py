@@ -1,6 +1,5 @@
 """The data path as Lightning takes it."""
 
-import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from maskrcnn.data.source import Source, Split, Splits
 from maskrcnn.data.stretch import Stretch
 from maskrcnn.data.transforms import Augmentation, Sample
 from maskrcnn.data.window import WindowLoader
+from maskrcnn.data.worker_signals import leave_signals
 
 
 class CocoDataModule(LightningDataModule):
@@ -244,9 +244,9 @@ class CocoDataModule(LightningDataModule):
             # resumed there would go on differently.
             generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=self.workers > 0,
-            worker_init_fn=_leave_interruption,
+            worker_init_fn=_start,
         )
 
 
-def _leave_interruption(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process decides
+def _start(worker: int) -> None:
+    leave_signals()

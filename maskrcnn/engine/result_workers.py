@@ -4,16 +4,16 @@ import contextlib
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 import torch
 
+from maskrcnn.data.worker_signals import leave_signals, signals_kept_back
 from maskrcnn.evaluation.part import Part
 
 # Batches that may wait for each process. What waits is copied: 100 masks of 28 x 28 cells are 0.3 MB a picture.
@@ -66,7 +66,10 @@ def _context() -> multiprocessing.context.BaseContext:
     if sys.platform == "linux":
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(IMPORTS)
-        with contextlib.suppress(OSError):  # of a socket below a folder for temporary files with a long name
+        with signals_kept_back():  # by itself, as it lets signals through afterwards, which the server would inherit
+            resource_tracker.ensure_running()
+        # An OSError of a socket below a folder for temporary files with a long name.
+        with contextlib.suppress(OSError), signals_kept_back():
             forkserver.ensure_running()
             return context
     return multiprocessing.get_context("spawn")
@@ -78,7 +81,7 @@ def _call(make: bytes) -> Part:
 
 
 def _start() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process decides
+    leave_signals()
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -3,6 +3,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,14 +100,17 @@ def test_bits_do_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> 
         assert equal(epoch_of(ready(workers=workers), 1), alone[1])
 
 
-def test_ctrl_c_is_left_to_the_main_process(ready: Callable[..., CocoDataModule]) -> None:
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="needs Linux's signals")
+def test_signals_are_left_to_the_main_process(ready: Callable[..., CocoDataModule]) -> None:
     batches = iter(ready(workers=1).train_dataloader())
     next(batches)
     (worker,) = multiprocessing.active_children()
-    assert worker.pid is not None
-    for _ in range(2):
-        os.kill(worker.pid, signal.SIGINT)
+    for name in ("INT", "INT", "TERM", "TERM", "USR1", "USR2", "HUP"):
+        subprocess.run(["kill", f"-{name}", str(worker.pid)], check=True)
     assert len(list(batches)) == 9
+    worker.terminate()  # by this process
+    worker.join(60)
+    assert worker.exitcode == 0
 
 
 def test_what_is_pasted_does_not_depend_on_workers(ready: Callable[..., CocoDataModule]) -> None:

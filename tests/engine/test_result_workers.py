@@ -111,6 +111,38 @@ def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
     assert main.returncode == -signal.SIGKILL
 
 
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="needs Linux's signals")
+def test_signals_to_all_processes_are_left_to_the_main_one(tmp_path: Path) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from maskrcnn.engine.result_workers import ResultWorkers\n"
+        "class Pid:\n"
+        "    def __call__(self):\n"
+        "        return {os.getpid(): []}\n"
+        "if __name__ == '__main__':\n"
+        "    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):\n"
+        "        signal.signal(number, lambda *_: None)\n"
+        "    workers = ResultWorkers(1)\n"
+        "    for _ in range(2):\n"
+        "        found = [*workers.call(Pid()), *workers.finish()]\n"
+        "        print(*found[0], flush=True)\n"
+        "        sys.stdin.readline()\n"
+        "    workers.close()\n"
+    )
+    main = subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert main.stdin is not None and main.stdout is not None
+    worker = int(main.stdout.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        os.killpg(main.pid, number)
+    main.stdin.write("\n\n")
+    main.stdin.flush()
+    assert int(main.stdout.readline()) == worker
+    assert main.wait(timeout=60) == 0
+
+
 @pytest.mark.slow
 def test_evaluation_by_processes_is_the_same_file(
     run: Path, command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
