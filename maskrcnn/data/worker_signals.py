@@ -26,7 +26,7 @@ def leave_signals() -> None:
 
 @contextmanager
 def signals_kept_back() -> Iterator[None]:
-    """Within it, a process that is started is out of reach of these signals, for good; the main one gets them after it."""
+    """Within it, a process that is started is out of reach of these signals for good; the main one gets them later."""
     if not hasattr(signal, "pthread_sigmask"):  # of Windows
         yield
         return

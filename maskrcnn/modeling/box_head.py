@@ -109,7 +109,7 @@ class BoxHead(nn.Module):
         max_detections: best detections kept of an image; at most pre_nms.
 
     Raises:
-        ValueError: max_detections is below 1 or above pre_nms, or nms_sigma is not above 0.
+        ValueError: max_detections is below 1 or above pre_nms, nms_sigma is not above 0, or an unknown nms.
     """
 
     def __init__(
@@ -139,6 +139,8 @@ class BoxHead(nn.Module):
                 f"model.box_head.max_detections is {max_detections}, but only model.box_head.pre_nms={pre_nms} enter "
                 "NMS: raise pre_nms to several times max_detections"
             )
+        if nms not in ("greedy", "linear", "gaussian"):
+            raise ValueError(f"model.box_head.nms is {nms!r}; choose greedy, linear or gaussian")
         if nms_sigma <= 0:
             raise ValueError(f"model.box_head.nms_sigma is {nms_sigma}; give a number above 0, such as 0.5")
         self.num_classes, self.pool_size, self.class_agnostic = num_classes, pool_size, class_agnostic

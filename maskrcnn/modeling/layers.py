@@ -82,13 +82,18 @@ def conv_norm_relu(conv: nn.Module, norm: nn.Module, x: Tensor, shortcut: Tensor
 
 
 def make_norm(name: NormName, eps: float) -> Callable[[int], nn.Module]:
-    """A constructor of normalisation layers from their number of channels."""
+    """A constructor of normalisation layers from their number of channels.
+
+    Raises:
+        ValueError: the name is none of frozen, batch, group.
+    """
     if name == "frozen":
         return lambda channels: FrozenBatchNorm2d(channels, eps)
     if name == "batch":
         return lambda channels: nn.BatchNorm2d(channels, eps=eps)
-    # 32 groups (arXiv 1803.08494), fewer where a small model has fewer channels.
-    return lambda channels: nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+    if name == "group":  # 32 groups (arXiv 1803.08494), fewer where a small model has fewer channels.
+        return lambda channels: nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+    raise ValueError(f"norm is {name!r}; choose frozen, batch or group")
 
 
 def conv_block(in_channels: int, out_channels: int, norm: Callable[[int], nn.Module] | None) -> nn.Sequential:

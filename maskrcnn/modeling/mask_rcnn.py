@@ -1,9 +1,7 @@
 """Mask R-CNN (arXiv 1703.06870): the two stages put together, as one static graph."""
 
-import inspect
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +11,13 @@ from maskrcnn.modeling.box_head import BoxHead, BoxPrediction
 from maskrcnn.modeling.fpn import FPN
 from maskrcnn.modeling.mask_head import MaskHead
 from maskrcnn.modeling.pooler import RoIPooler
-from maskrcnn.modeling.pyramid import check_anchors, check_backbone, check_maps, check_neck
 from maskrcnn.modeling.resnet import ResNet
 from maskrcnn.modeling.rpn import RPN, RPNOutput
 from maskrcnn.modeling.sampler import RoISampler
+from maskrcnn.modeling.wiring import check_anchors, check_backbone, check_maps, check_neck, wire
 from maskrcnn.ops.boxes import UNIT_BOX, constant
 from maskrcnn.ops.roi_align import FeatureTable
 from maskrcnn.structures import Batch, BoxDetections, Detections, Losses, Proposals, Targets
-
-Part = TypeVar("Part")
 
 
 class MaskRCNN(nn.Module):
@@ -66,16 +62,16 @@ class MaskRCNN(nn.Module):
         assert len(pixel_mean) == len(pixel_std) == image_channels  # engine/rules.py tells the user
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
-        self.backbone = _wire("backbone", backbone, image_channels)
+        self.backbone = wire("backbone", backbone, image_channels)
         check_backbone(self.backbone)
-        self.neck = _wire("neck", neck, self.backbone.channels, self.backbone.strides)
+        self.neck = wire("neck", neck, self.backbone.channels, self.backbone.strides)
         check_neck(self.neck)
-        self.anchors = _wire("anchors", anchors, self.neck.strides)
-        self.rpn = _wire("rpn", rpn, self.neck.channels, self.anchors.per_cell)
-        self.sampler = _wire("sampler", sampler, num_classes)
-        self.pooler = _wire("pooler", pooler, self.neck.roi_strides)
-        self.box_head = _wire("box_head", box_head, self.neck.channels, num_classes)
-        self.mask_head = _wire("mask_head", mask_head, self.neck.channels, num_classes)
+        self.anchors = wire("anchors", anchors, self.neck.strides)
+        self.rpn = wire("rpn", rpn, self.neck.channels, self.anchors.per_cell)
+        self.sampler = wire("sampler", sampler, num_classes)
+        self.pooler = wire("pooler", pooler, self.neck.roi_strides)
+        self.box_head = wire("box_head", box_head, self.neck.channels, num_classes)
+        self.mask_head = wire("mask_head", mask_head, self.neck.channels, num_classes)
         proposals = self.rpn.limits[False][1]
         if proposals < self.box_head.max_detections:
             warnings.warn(
@@ -146,12 +142,11 @@ class MaskRCNN(nn.Module):
         Raises:
             ValueError: one of them returns other maps than it says.
         """
-        backbone, neck = self.backbone, self.neck
-        maps = backbone(pixels)
-        check_maps(backbone, "backbone", maps, tuple(backbone.channels), tuple(backbone.strides), pixels)
-        features: tuple[Tensor, ...] = neck(maps)
-        check_maps(neck, "neck", features, (neck.channels,) * len(neck.strides), tuple(neck.strides), pixels)
-        return features
+        maps = self.backbone(pixels)
+        check_maps("backbone", self.backbone, maps, pixels)
+        levels: tuple[Tensor, ...] = self.neck(maps)
+        check_maps("neck", self.neck, levels, pixels)
+        return levels
 
     def score_anchors(self, features: tuple[Tensor, ...]) -> RPNOutput:
         """The RPN's scores and deltas of all anchors of the pyramid.
@@ -182,16 +177,3 @@ class MaskRCNN(nn.Module):
         pooled = self.pool(table, boxes.boxes, self.mask_head.pool_size)
         masks = self.mask_head(pooled, boxes.labels.flatten()).sigmoid().unflatten(0, boxes.valid.shape)
         return Detections(boxes.boxes, boxes.scores, boxes.labels, masks, boxes.valid)
-
-
-def _wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
-    """Makes a part from the arguments that come before those of the configuration."""
-    try:
-        inspect.signature(make).bind(*wired)
-    except TypeError as error:
-        called = f"{getattr(make, 'func', make).__name__}({', '.join(map(str, wired))})"
-        raise ValueError(
-            f"model.{name} cannot be made by {called}: {error}. The docstring of MaskRCNN says what comes by position; "
-            "what the configuration chooses is keyword-only"
-        ) from error
-    return make(*wired)

@@ -1,7 +1,6 @@
 import json
 import logging
 import multiprocessing
-import os
 import signal
 import subprocess
 import warnings

@@ -1,7 +1,33 @@
-"""What a backbone, a neck and anchors say of what they return, and whether they keep it."""
+"""How the parts of the detector are joined: what each is made from, and whether it returns what it says."""
+
+import inspect
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Part = TypeVar("Part")
+
+
+def wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
+    """Makes a part from the arguments that come before those of the configuration.
+
+    Args:
+        name: of the part in the configuration's `model`; make: takes `wired` by position.
+
+    Raises:
+        ValueError: it takes others.
+    """
+    try:
+        inspect.signature(make).bind(*wired)
+    except TypeError as error:
+        called = f"{getattr(make, 'func', make).__name__}({', '.join(map(str, wired))})"
+        raise ValueError(
+            f"model.{name} cannot be made by {called}: {error}. The docstring of MaskRCNN says what comes by position; "
+            "what the configuration chooses is keyword-only"
+        ) from error
+    return make(*wired)
 
 
 def check_backbone(backbone: nn.Module) -> None:
@@ -41,19 +67,11 @@ def check_neck(neck: nn.Module) -> None:
         )
 
 
-def check_maps(
-    part: nn.Module,
-    kind: str,
-    maps: tuple[Tensor, ...],
-    channels: tuple[int, ...],
-    strides: tuple[int, ...],
-    of: Tensor,
-) -> None:
+def check_maps(kind: str, part: nn.Module, maps: tuple[Tensor, ...], of: Tensor) -> None:
     """Checks that a part returned the maps that it says; anchors and regions would otherwise lie elsewhere, unnoticed.
 
     Args:
-        part: the backbone or the neck; kind: which of them; maps: what it returned.
-        channels, strides: of each map, as it says; of: [B, C, H, W], the pictures.
+        kind: backbone or neck; part: it; maps: what it returned of the pictures `of` [B, C, H, W].
 
     Raises:
         ValueError: they are others.
@@ -65,6 +83,9 @@ def check_maps(
             f"the {kind} {type(part).__name__} returned a {type(maps).__name__}; its forward must return a tuple of "
             "maps [B, C, H, W], the finest first"
         )
+    strides: tuple[int, ...] = tuple(getattr(part, "strides"))
+    said: int | tuple[int, ...] = getattr(part, "channels")
+    channels = (said,) * len(strides) if isinstance(said, int) else tuple(said)
     kept = len(maps) == len(strides)
     for level, depth, stride in zip(maps, channels, strides):
         beside = max(abs(cells * stride - side) for cells, side in zip(level.shape[2:], of.shape[2:]))
