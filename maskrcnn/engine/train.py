@@ -101,6 +101,7 @@ def train(
     for one in chosen:
         if isinstance(one, Freeze):
             one.check(any_detector)
+    del any_detector  # or the run would keep its weights besides
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)

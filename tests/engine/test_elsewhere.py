@@ -11,7 +11,7 @@ TEXT = ("read_text", "write_text", "open")
 LACKING = """
 import importlib, os, pkgutil, signal
 import pytorch_lightning  # which asks for the system first
-for name in ("SIGUSR1", "SIGUSR2", "SIGPIPE"):
+for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGPIPE", "pthread_sigmask", "sigwaitinfo"):
     delattr(signal, name)
 del os.sched_getaffinity
 import maskrcnn
