@@ -63,15 +63,17 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     """Writes a picture [H, W, 3] u8 RGB.
 
     Raises:
-        ValueError: the path doesn't end in .png, or nothing can be written there.
+        ValueError: the path doesn't end in .png.
+        OSError: nothing can be written there; it names the path, and leaves nothing.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
     # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
-    encoded = encode_png(picture)
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(encoded)
+        part.write_bytes(encode_png(picture))
         os.replace(part, path)  # not through a link
     except OSError as error:
-        raise ValueError(f"{path}: the picture could not be written ({error.strerror}); check the folder") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk names no file
+    finally:
+        part.unlink(missing_ok=True)

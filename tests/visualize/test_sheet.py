@@ -1,9 +1,11 @@
+import errno
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from maskrcnn.config.reason import reason
 from maskrcnn.visualize.instances import Instances, draw_instances
 from maskrcnn.visualize.sheet import contact_sheet, save_png, side_by_side
 from maskrcnn.visualize.text import BLACK, WHITE, put_text, text_size
@@ -59,8 +61,27 @@ def test_png_holds_the_picture_as_rgb(tmp_path: Path) -> None:
 
 
 def test_unwritable_path_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"absent/a\.png: the picture could not be written \(No such file.*\); check"):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory: '.*absent/a\.png'"):
         save_png(tmp_path / "absent" / "a.png", PICTURE)
+
+
+def test_a_full_disk_names_the_picture_and_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    save_png(path, PICTURE)
+    before = path.read_bytes()
+
+    def full(self: Path, content: bytes) -> int:
+        self.open("wb").write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")  # of a write, which names no file
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.png'") as caught:
+        save_png(path, PICTURE)
+    assert reason(caught.value) == f"a disk is full, for {path}: make room (No space left on device)"
+    monkeypatch.undo()
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
