@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import importlib
+import importlib.util
 import logging
 import os
 import shlex
@@ -141,9 +141,17 @@ def packages(words: list[str]) -> list[str]:
 
 
 def find_plugins(plugins: list[str]) -> None:
-    """Makes packages in the current folder importable, if the command line names any."""
-    if plugins:
+    """Makes packages in the current folder importable, if the command line names any.
+
+    Raises:
+        ValueError: one is nowhere.
+    """
+    if plugins and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    for name in plugins:
+        top = name.partition(".")[0]
+        if importlib.util.find_spec(top) is None:
+            raise ValueError(f"plugins: there is no package {top!r}: start in the folder that holds it, or install it")
 
 
 def _sentence(error: Exception) -> str:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from maskrcnn import cli
 from maskrcnn.config.compose import compose
 from maskrcnn.engine import compare, replay
+from maskrcnn.start import find_plugins
 
 
 @pytest.mark.parametrize("words", [["mine", "a.b"], ["plugins=[mine,a.b]"], ["plugins=[mine, a.b]"], ["mine", "[a.b]"]])
@@ -17,7 +18,7 @@ def test_replay_and_compare_take_packages_in_either_form(words: list[str], monke
     asked: list[object] = []
     monkeypatch.setattr(replay, "replay", lambda path, plugins: asked.append((path, plugins)))
     monkeypatch.setattr(compare, "compare", lambda a, b, plugins: asked.append((a, b, plugins)))
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(cli, "find_plugins", lambda names: None)  # there are none
     for change in ("quieten", "shorten_warnings"):  # of the whole process
         monkeypatch.setattr(cli, change, lambda: None)
     monkeypatch.setattr(sys, "argv", ["replay.py", "x.pt", *words])
@@ -52,3 +53,8 @@ def test_trials_of_a_search_find_the_users_own_choices(tmp_path: Path, monkeypat
     cli.search()
     assert asked == [[f"hydra.searchpath=['file://{folder}']", "backbone=mine", "seed=3"]]
     assert compose(asked[0]).model.backbone._target_ == "mine.Net"
+
+
+def test_a_plugin_that_is_nowhere_is_refused_though_no_part_names_it() -> None:
+    with pytest.raises(ValueError, match="plugins: there is no package 'mien': start in the folder that holds it"):
+        find_plugins(["mien"])
