@@ -8,15 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maskrcnn.commands.predictor import load
     from maskrcnn.config.compose import compose
     from maskrcnn.config.node import build
-    from maskrcnn.engine.predictor import load
     from maskrcnn.prediction.tiles import Tiling
 
 __all__ = ["Tiling", "build", "compose", "load"]
 _MODULES = {
     "Tiling": "maskrcnn.prediction.tiles", "build": "maskrcnn.config.node", "compose": "maskrcnn.config.compose",
-    "load": "maskrcnn.engine.predictor",
+    "load": "maskrcnn.commands.predictor",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from maskrcnn.config.groups import choices
 from maskrcnn.run import run, run_trial
 from maskrcnn.start import call, find_plugins, packages, quieten, shorten_warnings, start, stoppable
 
-CONVERT, VERIFY = "maskrcnn.engine.convert.convert", "maskrcnn.engine.verify.verify"
+CONVERT, VERIFY = "maskrcnn.commands.convert.convert", "maskrcnn.commands.verify.verify"
 
 
 def _search(config: DictConfig) -> None:
@@ -81,8 +81,8 @@ def _verify(config: DictConfig) -> None:
 
 
 def _start(name: str) -> None:
-    """Starts the command that is a function of the engine alone, in a module of its name."""
-    root = f"maskrcnn.engine.{name}.{name}"
+    """Starts the command that is one function, in a module of its name."""
+    root = f"maskrcnn.commands.{name}.{name}"
     start(name, lambda config: call(root, config), root)
 
 
@@ -163,7 +163,7 @@ def replay() -> None:
     """`python replay.py <black box>`: makes a step whose loss was not finite again, and looks for the reason. Packages
     of your own that its configuration names follow the file.
     """
-    from maskrcnn.engine.replay import replay
+    from maskrcnn.commands.replay import replay
 
     usage = "python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]"
     if sys.argv[1:] in (["--help"], ["-h"]):
@@ -194,7 +194,7 @@ def compare() -> None:
     parser.add_argument("b", help="the same of the other side")
     parser.add_argument("plugins", nargs="*", default=[], help="packages of your own that their configurations name")
     given = parser.parse_args()
-    from maskrcnn.engine.compare import compare as compare_runs
+    from maskrcnn.commands.compare import compare as compare_runs
 
     quieten()
     plugins = packages(given.plugins)

@@ -54,11 +54,11 @@ def run_trial(config: DictConfig, resume: str | None, overrides: list[str], told
 
 def _run(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
     """Trains, with a callback beside those of the configuration if there is one."""
-    from maskrcnn.engine import receipt_file
     from maskrcnn.engine.architecture import explained
-    from maskrcnn.engine.resume import finished, resolve
     from maskrcnn.engine.rules import check_channels, check_rules
     from maskrcnn.engine.train import train
+    from maskrcnn.run_files import receipt_file
+    from maskrcnn.run_files.resume import finished, resolve
 
     quieten()
     config.resume = resume

@@ -1,5 +1,5 @@
-"""Imports point down: structures, ops, modeling beside data, evaluation, visualize and page above them, inspection,
-prediction and report, engine, sweep, the commands (their start, a run, the command line)."""
+"""Imports point down: structures, ops, modeling beside data, evaluation, visualize, page and run_files above them,
+inspection, prediction and report, engine, beside each other commands and sweep, then how they start (start, run, cli)."""
 
 import ast
 from pathlib import Path
@@ -19,19 +19,21 @@ MAY_IMPORT = {
     "evaluation": {"structures", "ops"},
     "visualize": {"structures", "ops", "modeling"},
     "page": set(),
+    "run_files": {"modeling", "config"},
     "inspection": {*PICTURED, "modeling", "page"},
     "prediction": PICTURED,
     "report": {*PICTURED, "page"},
-    "engine": {*PICTURED, "modeling", "page", "inspection", "prediction", "report", "config"},
-    "sweep": {"page", "engine", "config"},
+    "engine": {*PICTURED, "modeling", "page", "run_files", "inspection", "prediction", "report", "config"},
+    "commands": {*PICTURED, "modeling", "page", "inspection", "prediction", "report", "config", "run_files", "engine"},
+    "sweep": {"page", "run_files", "engine", "config"},
     "start": {"config"},
-    "run": {"config", "engine", "sweep", "start"},
-    "cli": {"config", "engine", "sweep", "start", "run"},
+    "run": {"config", "run_files", "engine", "sweep", "start"},
+    "cli": {"config", "run_files", "engine", "commands", "sweep", "start", "run"},
 }
 FENCED = {
     "hydra": {"config", "start", "run", "cli", "sweep"},  # a sweep's end is one of Hydra's callbacks
-    "omegaconf": {"config", "start", "run", "cli", "engine", "sweep"},  # engine/restore.py resolves a configuration
-    "pytorch_lightning": {"engine", "data"},
+    "omegaconf": {"config", "start", "run", "cli", "run_files", "engine", "sweep"},  # one is written, restored
+    "pytorch_lightning": {"run_files", "engine", "commands", "data"},
     "albumentations": {"data"},
     "cv2": {"data", "visualize", "page", "inspection", "prediction", "report"},
     "tifffile": {"data"},

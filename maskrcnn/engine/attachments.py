@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 
-from maskrcnn.engine import receipt_file
+from maskrcnn.run_files import receipt_file
 
 
 def to_tensorboard(logger: TensorBoardLogger, kind: str, path: Path, step: int) -> None:

@@ -6,10 +6,10 @@ from typing import Any, cast
 from maskrcnn.config.later import renew
 from maskrcnn.data.annotation_ids import annotation_ids
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.ranges import Range
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.tensor_file import read_tensors
+from maskrcnn.run_files.checkpoint import CheckpointFile
 from maskrcnn.structures import Batch, Losses, Targets
 
 FORMAT = 1

@@ -7,11 +7,11 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.engine import ranks
-from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.recorded_detect import RecordedDetect
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.run_files.checkpoint import CheckpointFile
 from maskrcnn.structures import Batch
 
 

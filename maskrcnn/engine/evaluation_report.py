@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import receipt_file
-from maskrcnn.engine.metric_curves import read_curves
 from maskrcnn.engine.scored import Scored
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import count_errors
@@ -20,6 +18,8 @@ from maskrcnn.report.receipt import receipt_section
 from maskrcnn.report.scores import fixed_iou_section, scores_section, slices_section
 from maskrcnn.report.section import number
 from maskrcnn.report.training import training_section
+from maskrcnn.run_files import receipt_file
+from maskrcnn.run_files.metric_curves import read_curves
 
 
 def write_evaluation_report(

@@ -9,7 +9,7 @@ import torch
 
 from maskrcnn.engine import ranks
 from maskrcnn.engine.metrics_file import MetricsFile
-from maskrcnn.engine.position import Position
+from maskrcnn.run_files.position import Position
 
 
 def between_steps(trainer: pl.Trainer, batch_idx: int) -> bool:

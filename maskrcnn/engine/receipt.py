@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from maskrcnn.data.fingerprint import fingerprint
-from maskrcnn.engine import checksum_file, receipt_file
 from maskrcnn.engine.checksum import checksum, hash_state, parts
 from maskrcnn.engine.module import MaskRCNNModule
+from maskrcnn.run_files import checksum_file, receipt_file
 
 
 class Receipt(pl.Callback):

@@ -11,11 +11,11 @@ from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.nested import keys
 from maskrcnn.config.suggest import suggest_key
-from maskrcnn.engine import checkpoint
 from maskrcnn.engine.architecture import explained
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.run_files import checkpoint
 
 
 class Restored(NamedTuple):

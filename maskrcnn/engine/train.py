@@ -15,7 +15,7 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import checkpoint, lost_workers, ranks
+from maskrcnn.engine import lost_workers, ranks
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.console import say
@@ -32,11 +32,12 @@ from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.out_of_memory import OutOfMemory
 from maskrcnn.engine.print_scores import print_scores
 from maskrcnn.engine.recorded_losses import RecordedLosses
-from maskrcnn.engine.resume import Resumption, read
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
+from maskrcnn.run_files import checkpoint
+from maskrcnn.run_files.resume import Resumption, read
 
 WRITTEN = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics/metrics.csv", "pictures", "report.html")
 

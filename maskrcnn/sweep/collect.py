@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from maskrcnn.config.identity import BESIDE, essence, identity
 from maskrcnn.config.nested import at, keys, without
-from maskrcnn.engine.metric_curves import read_curve
+from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.result import Result, read_about, read_result
 
 AVERAGED = ("seed", "data.fold")  # what is repeated to know how sure a mean is

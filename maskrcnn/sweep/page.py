@@ -3,10 +3,10 @@
 from html import escape
 from pathlib import Path
 
-from maskrcnn.engine.metric_curves import read_curve
 from maskrcnn.page.duration import duration
 from maskrcnn.page.html import scrolling, table, write_html
 from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
+from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.charts import parallel_coordinates
 from maskrcnn.sweep.collect import Trial
 from maskrcnn.sweep.table import Summary, cells, head

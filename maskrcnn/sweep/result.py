@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskrcnn.engine.whole_file import replacing
+from maskrcnn.run_files.whole_file import replacing
 
 ABOUT, RESULT = "trial.json", "result.json"
 DONE = ("finished", "pruned")  # a trial of this status is not trained again

@@ -21,7 +21,7 @@ from maskrcnn.config.compose import compose, portable, to_plain
 from maskrcnn.config.identity import identity
 from maskrcnn.config.trial_names import search_name
 from maskrcnn.engine.after_validation import AfterValidation
-from maskrcnn.engine.metric_curves import read_curve
+from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import DONE, Result

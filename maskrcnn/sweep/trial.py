@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 
 from maskrcnn.config.reason import reason
 from maskrcnn.config.run_dir import last_checkpoint
-from maskrcnn.engine.commit import code_version
 from maskrcnn.engine.interruption import Stopped
-from maskrcnn.engine.metric_curves import read_curve
-from maskrcnn.engine.sources import fingerprints
+from maskrcnn.run_files.commit import code_version
+from maskrcnn.run_files.metric_curves import read_curve
+from maskrcnn.run_files.sources import fingerprints
 from maskrcnn.sweep.result import DONE, Result, read_result, write_about, write_result
 
 KINDS = ("bbox/", "segm/")

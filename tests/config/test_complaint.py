@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from omegaconf.errors import OmegaConfBaseException
 
+from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.config.complaint import HABITS, complain, dashes
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
 from maskrcnn.config.nested import keys
 from maskrcnn.config.suggest import suggest_key
-from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.train import train
 
 SLIPS = {

@@ -10,16 +10,16 @@ import pytest
 import tifffile
 
 import maskrcnn
+from maskrcnn.commands.evaluate import evaluate
+from maskrcnn.commands.predict import predict
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, compose, portable, to_plain
-from maskrcnn.engine import checkpoint
-from maskrcnn.engine.evaluate import evaluate
-from maskrcnn.engine.predict import predict
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.tiles import Tiling
+from maskrcnn.run_files import checkpoint
 
 HEIGHT, WIDTH = 64, 96
 SMALL = [

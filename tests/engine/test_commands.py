@@ -20,7 +20,7 @@ import torch
 
 import maskrcnn
 from maskrcnn.config.groups import CONF
-from maskrcnn.engine import checkpoint
+from maskrcnn.run_files import checkpoint
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine import checkpoint
 from maskrcnn.engine.ema import Ema
-from maskrcnn.engine.evaluate import evaluate
+from maskrcnn.run_files import checkpoint
 
 Fit = Callable[..., dict[str, float]]
 

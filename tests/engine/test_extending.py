@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.config.build import build
 from maskrcnn.config.check import resolve_target
 from maskrcnn.config.compose import check, compose, portable, to_plain
-from maskrcnn.engine import receipt_file
-from maskrcnn.engine.evaluate import evaluate
 from maskrcnn.engine.train import train
 from maskrcnn.engine.tta import Tta
 from maskrcnn.modeling.box_head import BoxPrediction
+from maskrcnn.run_files import receipt_file
 from maskrcnn.structures import RoISamples, Targets
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "extending.md"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskrcnn.engine import checkpoint
+from maskrcnn.run_files import checkpoint
 
 Fit = Callable[..., dict[str, float]]
 EACH_STEP = (

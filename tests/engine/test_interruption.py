@@ -11,10 +11,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine import checkpoint
-from maskrcnn.engine.checkpoint import CheckpointFile
 from maskrcnn.engine.interruption import Interruption, Stopped
-from maskrcnn.engine.resume import changes
+from maskrcnn.run_files import checkpoint
+from maskrcnn.run_files.checkpoint import CheckpointFile
+from maskrcnn.run_files.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,11 +11,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.commands.replay import replay
 from maskrcnn.data.window import Windowed
-from maskrcnn.engine import black_box, checkpoint, non_finite
+from maskrcnn.engine import black_box, non_finite
 from maskrcnn.engine.ranges import Range, of, watch
-from maskrcnn.engine.replay import replay
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.run_files import checkpoint
 
 Fit = Callable[..., dict[str, float]]
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -19,9 +19,9 @@ from maskrcnn.data.records import Annotations, Picture, Records, write_records
 from maskrcnn.data.resize import Resize
 from maskrcnn.data.views import Chosen, Joined, Relabelled
 from maskrcnn.data.window import Windowed
-from maskrcnn.engine import checkpoint
 from maskrcnn.engine.out_of_memory import largest_batch
 from maskrcnn.engine.splitting import check_splittable, halve
+from maskrcnn.run_files import checkpoint
 from maskrcnn.structures import Batch
 from tests.engine.test_ranks import SPLITTABLE, farthest, state
 

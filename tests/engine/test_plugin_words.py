@@ -8,8 +8,8 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from maskrcnn import cli
+from maskrcnn.commands import compare, replay
 from maskrcnn.config.compose import compose
-from maskrcnn.engine import compare, replay
 from maskrcnn.start import find_plugins
 
 

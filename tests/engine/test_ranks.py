@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskrcnn.engine import checkpoint, ranks
+from maskrcnn.engine import ranks
+from maskrcnn.run_files import checkpoint
 from tests.engine.test_resume import differences
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

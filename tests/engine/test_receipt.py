@@ -11,9 +11,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine import checkpoint, checksum_file, receipt_file
 from maskrcnn.engine.checksum import checksum, hash_state
-from maskrcnn.engine.commit import read_commit
+from maskrcnn.run_files import checkpoint, checksum_file, receipt_file
+from maskrcnn.run_files.commit import read_commit
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.engine import checkpoint
+from maskrcnn.run_files import checkpoint
 from tests.engine.test_resume import differences
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -11,8 +11,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.engine import receipt_file
-from maskrcnn.engine.resume import finished, read, resolve
+from maskrcnn.run_files import receipt_file
+from maskrcnn.run_files.resume import finished, read, resolve
 
 Fit = Callable[..., dict[str, float]]
 TWO_EPOCHS = ("trainer.max_epochs=2", "callbacks=ema", "callbacks.pictures=null", "logger=csv", "data.val_batch_size=2")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maskrcnn.engine import checkpoint
+from maskrcnn.run_files import checkpoint
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 SWEEP = ("debug=fast", "callbacks.pictures=null", "logger=csv")

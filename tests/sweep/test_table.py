@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from maskrcnn.engine.metric_curves import read_curve
+from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import Result, write_about, write_result

@@ -1,0 +1,169 @@
+"""Compares runs: what they differ in, what came out, and whether that is more than luck."""
+
+import math
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from maskrcnn.commands.trained_run import TrainedRun
+from maskrcnn.config.difference import difference, differing
+from maskrcnn.config.identity import essence
+from maskrcnn.evaluation import bootstrap
+from maskrcnn.evaluation.bootstrap import Difference
+from maskrcnn.evaluation.matches import Matches, match
+from maskrcnn.evaluation.tables import IOU_TYPES
+from maskrcnn.page.duration import duration
+from maskrcnn.run_files import receipt_file
+from maskrcnn.run_files.resume import changes
+
+RESAMPLES = 1000
+REPEATED = ("seed", "data.seed", "data.fold")  # what the runs of a side may differ in
+HASH = re.compile(r"\b[0-9a-f]{64}\b")
+KINDS = {"bbox": "box", "segm": "mask"}
+
+
+def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
+    """Prints how the runs of two sides differ. Of the configuration, it compares the first run of each.
+
+    Args:
+        a, b: folders of runs, several where a side was trained with several seeds.
+        plugins: packages besides ours that their configurations may name.
+
+    Raises:
+        ValueError: a folder is no run's, or validation pictures or classes are not the same.
+    """
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    sides = [[TrainedRun(folder) for folder in side] for side in (a, b)]
+    first, second = sides[0][0], sides[1][0]
+    for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:
+        console.print(line)
+    for note in [note for side in sides for note in unlike(side)]:
+        console.print(note)
+    _print_course(console, sides)
+    runs = [run for side in sides for run in side]
+    for run in runs:
+        run.open(plugins)
+    check_same(runs)  # before minutes go into detections
+    for run in runs:
+        run.detect(console, plugins)
+    names = first.evaluator.classes
+    found = {}
+    for kind in IOU_TYPES:
+        matches: list[list[list[Matches]]] = [[match(run.evaluator, kind) for run in side] for side in sides]
+        for name, one in bootstrap.compare(matches[0], matches[1], names, RESAMPLES, 0).items():
+            found[f"{KINDS[kind]} {name}"] = one
+    table = Table("average precision", "a", "b", "b - a", "95 % of resamples")
+    for name, one in found.items():
+        numbers = ("-",) * 4 if math.isnan(one.a) else _numbers(one)
+        table.add_row(name, *numbers)
+    console.print(table)
+    several = len(a) > 1 or len(b) > 1
+    for name in ("box AP", "mask AP"):
+        console.print(verdict(name, found[name], several))
+
+
+def configuration(a: TrainedRun, b: TrainedRun) -> list[str]:
+    """The overrides from one run's configuration to the other's, or the keys that differ."""
+    found = difference(a.described(), b.described())
+    if not found.keys:
+        return ["configuration: the same"]
+    if found.overrides is None:
+        return [
+            "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
+            *_list(found.keys),
+        ]
+    return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
+
+
+def unlike(side: list[TrainedRun]) -> list[str]:
+    """Of the runs of a side, which differ from the first in more than seed, fold and folder."""
+    notes = []
+    for run in side[1:]:
+        pairs = differing(essence(side[0].config), essence(run.config))
+        keys = [key for key, _, _ in pairs if key not in REPEATED]
+        if keys:
+            notes.append(f"NOTE: {run.folder} is of one side with {side[0].folder}, but differs in {', '.join(keys)}")
+    return notes
+
+
+def surroundings(a: TrainedRun, b: TrainedRun) -> list[str]:
+    """Where the last starts of two runs differ in code, versions, hardware and data, by their receipts."""
+    missing = [str(run.folder) for run in (a, b) if run.receipt is None]
+    if a.receipt is None or b.receipt is None:
+        return [f"code, versions, hardware and data: unknown, as there is no receipt.json in {' and '.join(missing)}"]
+    before, now = receipt_file.last_start(a.receipt), receipt_file.last_start(b.receipt)
+    lines = []
+    if before["commit"] != now["commit"]:
+        lines.append(f"commit: {before['commit']} -> {now['commit']}")
+    if before["diff_sha256"] != now["diff_sha256"]:
+        lines.append("uncommitted changes of tracked files")
+    for key in ("versions", "hardware", "data"):
+        found = changes(before[key] or {}, now[key] or {})
+        lines += [f"{key}.{HASH.sub(lambda hash_: hash_[0][:12], line)}" for line in found]
+    if not lines:
+        return ["code, versions, hardware and data: the same"]
+    return ["code, versions, hardware and data: a -> b", *_list(lines)]
+
+
+def check_same(runs: list[TrainedRun]) -> None:
+    """Makes sure that all runs, once opened, were validated alike.
+
+    Raises:
+        ValueError: classes or validation pictures differ.
+    """
+    first = runs[0].evaluator
+    for run in runs[1:]:
+        between = f"of {runs[0].folder} and {run.folder}"
+        if run.evaluator.classes != first.classes:
+            raise ValueError(
+                f"the classes {between} differ ({', '.join(first.classes)}; {', '.join(run.evaluator.classes)}): AP of "
+                "other classes is another number; train one of them anew with the other's data and data.class_map"
+            )
+        if run.evaluator.ground_truth != first.ground_truth:
+            raise ValueError(
+                f"the validation pictures {between} differ: AP on other pictures is another number; train one of them "
+                "anew with the other's data.source, data.fold and data.fold_seed"
+            )
+
+
+def verdict(name: str, found: Difference, several: bool) -> str:
+    """A difference in words."""
+    if math.isnan(found.a) or math.isnan(found.b):
+        return f"{name}: no object defines it"
+    luck = "the luck of the validation pictures" + (" and of the seeds too" if several else "")
+    more = "b is better" if found.b > found.a else "b is worse"
+    if abs(found.b - found.a) < 0.0005:
+        return f"{name}: no difference"
+    by = f"by {abs(found.b - found.a):.3f} (95 %: {found.low:+.3f} to {found.high:+.3f})"
+    if found.beyond_luck():
+        return f"{name}: {more} {by}, which is more than {luck}"
+    return f"{name}: {more} {by}, which may be {luck}"
+
+
+def _print_course(console: Console, sides: list[list[TrainedRun]]) -> None:
+    table = Table(
+        "", "run", *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")), "steps", "time"
+    )
+    for letter, run in [(letter, run) for letter, side in zip("ab", sides) for run in side]:
+        found = run.summary()
+        aps = [_number(each[f"{kind}/AP"], ".3f") for kind in KINDS for each in (found.best, found.last)]
+        table.add_row(letter, run.folder.name, *aps, _number(found.steps, ".0f"), duration(found.seconds))
+    console.print(table)
+
+
+def _numbers(found: Difference) -> tuple[str, ...]:
+    mark = " *" if found.beyond_luck() else ""
+    interval = f"{found.low:+.3f} to {found.high:+.3f}{mark}"
+    return f"{found.a:.3f}", f"{found.b:.3f}", f"{found.b - found.a:+.3f}", interval
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}"
+
+
+def _list(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

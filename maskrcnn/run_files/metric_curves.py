@@ -1,0 +1,27 @@
+"""Metrics of a run along its steps or epochs."""
+
+from pathlib import Path
+
+from maskrcnn.run_files.metric_rows import read_rows
+
+
+def read_curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:
+    """One metric of a run, see `read_curves`; empty where it was not logged."""
+    return read_curves(folder, along).get(column, [])
+
+
+def read_curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]]:
+    """All metrics of a run along its steps or epochs; what was done again after an interruption counts once.
+
+    Args:
+        folder: of the run; along: the column "step" or "epoch" of its metrics.
+    """
+    earlier = sorted(folder.glob("metrics/metrics_*.csv"), key=lambda path: int(path.stem.partition("_")[2]))
+    points: dict[str, dict[float, float]] = {}
+    for path in [*earlier, folder / "metrics" / "metrics.csv"]:
+        if path.is_file():
+            for row in read_rows(path)[1]:
+                for column, value in row.items():
+                    if value and row.get(along):
+                        points.setdefault(column, {})[float(row[along])] = float(value)
+    return {column: sorted(values.items()) for column, values in points.items()}

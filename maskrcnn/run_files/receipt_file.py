@@ -1,0 +1,111 @@
+"""A run's `receipt.json`: what it was made of, and what came out."""
+
+import hashlib
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from maskrcnn.config.identity import essence, identity
+from maskrcnn.config.later import add_later
+from maskrcnn.run_files import checksum_file
+from maskrcnn.run_files.commit import read_commit
+from maskrcnn.run_files.machine import hardware, versions
+from maskrcnn.run_files.resume import changes
+from maskrcnn.run_files.sources import fingerprints
+from maskrcnn.run_files.whole_file import replacing
+
+NAME = "receipt.json"
+
+
+def read(run: Path) -> dict[str, Any]:
+    """The receipt of a run.
+
+    Raises:
+        ValueError: there is none, or it is broken.
+    """
+    path = run / NAME
+    if run.is_file():
+        raise ValueError(f"{run} is a file; name the folder of the run, such as {run.resolve().parent}")
+    if not path.is_file():
+        raise ValueError(f"there is no {path}; name the folder of a run")
+    try:
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is broken ({error}): copy it again from where the run was made, or delete it to go on with the run"
+        ) from error
+    if not isinstance(receipt, dict) or not {"config", "starts"} <= receipt.keys():
+        raise ValueError(f"{path} is not the receipt of a run")
+    return receipt
+
+
+def write(run: Path, receipt: dict[str, Any]) -> None:
+    """Writes it as a whole, or not at all."""
+    with replacing(run / NAME) as part:
+        part.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+
+
+def last_start(receipt: dict[str, Any]) -> dict[str, Any]:
+    """The last start that trained; the last one where none did."""
+    starts: list[dict[str, Any]] = receipt["starts"]
+    return next((start for start in reversed(starts) if start["step"] is not None), starts[-1])
+
+
+def changed_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between the data of two starts, such as "annotations and pictures of train"."""
+    found = []
+    for part in sorted(before.keys() | now.keys()):
+        names = [line.partition(":")[0] for line in changes(before.get(part, {}), now.get(part, {}))]
+        if names:
+            found.append(f"{' and '.join(names)} of {part}")
+    return found
+
+
+def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | None) -> None:
+    """Notes a start of the process, and writes `config.yaml`. A resumed run keeps its receipt, also in another folder.
+
+    Args:
+        run: its folder; plain: the resolved configuration; overrides: of the command line.
+        resume: folder of the run that this one goes on with.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
+    receipt: dict[str, Any] = {
+        "identity": identity(plain),
+        "config": plain,
+        "starting_weights": None,
+        "starts": [],
+        "end": None,
+    }
+    if resume is not None and (Path(resume) / NAME).is_file():
+        receipt = read(Path(resume))
+        if Path(resume).resolve() != run.resolve():
+            for path in [Path(resume) / checksum_file.NAME, *Path(resume).glob("start_*.diff")]:
+                if path.is_file():
+                    shutil.copy(path, run)
+    number = len(receipt["starts"]) + 1
+    commit = read_commit(Path(__file__))
+    diff = None if commit is None or not commit.diff else f"start_{number}.diff"
+    if commit is not None and diff is not None:
+        (run / diff).write_text(commit.diff, encoding="utf-8")
+    receipt["starts"].append(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "overrides": overrides,
+            "identity": identity(plain),
+            "changed": changes(essence(add_later(receipt["config"])[0]), essence(plain)),
+            "commit": None if commit is None else commit.name,
+            "diff": diff,
+            "diff_sha256": None if commit is None else hashlib.sha256(commit.diff.encode()).hexdigest(),
+            "versions": versions() | fingerprints(plain["plugins"]),
+            "hardware": hardware(),
+            "data": None,
+            "step": None,
+            "seconds": None,
+        }
+    )
+    write(run, receipt)

@@ -1,0 +1,164 @@
+"""Two runs side by side."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from maskrcnn.commands.compare import compare, configuration, surroundings, verdict
+from maskrcnn.commands.evaluate import evaluate
+from maskrcnn.commands.trained_run import TrainedRun
+from maskrcnn.config.build import build
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.evaluation.bootstrap import Difference
+from maskrcnn.evaluation.results import Result
+
+
+@pytest.fixture(scope="module")
+def first(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run, which is evaluated."""
+    folder = tmp_path_factory.mktemp("compared") / "first"
+    shutil.copytree(run, folder)
+    return folder
+
+
+@pytest.fixture
+def other(run: Path, tmp_path: Path) -> Path:
+    """The same run as if it had learnt at another rate, elsewhere."""
+    folder = tmp_path / "other"
+    shutil.copytree(run, folder)
+    receipt = json.loads((folder / "receipt.json").read_text())
+    receipt["starts"][-1]["overrides"].append("optimizer.lr=0.5")
+    receipt["starts"][-1]["hardware"]["threads"] = 64
+    receipt["starts"][-1]["versions"]["torch"] = "1.0"
+    receipt["starts"][-1]["data"]["train"]["pictures"] = 64 * "f"
+    (folder / "receipt.json").write_text(json.dumps(receipt))
+    change(folder, "optimizer", "lr", 0.5)
+    return folder
+
+
+def change(folder: Path, part: str, key: str, value: object) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config[part][key] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def detections(folder: Path) -> dict[int, list[Result]]:
+    run = TrainedRun(folder)
+    run.open([])
+    run.detect(Console(quiet=True), [])
+    return run.evaluator.predictions
+
+
+def test_what_differs(run: Path, other: Path) -> None:
+    a, b = TrainedRun(run), TrainedRun(other)
+    assert configuration(a, b) == ["configuration: what a needs on its command line to be b", "  optimizer.lr=0.5"]
+    assert configuration(a, a) == ["configuration: the same"]
+    start = json.loads((run / "receipt.json").read_text())["starts"][0]
+    threads, torch, pictures = (
+        start["hardware"]["threads"],
+        start["versions"]["torch"],
+        start["data"]["train"]["pictures"],
+    )
+    assert surroundings(a, b) == [
+        "code, versions, hardware and data: a -> b",
+        f"  versions.torch: {torch} -> 1.0",
+        f"  hardware.threads: {threads} -> 64",
+        f"  data.train.pictures: {pictures[:12]} -> ffffffffffff",
+    ]
+    assert surroundings(a, a) == ["code, versions, hardware and data: the same"]
+
+
+def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: Path) -> None:
+    (other / "receipt.json").unlink()
+    shutil.rmtree(other / ".hydra", ignore_errors=True)
+    a, b = TrainedRun(run), TrainedRun(other)
+    assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
+    assert configuration(a, b) == [
+        "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
+        "  optimizer.lr: 0.003 -> 0.5",
+    ]
+
+
+def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare([first], [other], [])
+    output = capsys.readouterr().out
+    assert f"{other} has no detections of its best checkpoint: evaluating {other}/checkpoints/best.ckpt" in output
+    assert "box AP: no difference" in output and "mask AP: no difference" in output
+    evaluated = (other / "evaluation" / "metrics.json").read_text()
+    compare([first, other], [other], [])
+    output = capsys.readouterr().out
+    assert "evaluating" not in output and (other / "evaluation" / "metrics.json").read_text() == evaluated
+    score = json.loads(evaluated)["bbox/AP"]
+    row = next(line for line in output.splitlines() if "box AP " in line)
+    assert row.split("│")[2].strip() == f"{score:.3f}" == row.split("│")[3].strip()
+
+
+def test_detections_of_several_views_are_kept_and_not_compared(first: Path, other: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(other, tmp_path / "run")
+    shutil.rmtree(run / "evaluation", ignore_errors=True)
+    plain = detections(run)
+    shutil.rmtree(run / "evaluation")
+    options = {**to_plain(compose([], "evaluate")), "checkpoint": str(run / "checkpoints" / "best.ckpt")}
+    options["tta"] = {**options["tta"], "flip": True}
+    evaluate(**build(options, []))
+    file = run / "evaluation" / "detections.json"
+    several = file.read_bytes()
+    assert json.loads((run / "evaluation" / "metrics.json").read_text())["tta"] == {"flip": True, "scales": [1.0]}
+    assert detections(run) == plain
+    assert file.read_bytes() == several
+    assert (run / "evaluation_to_compare" / "detections.json").read_bytes() != several
+
+
+def test_an_evaluation_that_was_cut_off_is_made_anew(first: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    plain = detections(run)
+    (run / "evaluation" / "metrics.json").unlink()
+    (run / "evaluation" / "detections.json").write_text("[]")
+    assert detections(run) == plain and plain
+    assert sorted(path.name for path in run.glob("evaluation*")) == ["evaluation"]
+
+
+def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:
+    compare([first], [other], [])
+    file = other / "evaluation" / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bbox/AP": 0.99}))
+    with pytest.raises(ValueError, match=r"detections\.json gives bbox/AP .* says 0\.9900: it was made on other pictu"):
+        detections(other)
+
+
+def test_other_pictures_are_refused_before_any_is_evaluated(first: Path, other: Path, tmp_path: Path) -> None:
+    source = yaml.safe_load((other / "config.yaml").read_text())["data"]["source"]
+    change(other, "data", "source", {**source, "val_seed": 3})
+    change(other, "data", "root", str(tmp_path / "shapes"))
+    with pytest.raises(ValueError, match=r"the validation pictures of .* differ: .* data\.fold and data\.fold_seed"):
+        compare([first], [other], [])
+    assert not (other / "evaluation").exists()
+
+
+def test_other_classes_are_refused_before_any_is_evaluated(first: Path, other: Path) -> None:
+    change(other, "data", "class_map", {"round": ["circle"]})
+    with pytest.raises(ValueError, match=r"the classes of .*first and .*other differ .*; round\): AP.*data\.class_map"):
+        compare([first], [other], [])
+    assert not (other / "evaluation").exists()
+
+
+def test_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no .*config\.yaml; name the folder of a run"):
+        TrainedRun(tmp_path)
+
+
+def test_verdicts() -> None:
+    better = Difference(0.1, 0.3, 0.05, 0.4)
+    assert verdict("box AP", better, False) == (
+        "box AP: b is better by 0.200 (95 %: +0.050 to +0.400), which is more than the luck of the validation pictures"
+    )
+    assert verdict("box AP", Difference(0.3, 0.1, -0.4, 0.1), True) == (
+        "box AP: b is worse by 0.200 (95 %: -0.400 to +0.100), which may be the luck of the validation pictures and of "
+        "the seeds too"
+    )
+    assert verdict("box AP", Difference(0.1, 0.1004, 0.0001, 0.001), False) == "box AP: no difference"
+    assert verdict("AP", better._replace(a=float("nan")), False) == "AP: no object defines it"

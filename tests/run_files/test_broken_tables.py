@@ -1,0 +1,92 @@
+"""Tables that a kill or a loss of power left broken: what is whole stays, and nothing is invented."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from maskrcnn.engine.metrics_file import MetricsFile
+from maskrcnn.run_files import checksum_file
+from maskrcnn.run_files.checksum_file import Checksums, Step
+from maskrcnn.run_files.metric_curves import read_curve
+from maskrcnn.run_files.metric_rows import read_rows
+
+ROWS = "loss,step\r\n0.5,1\r\n0.25,2\r\n"
+
+
+def go_on(folder: Path, rows: int) -> str:
+    """The file after a run went on that had so many rows, and logged another."""
+    file = MetricsFile(directory=str(folder))
+    file.keep(rows)
+    file.log_metrics({"loss": 0.125}, step=3)
+    file.save()
+    return (folder / "metrics.csv").read_text()
+
+
+def test_metrics_from_before_the_checkpoint_stay(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(f"{ROWS}9,9\r\n")
+    assert go_on(tmp_path, 2) == "loss,step\n0.5,1\n0.25,2\n0.125,3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "kept"),
+    [
+        (ROWS[:-3], 1, "0.5,1\n"),  # whole but for its last digit, for all one can tell
+        (f"{ROWS[:-8]}\0\0\0\0\r\n", 1, "0.5,1\n"),
+        (ROWS[:15], 0, ""),
+        ("", 0, ""),
+        (None, 0, ""),
+    ],
+)
+def test_rows_that_are_lost_are_told_of(text: str | None, count: int, kept: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "metrics.csv").write_text(text)
+    with pytest.warns(UserWarning, match=f"metrics.csv holds {count} of the 2 rows from before the checkpoint"):
+        assert go_on(tmp_path, 2) == f"loss,step\n{kept}0.125,3\n"
+
+
+def test_columns_that_found_no_room_leave_the_table_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = MetricsFile(directory=str(tmp_path))
+    file.log_metrics({"loss": 0.5}, step=1)
+    file.save()
+    file.log_metrics({"loss": 0.25, "AP": 1.0}, step=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="no room"):
+            file.save()
+    file.save()
+    assert read_rows(tmp_path / "metrics.csv")[1] == [
+        {"AP": "", "loss": "0.5", "step": "1"},
+        {"AP": "1.0", "loss": "0.25", "step": "2"},
+    ]
+
+
+def full(*_: object) -> None:
+    raise OSError("no room")
+
+
+def test_a_row_that_is_being_written_is_no_point_of_a_curve(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "metrics.csv").write_text(f"{ROWS}0.125,3,1\r\n0.0625,4,\r\n1e-")
+    assert read_curve(tmp_path, "loss", "step") == [(1, 0.5), (2, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps"),
+    [(None, [0, 1]), (-4, [0]), (8, []), (0, [])],
+    ids=["whole", "last number cut", "head cut", "empty"],
+)
+def test_checksums_of_whole_lines_stay(keep: int | None, steps: list[int], tmp_path: Path) -> None:
+    kept = Checksums(("neck",), {0: Step("", (111,)), 1: Step("0.5", (222,)), 2: Step("0.25", (333,))})
+    checksum_file.write(tmp_path, kept._replace(steps={0: kept.steps[0], 1: kept.steps[1]}))
+    path = tmp_path / checksum_file.NAME
+    path.write_bytes(path.read_bytes()[:keep])
+    checksum_file.cut(tmp_path, ("neck",), 1)
+    checksum_file.append(tmp_path, {2: kept.steps[2]})
+    assert checksum_file.read(tmp_path) == Checksums(("neck",), {step: kept.steps[step] for step in [*steps, 2]})
+
+
+def test_checksums_of_another_model_begin_anew(tmp_path: Path) -> None:
+    checksum_file.write(tmp_path, Checksums(("neck",), {0: Step("", (111,))}))
+    checksum_file.cut(tmp_path, ("neck", "rpn"), 1)
+    assert checksum_file.read(tmp_path) == Checksums(("neck", "rpn"), {})

@@ -1,0 +1,150 @@
+"""Checkpoints from elsewhere: nothing in them runs, and every refusal says why."""
+
+import functools
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from maskrcnn.engine.restore import override_config, restore
+from maskrcnn.run_files import checkpoint
+from maskrcnn.run_files.resume import finished
+
+
+class Attack:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    for content in ({"maskrcnn": Attack(tmp_path / "ran")}, Attack(tmp_path / "ran")):
+        path = tmp_path / "evil.ckpt"
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=r"evil\.ckpt holds more than .* could run code \(\S+\)$"):
+            checkpoint.read(path)
+    path.write_bytes(pickle.dumps(Attack(tmp_path / "ran")))
+    with pytest.raises(ValueError, match=r"evil\.ckpt"):
+        checkpoint.read(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value"),
+    [
+        ("model", "backbone", {"_target_": "os.system", "command": "touch ran"}),
+        ("model", "backbone", {"_target_": "maskrcnn.start.os.system", "command": "touch ran"}),
+        ("data", "transforms", [{"_target_": "subprocess.run", "args": ["touch", "ran"]}]),
+        ("schedule", "_target_", "os.system"),
+    ],
+)
+def test_a_checkpoints_configuration_cannot_name_what_it_likes(
+    run: Path, tmp_path: Path, group: str, key: str, value: Any
+) -> None:
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    config = loaded["maskrcnn"]["config"]
+    config[group][key] = value
+    config["plugins"] = ["os", "subprocess", "posix"]  # what a file says of plugins does not count
+    torch.save(loaded, tmp_path / "evil.ckpt")
+    with pytest.raises(ValueError, match=r"not among the packages|there is no module"):
+        restore(tmp_path / "evil.ckpt", [], [])
+    assert not Path("ran").exists()
+
+
+def test_interpolations_that_ask_this_machine_are_refused() -> None:
+    with pytest.raises(ValueError, match="interpolation"):
+        override_config({"a": ["${oc.env:HOME}"]}, [])
+    assert override_config({"a": 1, "b": "${a}"}, ["a=2"]) == {"a": 2, "b": 2}
+    # Of a node what is given changes; another mapping is replaced.
+    assert override_config({"a": {"_target_": "x", "lr": 1, "b": 2}}, ["a={lr: 3}"])["a"] == {
+        "_target_": "x", "lr": 3, "b": 2,
+    }  # fmt: skip
+    assert override_config({"a": {"cat": ["x"]}}, ["a={dog: [x]}"]) == {"a": {"dog": ["x"]}}
+    with pytest.raises(ValueError, match="override=a=gpu: a checkpoint has no groups to choose from; of a single keys"):
+        override_config({"a": {"_target_": "x", "lr": 1}}, ["a=gpu"])
+    assert override_config({"a": {"_target_": "x", "lr": 1}}, ["a=null"]) == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a checkpoint, or it is cut short"),
+        (b"# maskrcnn\n", "is not a checkpoint, or it is broken$"),
+        (b"PK\x03\x04 cut", "is not a checkpoint, or it is cut short"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "broken.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        checkpoint.read(path)
+
+
+def test_a_truncated_checkpoint_is_named(run: Path, tmp_path: Path) -> None:
+    whole = (run / "checkpoints" / "last.ckpt").read_bytes()
+    (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"cut\.ckpt is not a checkpoint, or it is cut short"):
+        checkpoint.read(tmp_path / "cut.ckpt")
+
+
+def test_other_files_and_other_architectures_are_told_apart(run: Path, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "foreign.pth")
+    with pytest.raises(ValueError, match=r"use weights=.*foreign\.pth"):
+        checkpoint.read(tmp_path / "foreign.pth")
+    last = run / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError) as refused:
+        restore(last, ["model.neck.channels=24", "model.backbone.layers=[0, 2, 1, 2]"], [])
+    assert str(refused.value) == (
+        f"{last} is of another architecture: model.backbone.layers=[0, 2, 1, 1] there, [0, 2, 1, 2] here; "
+        "model.neck.channels=16 there, 24 here. Use the configuration that it was trained with"
+    )
+    with pytest.raises(ValueError, match=r"unknown key 'model.nek.channels'. Did you mean model.neck.channels"):
+        restore(run / "checkpoints" / "last.ckpt", ["model.nek.channels=24"], [])
+
+
+def stripped(run: Path, path: Path, *keys: str) -> Path:
+    """The run's last checkpoint without some keys of its configuration, as if they had come later."""
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    for key in keys:
+        *parents, name = key.split(".")
+        del functools.reduce(dict.__getitem__, parents, loaded["maskrcnn"]["config"])[name]
+    path.parent.mkdir(exist_ok=True)
+    torch.save(loaded, path)
+    return path
+
+
+def test_a_checkpoint_from_before_some_keys_is_read_on(run: Path, tmp_path: Path) -> None:
+    old = stripped(run, tmp_path / "old.ckpt", "model.box_head.nms", "model.box_head.nms_sigma", "data.stretch")
+    with pytest.warns(
+        UserWarning, match=r"old\.ckpt .*nms=greedy, model\.box_head\.nms_sigma=0\.5, data\.stretch=null"
+    ):
+        restored = restore(old, [], [])
+    whole = restore(run / "checkpoints" / "last.ckpt", [], [])
+    assert restored.config == whole.config
+    assert all(torch.equal(a, b) for a, b in zip(restored.model.parameters(), whole.model.parameters()))
+    changed = restore(old, ["model.box_head.nms=linear"], [])
+    assert changed.config["model"]["box_head"]["nms"] == "linear"
+
+
+def test_a_run_from_before_some_keys_is_finished_as_it_was(run: Path, tmp_path: Path) -> None:
+    config = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["maskrcnn"]["config"]
+    old = stripped(run, tmp_path / "checkpoints" / "last.ckpt", "data.stretch", "out_of_memory")
+    with pytest.warns(UserWarning, match="last.ckpt"):
+        scores = finished(str(old.parent.parent), config)
+    assert scores is not None
+    assert scores == pytest.approx(finished(str(run), config), rel=0, abs=0, nan_ok=True)
+
+
+def test_any_other_key_that_is_missing_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    cut = stripped(run, tmp_path / "cut.ckpt", "model.box_head.min_size")
+    with pytest.raises(ValueError, match=r"^the configuration in .*cut\.ckpt: 'model\.box_head\.min_size' is missing"):
+        restore(cut, [], [])
+    loaded = torch.load(cut, weights_only=True)
+    loaded["maskrcnn"]["config"]["model"]["box_head"] |= {"min_size": 0.0, "from_tomorrow": 1}
+    torch.save(loaded, cut)
+    with pytest.raises(ValueError, match=r"unknown key 'model\.box_head\.from_tomorrow'"):
+        restore(cut, [], [])
