@@ -96,6 +96,8 @@ class Ema(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.detect.forget()
+        if trainer.sanity_checking:  # on a few pictures, before anything is learnt
+            return
         score = float(trainer.callback_metrics[self.monitor])
         if trainer.is_global_zero:
             print(f"average of the weights: {self.monitor} {score:.3f}", flush=True)

@@ -76,6 +76,8 @@ class Progress(pl.Callback):
             self.bar.show("validation", batch_idx + 1, int(sum(trainer.num_val_batches)))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:  # on a few pictures, before the first epoch
+            return
         scores, when = trainer.callback_metrics, f"epoch {trainer.current_epoch + 1}"
         interval = trainer.val_check_interval
         if isinstance(interval, int) or interval != 1.0:  # several in an epoch, or in steps

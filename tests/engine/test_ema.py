@@ -73,3 +73,16 @@ def test_its_best_checkpoint_scores_what_was_logged_of_it(fit: Fit, tmp_path: Pa
     scores = evaluate(**build(to_plain(compose([f"checkpoint={path}", f"output={tmp_path}/out"], "evaluate")), []))
     expected = {name: float(logged[f"ema/{name}"]) for name in names}
     assert {name: scores[name] for name in names} == pytest.approx(expected, rel=1e-6, abs=0, nan_ok=True)
+
+
+def test_a_sanity_check_before_training_is_no_best_score(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    fit(
+        run, "trainer.max_epochs=1", "callbacks=ema", "logger=csv", "callbacks.pictures=null", "data.val_batch_size=1",
+        "trainer.num_sanity_val_steps=2",
+    )  # fmt: skip
+    assert checkpoint.read(run / "checkpoints" / "best_ema.ckpt")["global_step"] == 4
+    said = capsys.readouterr().out
+    assert said.count("epoch 1: box AP") == said.count("average of the weights: ema/segm/AP") == 1
