@@ -27,3 +27,10 @@ def test_a_run_that_does_not_get_better_stops_and_says_so(
     )
     fit(tmp_path / "full", *options, *short, "trainer.max_epochs=2", "callbacks.pictures=null", "logger=csv")
     assert "stopped early" not in capsys.readouterr().out  # at its last step, which is not early
+
+
+def test_a_run_that_ends_before_its_first_validation_ends_well(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tmp_path / "run", "callbacks=early_stopping", "trainer.max_steps=2", "callbacks.pictures=null", "logger=csv")
+    assert "ends within an epoch, and the last validation is not before step 4" in capsys.readouterr().out
