@@ -75,6 +75,14 @@ def half_precision(config: dict[str, Any]) -> str | None:
     return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
 
 
+def double_precision(config: dict[str, Any]) -> str | None:
+    """What is to be learnt stays in float32."""
+    precision = str(config["trainer"].get("precision"))
+    if precision not in ("64", "64-true"):
+        return None
+    return f"trainer.precision={precision}: targets are computed in 32 bits; give 32-true or bf16-mixed"
+
+
 def lightnings_overfitting(config: dict[str, Any]) -> str | None:
     """Lightning takes the order of the pictures away for it, by which a run is repeatable."""
     if not config["trainer"].get("overfit_batches"):
@@ -237,5 +245,8 @@ def _normalises(part: Any) -> bool:
     return part.get("norm") == "batch" or any(map(_normalises, part.values()))
 
 
-REFUSED = (no_gpu, half_precision, lightnings_overfitting, unknown_metric, recorded_steps, canvas_size, narrow_shortcut)
+REFUSED = (
+    no_gpu, half_precision, double_precision, lightnings_overfitting, unknown_metric, recorded_steps, canvas_size,
+    narrow_shortcut,
+)  # fmt: skip
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

@@ -39,6 +39,10 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: trainer.precision=16-mixed needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed",
         ),
         (
+            ["trainer.precision=64-true"],
+            "error: trainer.precision=64-true: targets are computed in 32 bits; give 32-true or bf16-mixed",
+        ),
+        (
             ["cuda_graphs=true"],
             "error: cuda_graphs=true records the work of a CUDA GPU: give trainer=gpu, or cuda_graphs=false",
         ),
