@@ -28,7 +28,8 @@ class LastCheckpoint(pl.Callback):
 
     Args:
         path: of the file.
-        every_n_steps: optimiser steps between two of the writes at intervals, every_n_minutes: minutes; null: none.
+        every_n_steps: optimiser steps between two of the writes at intervals, or null.
+        every_n_minutes: minutes between two of them, or null.
     """
 
     def __init__(self, *, path: str, every_n_steps: int | None, every_n_minutes: float | None) -> None:

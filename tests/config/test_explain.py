@@ -11,7 +11,7 @@ import yaml
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import CONF
-from maskrcnn.config.meaning import argument, read_target
+from maskrcnn.config.meaning import argument, meaning, read_target
 from maskrcnn.config.nested import keys
 from maskrcnn.config.provenance import Provenance, split
 from maskrcnn.config.written import written
@@ -116,11 +116,14 @@ def test_the_last_setting_of_every_key_is_its_value() -> None:
 
 def test_every_key_of_ours_has_a_type_and_a_meaning() -> None:
     """What a docstring does not say, explain could not."""
-    for name in ("maskrcnn.modeling.rpn.RPN", "maskrcnn.data.datamodule.CocoDataModule", "maskrcnn.engine.train.train"):
+    files = "\n".join(path.read_text() for path in CONF.rglob("*.yaml"))
+    names = {"maskrcnn.engine.train.train", *re.findall(r"_target_: (maskrcnn[\w.]+)", files)}
+    assert len(names) > 40
+    for name in names:
         target = read_target(name, [])
         for parameter, found in target.parameters.items():
             assert found.type != "not stated", (name, parameter)
-            assert argument(target.doc, parameter, list(target.parameters)), (name, parameter)
+            assert meaning(target, parameter), (name, parameter)
 
 
 def test_docstrings_of_several_styles_are_read() -> None:
