@@ -161,11 +161,11 @@ def sweep_report() -> None:
 @stoppable()
 def replay() -> None:
     """`python replay.py <black box>`: makes a step whose loss was not finite again, and looks for the reason. Packages
-    of your own that its configuration names follow the file.
+    of your own that its configuration names follow the file, as plugins=[mine].
     """
     from maskrcnn.commands.replay import replay
 
-    usage = "python replay.py runs/<name>/blackbox_step_<number>.pt [plugin ...]"
+    usage = "python replay.py runs/<name>/blackbox_step_<number>.pt [plugins=[mine]]"
     if sys.argv[1:] in (["--help"], ["-h"]):
         print(f"{usage}: makes a step whose loss was not finite again, and looks for the reason")
         return
@@ -192,7 +192,9 @@ def compare() -> None:
     )
     parser.add_argument("a", help="folder of a run, or several: runs/a0,runs/a1")
     parser.add_argument("b", help="the same of the other side")
-    parser.add_argument("plugins", nargs="*", default=[], help="packages of your own that their configurations name")
+    parser.add_argument(
+        "plugins", nargs="*", default=[], help="plugins=[mine]: packages of your own that their configurations name"
+    )
     given = parser.parse_args()
     from maskrcnn.commands.compare import compare as compare_runs
 
