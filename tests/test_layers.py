@@ -1,5 +1,6 @@
 """Imports point down: structures, ops, modeling beside data, evaluation, visualize, page and run_files above them,
-inspection, prediction and report, engine, beside each other commands and sweep, then how they start (start, run, cli)."""
+inspection, prediction and report, engine, beside each other commands and sweep, then how they start (start, run, cli).
+"""
 
 import ast
 from pathlib import Path
