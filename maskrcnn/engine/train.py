@@ -111,7 +111,8 @@ def train(
     for sentence in glance(sources, data.selection, limits(data, detector)):
         say(console, f"{sentence}: python inspect_data.py shows more")
     if weights is not None:
-        for note in load_weights(detector, weights, list(data.train_annotations.category_ids)):
+        categories = dict(zip(data.classes, data.train_annotations.category_ids, strict=True))
+        for note in load_weights(detector, weights, categories):
             say(console, note)
     if compile:
         detector.compile(fullgraph=True)

@@ -6,7 +6,7 @@ overrides to use, for a model that disagrees runs without an error and is merely
 
 import re
 import urllib.error
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,8 @@ _RENAMES = [
 # The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
 STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
 NAMED = 5  # of what does not fit
-PREDICTORS = ("box_head.logits.", "box_head.deltas.", "mask_head.logits.")
+# What predicts, and of how many rows it is where it does not tell classes apart.
+PREDICTORS = {"box_head.logits.": 0, "box_head.deltas.": 4, "mask_head.logits.": 1}
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
 
@@ -214,13 +215,13 @@ def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable
         raise OtherArchitecture(path, given, wrong)
 
 
-def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -> list[str]:
-    """Starts a model from weights of elsewhere or of an own checkpoint; the number of classes may differ.
+def load_weights(model: MaskRCNN, weights: str, categories: Mapping[str, int | str]) -> list[str]:
+    """Starts a model from weights of elsewhere or of an own checkpoint; the classes may differ.
 
     Args:
         model: to be changed in place.
         weights: a file, or a name of `PUBLISHED`.
-        category_ids: of the data's classes, by label.
+        categories: the data's classes, by label, with their ids.
 
     Returns:
         What to tell the user: what was loaded, what was made to fit, and what starts anew.
@@ -237,7 +238,7 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     if "maskrcnn" in state:
         found = {k.removeprefix("model."): v for k, v in state["state_dict"].items() if k.startswith("model.")}
     elif detector:
-        found = from_torchvision(state, category_ids)
+        found = from_torchvision(state, list(categories.values()))
     elif "layer1.0.conv1.weight" in state:
         found = {f"backbone.{key}": value for key, value in state.items() if not key.startswith("fc.")}
     else:
@@ -256,7 +257,15 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     channels = len(model.pixel_mean)
     stems = [k for k in STEMS if k in own and k in found and found[k].shape[1] == 3 and channels != 3]
     found.update({k: spread_colours(found[k], channels) for k in stems})
-    anew = sorted(k for k in found if k.startswith(PREDICTORS) and k in own and own[k].shape != found[k].shape)
+    theirs = state["maskrcnn"]["classes"] if "maskrcnn" in state else [*categories]
+    other_classes = [*theirs] != [*categories]
+    anew = sorted(
+        k
+        for k in found
+        for predictor, shared in PREDICTORS.items()
+        if k.startswith(predictor) and k in own
+        if own[k].shape != found[k].shape or (other_classes and len(own[k]) > shared)
+    )
     found = {
         k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))
     }
@@ -272,5 +281,7 @@ def load_weights(model: MaskRCNN, weights: str, category_ids: list[int | str]) -
     ]
     if anew:
         names = sorted({key.rpartition(".")[0] for key in anew})
-        notes.append(f"{', '.join(names)} start anew: the file is for another number of classes")
+        few = ", ".join(theirs[:NAMED]) + (", ..." if len(theirs) > NAMED else "")
+        whose = f"the classes {few}" if other_classes else "another number of classes"
+        notes.append(f"{', '.join(names)} start anew: the file is for {whose}")
     return notes

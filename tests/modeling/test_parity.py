@@ -69,7 +69,7 @@ def setting() -> Setting:
 
 def make_model(weights_file: Path, overrides: list[str]) -> MaskRCNN:
     model = build(to_plain(compose([*PAPER, *overrides]))["model"], [])(5, 3)
-    load_weights(model, str(weights_file), [1, 2, 3, 4, 5])
+    load_weights(model, str(weights_file), {f"class {id_}": id_ for id_ in range(1, 6)})
     return model
 
 

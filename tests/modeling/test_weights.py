@@ -46,9 +46,13 @@ def save(state: dict[str, Tensor], path: Path) -> str:
     return str(path)
 
 
+def named(*ids: int) -> dict[str, int]:
+    return {f"class {id_}": id_ for id_ in ids}
+
+
 def test_the_background_moves_to_the_end_and_its_boxes_and_masks_go(state: dict[str, Tensor], tmp_path: Path) -> None:
     model = make_model(5, *CONVENTIONS)
-    notes = load_weights(model, save(state, tmp_path / "w.pth"), [1, 2, 3, 4, 5])
+    notes = load_weights(model, save(state, tmp_path / "w.pth"), named(1, 2, 3, 4, 5))
     assert notes == [f"loaded {len(model.state_dict())} tensors from {tmp_path}/w.pth"]
     theirs = state["roi_heads.box_predictor.cls_score.weight"]
     assert torch.equal(model.box_head.logits.weight, torch.cat((theirs[1:], theirs[:1])))
@@ -68,8 +72,8 @@ def test_old_names_load_the_same(state: dict[str, Tensor], tmp_path: Path) -> No
         old[key] = value
     assert old.keys() != state.keys()
     new_model, old_model = make_model(5, *CONVENTIONS), make_model(5, *CONVENTIONS)
-    load_weights(new_model, save(state, tmp_path / "new.pth"), [1, 2, 3, 4, 5])
-    load_weights(old_model, save(old, tmp_path / "old.pth"), [1, 2, 3, 4, 5])
+    load_weights(new_model, save(state, tmp_path / "new.pth"), named(1, 2, 3, 4, 5))
+    load_weights(old_model, save(old, tmp_path / "old.pth"), named(1, 2, 3, 4, 5))
     for a, b in zip(new_model.state_dict().values(), old_model.state_dict().values()):
         assert torch.equal(a, b)
 
@@ -77,13 +81,33 @@ def test_old_names_load_the_same(state: dict[str, Tensor], tmp_path: Path) -> No
 def test_other_classes_start_the_predictors_anew_and_keep_the_rest(state: dict[str, Tensor], tmp_path: Path) -> None:
     model = make_model(3, *CONVENTIONS)
     before = model.box_head.logits.weight.clone()
-    notes = load_weights(model, save(state, tmp_path / "w.pth"), [1, 2, 3])
+    notes = load_weights(model, save(state, tmp_path / "w.pth"), named(1, 2, 3))
     assert (
         notes[1]
         == "box_head.deltas, box_head.logits, mask_head.logits start anew: the file is for another number of classes"
     )
     assert torch.equal(model.box_head.logits.weight, before)
     assert torch.equal(model.rpn.objectness.weight, state["rpn.head.cls_logits.weight"])
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_predictors_of_an_own_checkpoint_are_kept_for_the_same_classes_in_the_same_order_only(
+    build_model: Callable[..., MaskRCNN], tmp_path: Path, agnostic: bool
+) -> None:
+    shared = [f"model.{head}.class_agnostic={agnostic}" for head in ("box_head", "mask_head")]
+    theirs = build_model(*shared, seed=0)
+    state = {f"model.{name}": value for name, value in theirs.state_dict().items()}
+    torch.save({"maskrcnn": {"classes": ("a", "b", "c", "d")}, "state_dict": state}, tmp_path / "own.ckpt")
+    of_classes = {"box_head.logits"} if agnostic else {"box_head.deltas", "box_head.logits", "mask_head.logits"}
+    for classes, anew in (("abcd", set()), ("bacd", of_classes), ("wxyz", of_classes)):
+        model = build_model(*shared, seed=1)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        notes = load_weights(model, str(tmp_path / "own.ckpt"), {name: i for i, name in enumerate(classes, 1)})
+        for name, value in model.state_dict().items():
+            source = before if name.rpartition(".")[0] in anew else theirs.state_dict()
+            assert torch.equal(value, source[name]), (classes, name)
+        said = [f"{', '.join(sorted(anew))} start anew: the file is for the classes a, b, c, d"] if anew else []
+        assert notes[1:] == said
 
 
 def test_cocos_raw_ids_are_picked(state: dict[str, Tensor]) -> None:
@@ -109,7 +133,7 @@ def test_a_classifier_fills_the_backbone(state: dict[str, Tensor], tmp_path: Pat
     body = {k.removeprefix("backbone.body."): v for k, v in state.items() if k.startswith("backbone.body.")}
     path = save({**body, "fc.weight": torch.zeros(10, 2048), "fc.bias": torch.zeros(10)}, tmp_path / "r50.pth")
     model = make_model(2)
-    assert load_weights(model, path, [1, 2]) == [f"loaded {len(body)} tensors from {path}"]
+    assert load_weights(model, path, named(1, 2)) == [f"loaded {len(body)} tensors from {path}"]
     assert torch.equal(model.backbone.conv1.weight, body["conv1.weight"])
 
 
@@ -120,16 +144,16 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
         match=r"add model\.pooler\.aligned=false model\.pooler\.sampling=2 model\.anchors\.rounded=true "
         r"model\.anchors\.measured_strides=true$",
     ):
-        load_weights(make_model(5), path, [1, 2, 3, 4, 5])
+        load_weights(make_model(5), path, named(1, 2, 3, 4, 5))
     with pytest.raises(ValueError, match=r"of another architecture: backbone\.layer3\.6\."):
-        load_weights(make_model(5, *CONVENTIONS, "backbone=resnet101"), path, [1, 2, 3, 4, 5])
+        load_weights(make_model(5, *CONVENTIONS, "backbone=resnet101"), path, named(1, 2, 3, 4, 5))
     second = {**state, "backbone.fpn.inner_blocks.0.1.weight": torch.zeros(1)}
     with pytest.raises(ValueError, match="maskrcnn_resnet50_fpn_v2"):
-        load_weights(make_model(5), save(second, tmp_path / "v2.pth"), [1])
+        load_weights(make_model(5), save(second, tmp_path / "v2.pth"), named(1))
     with pytest.raises(ValueError, match=r"neither torchvision's Mask R-CNN.*nor.*nor.*keys like a, b"):
-        load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), [1])
+        load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), named(1))
     with pytest.raises(ValueError, match="no such file, nor a known name; known are resnet18_imagenet"):
-        load_weights(make_model(5), "resnet51_imagenet", [1])
+        load_weights(make_model(5), "resnet51_imagenet", named(1))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "checkpoints" / "best.ckpt").touch()
     for folder, said in (
@@ -138,7 +162,7 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
         ("run/checkpoints", ".*/run/checkpoints/best"),
     ):
         with pytest.raises(ValueError, match=f"is a folder; name a file {said}"):
-            load_weights(make_model(5), str(tmp_path / folder), [1])
+            load_weights(make_model(5), str(tmp_path / folder), named(1))
 
 
 @pytest.mark.parametrize("stem, key", [("conv7", "conv1.weight"), ("conv3x2", "conv1.0.weight")])
@@ -152,8 +176,8 @@ def test_a_grey_picture_answers_alike_when_colours_are_spread_over_any_number_of
 
     colours, other = make(3, 0), make(channels, 1)
     state = {f"model.{name}": value for name, value in colours.state_dict().items()}
-    torch.save({"maskrcnn": {}, "state_dict": state}, tmp_path / "rgb.ckpt")
-    notes = load_weights(other, str(tmp_path / "rgb.ckpt"), [1, 2, 3, 4])
+    torch.save({"maskrcnn": {"classes": [*named(1, 2, 3, 4)]}, "state_dict": state}, tmp_path / "rgb.ckpt")
+    notes = load_weights(other, str(tmp_path / "rgb.ckpt"), named(1, 2, 3, 4))
     assert notes[1] == (
         f"backbone.{key} reads {channels} channels instead of RGB: "
         f"each with the mean of the three weights, times 3/{channels}"
@@ -216,10 +240,10 @@ def test_a_named_file_carries_its_epsilon(
 ) -> None:
     monkeypatch.setattr(module, "fetch", lambda name: Path(save(state, tmp_path / f"{name}.pth")))
     with pytest.raises(ValueError, match=r"add model\.backbone\.norm_eps=0\.0$"):
-        load_weights(make_model(5, *CONVENTIONS), "maskrcnn_resnet50_fpn_coco", [1, 2, 3, 4, 5])
+        load_weights(make_model(5, *CONVENTIONS), "maskrcnn_resnet50_fpn_coco", named(1, 2, 3, 4, 5))
 
 
 def test_a_published_file_is_known_by_its_own_name(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = save(state, tmp_path / "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth")
     with pytest.raises(ValueError, match=r"add model\.backbone\.norm_eps=0\.0$"):
-        load_weights(make_model(5, *CONVENTIONS), path, [1, 2, 3, 4, 5])
+        load_weights(make_model(5, *CONVENTIONS), path, named(1, 2, 3, 4, 5))
