@@ -48,9 +48,13 @@ def read_yolo(source: Path, *, split: str | None) -> Annotated:
         )
     folders = {labels.parent: path.parent for path, labels in zip(paths, files) if labels.parent != path.parent}
     for labelled, pictured in sorted(folders.items()):
-        known = {name for path in _pictures(pictured, deep=False) for name in (path.stem, path.name)} | {"classes"}
-        for orphan in sorted(path.name for path in labelled.glob("*.txt") if path.stem not in known):
-            findings.setdefault("label files without a picture: left out", []).append(orphan)
+        known = {find_labels(path) for path in _pictures(pictured, deep=False)} | {labelled / "classes.txt"}
+        for orphan in sorted(path.name for path in labelled.glob("*.txt") if path not in known):
+            findings.setdefault("label files without a picture of their own: left out", []).append(orphan)
+    if split is None:
+        for path in sorted({*_pictures(root / "images", deep=True)} - {*paths}):
+            what = "pictures in folders of images/: left out; read.split names a folder to read"
+            findings.setdefault(what, []).append(path.relative_to(root / "images").as_posix())
     return Annotated(root, names, pictures, findings)
 
 

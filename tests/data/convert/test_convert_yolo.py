@@ -60,6 +60,9 @@ def test_folders_in_images_are_splits(plain: Path, picture: Callable[[Path], Pat
         (plain / "labels" / split / f"{split}.txt").write_text(POLYGON)
     assert [p.path.name for p in read_yolo(plain, split="val").pictures] == ["val.png"]
     assert [p.path.name for p in read_yolo(plain, split=None).pictures] == ["a.png", "b.PNG"]
+    left = "pictures in folders of images/: left out; read.split names a folder to read"
+    assert read_yolo(plain, split=None).findings[left] == ["train/train.png", "val/val.png"]
+    assert left not in read_yolo(plain, split="val").findings
     for name in ("a.png", "b.PNG"):
         (plain / "images" / name).unlink()
     with pytest.raises(
@@ -101,9 +104,14 @@ def test_labels_named_after_whole_files_and_labels_without_a_picture(plain: Path
     (plain / "images" / "a.jpg").write_bytes((plain / "images" / "a.png").read_bytes())
     (plain / "labels" / "a.jpg.txt").write_text(POLYGON)  # as predict.py tells a.jpg from a.png
     (plain / "labels" / "orphan.txt").write_text(POLYGON)
+    (plain / "labels" / "classes.txt").write_text("cat\ndog")
     annotated = read_yolo(plain, split=None)
     assert [(p.path.name, len(p.objects)) for p in annotated.pictures] == [("a.jpg", 1), ("a.png", 2), ("b.PNG", 0)]
-    assert annotated.findings["label files without a picture: left out"] == ["orphan.txt"]
+    assert annotated.findings["label files without a picture of their own: left out"] == ["orphan.txt"]
+    (plain / "labels" / "a.png.txt").write_text(POLYGON)  # a.txt is then nobody's
+    annotated = read_yolo(plain, split=None)
+    assert [len(p.objects) for p in annotated.pictures] == [1, 1, 0]
+    assert annotated.findings["label files without a picture of their own: left out"] == ["a.txt", "orphan.txt"]
 
 
 def test_a_coordinate_slightly_over_the_border_is_moved_onto_it(plain: Path) -> None:
