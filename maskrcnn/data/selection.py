@@ -125,7 +125,9 @@ class Selection:
         classes, ids = join_classes(list(trains.values()))
         weights = np.repeat([source.weight for source in sources], [len(part.records) for part in trains.values()])
         if len(sources) > 1:
-            notes += [f"{one.name}: {len(trains[one.name].records)} pictures x {one.weight:g}" for one in sources]
+            for one in sources:
+                lacking = _lacking(trains[one.name], self.class_map or {name: [name] for name in classes})
+                notes.append(f"{one.name}: {len(trains[one.name].records)} pictures x {one.weight:g}{lacking}")
         train, val = join(trains, classes, ids), join(vals, classes, ids)
         if self.class_map is not None:
             before = [train, val]
@@ -210,6 +212,12 @@ class Selection:
             f"{whose}{what} of {train.file.name}: {size - len(held)} pictures to learn, {len(held)} to validate{unused}"
         )
         return _choose(train, np.flatnonzero(parts != chosen)), _choose(train, held)
+
+
+def _lacking(annotations: CocoAnnotations, wanted: ClassMap) -> str:
+    """Says which classes of a mixture one of its data sets does not name."""
+    lacking = [new for new, names in wanted.items() if not {*names} & {*annotations.classes}]
+    return f" (its file lacks {few(lacking, 5)}: such objects count as background)" if lacking else ""
 
 
 def _compile(expression: str) -> re.Pattern[str]:

@@ -173,7 +173,12 @@ def test_mixed_sets_are_learnt_by_their_weights(mixture: Callable[..., Source], 
     assert [record.objects.labels.tolist() for record in selected.train.records] == [[0], [1], [1, 2], [2], []]
     assert [record.objects.labels.tolist() for record in selected.val.records] == [[0, 1], [1, 2], []]
     assert selected.factors.tolist() == [1, 1, 2, 2, 2]
-    assert selected.notes == ["one: 2 pictures x 1", "two: 3 pictures x 2"]
+    assert selected.notes == [
+        "one: 2 pictures x 1 (its file lacks c: such objects count as background)",
+        "two: 3 pictures x 2 (its file lacks a: such objects count as background)",
+    ]
+    joined = selection(class_map={"x": ["a", "c"], "y": ["b"]}).read(source.splits(tmp_path))
+    assert joined.notes[:2] == ["one: 2 pictures x 1", "two: 3 pictures x 2"]
     both = selection(repeat_threshold=0.9).read(source.splits(tmp_path))
     rare = (0.9 / 0.2) ** 0.5, (0.9 / 0.4) ** 0.5  # a is in 1 of 5 pictures, b and c in 2
     np.testing.assert_allclose(both.factors, [rare[0], rare[1], 2 * rare[1], 2 * rare[1], 2])
