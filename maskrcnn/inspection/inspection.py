@@ -17,7 +17,7 @@ from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.part import Part, selected_parts, whole_part
-from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files
+from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files, check_sets
 from maskrcnn.inspection.reach import Reach, measure_reach, real
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
@@ -79,6 +79,13 @@ def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: L
     if len({part.content.classes for part in parts}) == 1:
         learnt, scored = ([part.content for part in some] for some in (trains, vals))
         check_examples(learnt, scored, of("train"), of("val"))
+    check_sets(
+        [
+            (part.name, part.records, pixels, of(part.name))
+            for part in trains
+            if (pixels := by_split[part.split].pixels) is not None
+        ]
+    )
     for part in vals:
         for other in trains:
             seen = by_split[other.split].pixels, by_split[part.split].pixels

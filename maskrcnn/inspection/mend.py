@@ -219,9 +219,15 @@ def _annotations(
             found.append((id_, image, size, {**annotation, **changed}))
     examined = _examine_all([annotation["segmentation"] for *_, annotation in found], [size for _, _, size, _ in found])
     usable = []
+    first: dict[Any, tuple[Any, Any]] = {}  # id and mask, by picture, box and area
     for (id_, image, size, annotation), shape in zip(found, examined, strict=True):
         if _mend_annotation(id_, annotation, size, shape, findings, image) and image is not None:
             usable.append(annotation)
+            key = (image["id"], *shape.box, shape.area)
+            if key in first and first[key][1] == annotation["segmentation"]:
+                what = "annotations with the same mask as another of their picture"
+                findings.add("note", what, "keep one of each", f"{id_} = {first[key][0]}", image["id"])
+            first.setdefault(key, (id_, annotation["segmentation"]))
     return _number(usable, findings)
 
 

@@ -107,6 +107,26 @@ def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
 
 
+def check_sets(trains: list[tuple[str, Shown, Pixels, Findings]]) -> None:
+    """Looks for files of the same content in several data sets of a mixture: annotations may contradict each other.
+
+    Args:
+        trains: of each part that is learnt its name, its pictures, what was seen of the file that they come from, and
+            what gets the findings.
+    """
+    first: dict[str, str] = {}
+    for name, shown, seen, findings in trains:
+        own: dict[str, str] = {}
+        for picture, id_, place in zip(shown.names(), shown.ids(), shown.indices):
+            digest = seen.hashes[place]
+            if digest in first:
+                what = "pictures that another data set has too"
+                findings.add("note", what, "keep one of each", f"{picture} = {first[digest]}", id_)
+            elif digest:
+                own[digest] = f"{picture} of {name}"
+        first.update(own)
+
+
 def check_empty(records: Records, pixels: Pixels, findings: Findings) -> None:
     """Looks for annotated pictures that are of one colour as training reads them."""
     number, total, squares = pixels.sums.transpose(1, 0, 2)

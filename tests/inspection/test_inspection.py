@@ -349,6 +349,37 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
     )
 
 
+def test_objects_that_are_annotated_twice_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for seed in (0, 1):
+        cv2.imwrite(str(tmp_path / "train" / f"{seed}.png"), noise(seed))
+    objects = [square(7, 1, 8, 8), square(8, 1, 8, 8, category_id=2), square(9, 1, 9, 8), square(10, 2, 8, 8)]
+    objects.append(square(7, 1, 8, 8))
+    # Of the same box and area, but another mask:
+    objects += [
+        square(11 + i, 2, 30, 30, segmentation=[[30, 30, 40, 30, *tip]]) for i, tip in enumerate([(30, 40), (40, 40)])
+    ]
+    images = [entry(1, "0.png"), entry(2, "1.png")]
+    split = write(tmp_path, "train", {"images": images, "categories": CLASSES[:2], "annotations": objects})
+    found = table(inspect([Splits(split, split)], ALL, "headers", LIMITS))
+    assert found["note", "train", "annotations with the same mask as another of their picture"] == ["8 = 7", "7 = 7"]
+
+
+def test_a_picture_of_two_mixed_sets_is_named(tmp_path: Path) -> None:
+    sets = []
+    for name, seeds in {"old": [0, 1], "new": [1, 2]}.items():
+        (tmp_path / name).mkdir()
+        for seed in seeds:
+            cv2.imwrite(str(tmp_path / name / f"{name}{seed}.png"), noise(seed))
+        images = [entry(seed, f"{name}{seed}.png") for seed in seeds]
+        dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
+        sets.append(Splits(write(tmp_path, name, dataset), None, name=name))
+    sets[0] = sets[0]._replace(val=lone(tmp_path))
+    found = table(inspect(sets, ALL, "pixels", LIMITS))
+    assert found["note", "new/train", "pictures that another data set has too"] == ["new1.png = old1.png of old/train"]
+    assert not any(part == "old/train" for _, part, _ in found)
+
+
 def test_parts_without_objects(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
