@@ -43,7 +43,8 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
         if not equals or key not in known:
             raise ValueError(f"override={override}: unknown key '{key}'. {suggest_key(key, known)}".rstrip())
         before = OmegaConf.select(changed, key)
-        # Of a node, what is given changes; any other mapping, such as a class map, is replaced as a whole.
+        # Of a node, what is given changes, unless it is to be another; any other mapping, such as a class map, is
+        # replaced as a whole.
         node = OmegaConf.is_dict(before) and "_target_" in before
         given = yaml.safe_load(value)
         if node and not isinstance(given, dict | None):
@@ -52,7 +53,8 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
                 f"override={override}: a checkpoint has no groups to choose from; of {key} single keys change, such as "
                 f"{single}=..."
             )
-        OmegaConf.update(changed, key, given, merge=node)
+        same = node and (given or {}).get("_target_", before["_target_"]) == before["_target_"]
+        OmegaConf.update(changed, key, given, merge=same)
     return to_plain(changed)
 
 

@@ -64,6 +64,9 @@ def test_interpolations_that_ask_this_machine_are_refused() -> None:
         "_target_": "x", "lr": 3, "b": 2,
     }  # fmt: skip
     assert override_config({"a": {"cat": ["x"]}}, ["a={dog: [x]}"]) == {"a": {"dog": ["x"]}}
+    node = {"_target_": "x", "lr": 1}
+    assert override_config({"a": node}, ["a={_target_: y, b: 2}"])["a"] == {"_target_": "y", "b": 2}
+    assert override_config({"a": node}, ["a={_target_: x, lr: 2}"])["a"] == {"_target_": "x", "lr": 2}
     with pytest.raises(ValueError, match="override=a=gpu: a checkpoint has no groups to choose from; of a single keys"):
         override_config({"a": {"_target_": "x", "lr": 1}}, ["a=gpu"])
     assert override_config({"a": {"_target_": "x", "lr": 1}}, ["a=null"]) == {"a": None}
