@@ -121,7 +121,8 @@ def check_same(runs: list[TrainedRun]) -> None:
         if run.evaluator.classes != first.classes:
             raise ValueError(
                 f"the classes {between} differ ({', '.join(first.classes)}; {', '.join(run.evaluator.classes)}): AP of "
-                "other classes is another number; train one of them anew with the other's data and data.class_map"
+                "other classes is another number; train one of them anew with the other's data and data.class_map, or "
+                "score both by evaluate.py on one file and compare the AP of each class (docs/own-data.md)"
             )
         if run.evaluator.ground_truth != first.ground_truth:
             raise ValueError(
