@@ -60,6 +60,8 @@ LATER = [
     Later(_MEAN_AP, "workers", 0, "2026-11-26"),
     Later("", "cuda_graphs", False, "2026-11-26"),
     Later(_MEAN_AP, "per_class", False, "2026-11-27"),
+    Later("maskrcnn.modeling.resnet.ResNet", "stride_in_1x1", False, "2026-11-27"),
+    Later("", "weights_colours", None, "2026-11-27"),
 ]
 
 

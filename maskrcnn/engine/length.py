@@ -17,7 +17,7 @@ def total_steps(trainer: pl.Trainer, batches: int) -> int:
     if trainer.max_epochs in (None, -1):  # no limit: null only beside max_steps, or Lightning makes it 1,000
         return max(trainer.max_steps, 0)
     steps = epoch_steps(trainer, batches) * trainer.max_epochs
-    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 
 def left_out(trainer: pl.Trainer, batches: int, warmup: int) -> list[str]:

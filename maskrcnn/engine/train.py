@@ -34,6 +34,7 @@ from maskrcnn.engine.print_scores import print_scores
 from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
+from maskrcnn.modeling.layouts import Colours
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
 from maskrcnn.run_files import checkpoint
@@ -59,6 +60,7 @@ def train(
     data: CocoDataModule,
     model: Callable[[int, int], MaskRCNN],
     weights: str | None,
+    weights_colours: Colours | None,
     resume: str | None,
     compile: bool,
     cuda_graphs: bool,
@@ -80,7 +82,10 @@ def train(
         run_dir: where everything is written.
         plugins: packages besides ours that the configuration may name.
         data: the data set; model: makes the detector from the numbers of classes and of channels.
-        weights: file or known name to start from; resume: folder of a run to go on with.
+        weights: file or known name to start from.
+        weights_colours: the order that its first convolution reads; null for what is usual with its project: BGR of
+            Detectron2's and of MMDetection's of style caffe, RGB of others.
+        resume: folder of a run to go on with.
         compile: make one graph of the training step with torch.compile.
         cuda_graphs: record the training step on a GPU, once for each shape of batch, and replay it.
         accumulation: what micro-batches count in a step.
@@ -112,7 +117,7 @@ def train(
         say(console, f"{sentence}: python inspect_data.py shows more")
     if weights is not None:
         categories = dict(zip(data.classes, data.train_annotations.category_ids, strict=True))
-        for note in load_weights(detector, weights, categories):
+        for note in load_weights(detector, weights, categories, weights_colours):
             say(console, note)
     if compile:
         detector.compile(fullgraph=True)
@@ -130,12 +135,12 @@ def train(
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
     batches = data.train_batches(engine.world_size, engine.limit_train_batches)
     steps = total_steps(engine, batches)
-    if steps < 1:
+    if steps < 1 and engine.max_steps != 0:  # with 0 the weights are kept as they are, to be scored
         raise ValueError(
             f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
             f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
         )
-    for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)):
+    for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)) if steps else []:
         say(console, f"warning: {sentence}")
     say(
         console,
@@ -151,7 +156,7 @@ def train(
     if splits:
         check_splittable(detector, engine.world_size)
     kind = SplittingModule if splits else MaskRCNNModule
-    module = kind(detector, optimizer, schedule, loss_weights, steps, images_per_step, content)
+    module = kind(detector, optimizer, schedule, loss_weights, max(steps, 1), images_per_step, content)
     module.recorded = RecordedLosses() if cuda_graphs else None
     rows = 0
     if resume is not None:

@@ -1,4 +1,4 @@
-"""ResNet and ResNeXt (arXiv 1512.03385, 1611.05431); keys and stride placement as torchvision's, whose weights load."""
+"""ResNet and ResNeXt (arXiv 1512.03385, 1611.05431), with torchvision's keys."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -27,10 +27,14 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, norm: Norm) -> None:
+    def __init__(
+        self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, stride_in_1x1: bool, norm: Norm
+    ) -> None:
         super().__init__()
         if groups != 1:
             raise ValueError("groups needs block=bottleneck: a basic block has no grouped convolution")
+        if stride_in_1x1:
+            raise ValueError("stride_in_1x1 needs block=bottleneck: a basic block has no 1x1 convolution")
         self.conv1, self.bn1 = _conv(inputs, width, 3, stride), norm(width)
         self.conv2, self.bn2 = _conv(width, width, 3), norm(width)
         self.downsample = _shortcut(inputs, width, stride, norm)
@@ -42,16 +46,19 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 with the stride, 1x1, and a shortcut: ResNet-50 and deeper, ResNeXt."""
+    """1x1, 3x3, 1x1, of which one of the first two has the stride, and a shortcut: ResNet-50 and deeper, ResNeXt."""
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, norm: Norm) -> None:
+    def __init__(
+        self, inputs: int, width: int, stride: int, groups: int, width_per_group: int, stride_in_1x1: bool, norm: Norm
+    ) -> None:
         super().__init__()
         inner = width * width_per_group // 64 * groups
         outputs = width * self.expansion
-        self.conv1, self.bn1 = _conv(inputs, inner, 1), norm(inner)
-        self.conv2, self.bn2 = _conv(inner, inner, 3, stride, groups), norm(inner)
+        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1, self.bn1 = _conv(inputs, inner, 1, first), norm(inner)
+        self.conv2, self.bn2 = _conv(inner, inner, 3, second, groups), norm(inner)
         self.conv3, self.bn3 = _conv(inner, outputs, 1), norm(outputs)
         self.downsample = _shortcut(inputs, outputs, stride, norm)
 
@@ -77,12 +84,15 @@ class ResNet(nn.Module):
         width: channels of the stem and of the first stage before expansion; 64 in the paper.
         groups, width_per_group: of the 3x3 convolutions in bottlenecks; 1 and 64 for ResNet, 32 and 4 for
             ResNeXt-32x4d.
+        stride_in_1x1: bottlenecks that halve the map do so in their first 1x1 convolution, as the paper's and the
+            weights that were made of them (Detectron2's ResNet-50 and -101, MMDetection's of style caffe), rather than
+            in the 3x3, as torchvision's. Weights have the same shapes either way.
         norm: frozen (constants, for pretrained weights), batch, or group.
         norm_eps: epsilon of the normalisation.
         frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.
 
     Raises:
-        ValueError: the number of stages is not four, or groups are asked of basic blocks.
+        ValueError: the number of stages is not four, or groups or stride_in_1x1 are asked of basic blocks.
     """
 
     strides = (4, 8, 16, 32)
@@ -97,6 +107,7 @@ class ResNet(nn.Module):
         width: int,
         groups: int,
         width_per_group: int,
+        stride_in_1x1: bool,
         norm: NormName,
         norm_eps: float,
         frozen_stages: int,
@@ -106,6 +117,7 @@ class ResNet(nn.Module):
             raise ValueError(f"model.backbone.layers is {layers}; give four numbers, of the blocks in each stage")
         make = make_norm(norm, norm_eps)
         kind = BLOCKS[block]
+        self.stride_in_1x1 = stride_in_1x1
         self.conv1: nn.Module
         self.maxpool: nn.Module
         if stem == "conv7":
@@ -120,7 +132,7 @@ class ResNet(nn.Module):
             stage_blocks = []
             for i in range(blocks):
                 stride = 2 if stage > 0 and i == 0 else 1
-                stage_blocks.append(kind(inputs, stage_width, stride, groups, width_per_group, make))
+                stage_blocks.append(kind(inputs, stage_width, stride, groups, width_per_group, stride_in_1x1, make))
                 inputs = stage_width * kind.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*stage_blocks))
         self.channels = tuple(width * 2**stage * kind.expansion for stage in range(4))

@@ -7,6 +7,21 @@ from typing import Any
 
 import torch
 
+_HARMLESS = {
+    ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"), ("collections", "OrderedDict"),
+}  # fmt: skip
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads a plain pickle of NumPy's arrays, as Detectron2's model zoo has them, and nothing that could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core.", "numpy._core.")  # where NumPy 2 has it
+        if (module, name) not in _HARMLESS:
+            raise pickle.UnpicklingError(f"GLOBAL {module}.{name}")  # named as torch names what it refuses
+        return super().find_class(module, name)
+
 
 def read_tensors(path: Path, given: str, kind: str) -> Any:
     """What a file holds, on the CPU, read without running any code of its own.
@@ -18,6 +33,9 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
         ValueError: it is broken, cut short, or holds more than tensors and plain values.
     """
     try:
+        if path.suffix == ".pkl":
+            with path.open("rb") as file:
+                return _Arrays(file, encoding="latin1").load()
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
         code = re.search(r"GLOBAL (\S+)", str(error))
@@ -26,6 +44,6 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
         raise ValueError(
             f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]})"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
         why = str(error).partition(". ")[0] or "it holds nothing"  # what follows is for programmers
         raise ValueError(f"{given} is not {kind}, or it is cut short: {why}") from error

@@ -1,20 +1,30 @@
-"""Weights from elsewhere: torchvision's Mask R-CNN (V1) and ImageNet ResNets, by file or by name, and own checkpoints.
+"""Weights from elsewhere, by file or by name: the Mask R-CNNs of `layouts`, ImageNet ResNets, and own checkpoints.
 
 A layout carries conventions that weights alone do not show. Loading compares them with the model and stops with the
 overrides to use, for a model that disagrees runs without an error and is merely worse.
 """
 
-import re
 import urllib.error
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
 
 from maskrcnn.modeling.layers import FrozenBatchNorm2d
+from maskrcnn.modeling.layouts import (
+    DETECTRON2,
+    LAYOUTS,
+    MMDETECTION,
+    Colours,
+    Layout,
+    convert,
+    find_layout,
+    usual_colours,
+)
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.tensor_file import read_tensors
 
@@ -42,69 +52,11 @@ PUBLISHED = {
 }
 _FILES = {published.url.rpartition("/")[2]: published for published in PUBLISHED.values()}
 
-# torchvision's keys, new and old, to ours.
-_RENAMES = [
-    (r"backbone\.body\.(.+)", r"backbone.\1"),
-    (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(weight|bias)", r"neck.lateral.\1.0.\2"),
-    (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(weight|bias)", r"neck.output.\1.0.\2"),
-    (r"rpn\.head\.conv\.(?:0\.0\.)?(weight|bias)", r"rpn.conv.0.0.\1"),
-    (r"rpn\.head\.cls_logits\.(.+)", r"rpn.objectness.\1"),
-    (r"rpn\.head\.bbox_pred\.(.+)", r"rpn.deltas.\1"),
-    (r"roi_heads\.box_head\.fc6\.(.+)", r"box_head.trunk.1.\1"),
-    (r"roi_heads\.box_head\.fc7\.(.+)", r"box_head.trunk.3.\1"),
-    (r"roi_heads\.box_predictor\.cls_score\.(.+)", r"box_head.logits.\1"),
-    (r"roi_heads\.box_predictor\.bbox_pred\.(.+)", r"box_head.deltas.\1"),
-    (r"roi_heads\.mask_head\.(\d)\.0\.(.+)", r"mask_head.convs.\1.0.\2"),
-    (r"roi_heads\.mask_predictor\.conv5_mask\.(.+)", r"mask_head.upsample.\1"),
-    (r"roi_heads\.mask_predictor\.mask_fcn_logits\.(.+)", r"mask_head.logits.\1"),
-]
 # The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
 STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
 NAMED = 5  # of what does not fit
 # What predicts, and of how many rows it is where it does not tell classes apart.
 PREDICTORS = {"box_head.logits.": 0, "box_head.deltas.": 4, "mask_head.logits.": 1}
-# COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
-COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
-
-
-def _rename(key: str) -> str:
-    old_mask = re.fullmatch(r"roi_heads\.mask_head\.mask_fcn(\d)\.(.+)", key)
-    if old_mask:  # the old names count from 1
-        return f"mask_head.convs.{int(old_mask[1]) - 1}.0.{old_mask[2]}"
-    for pattern, ours in _RENAMES:
-        if re.fullmatch(pattern, key):
-            return re.sub(pattern, ours, key)
-    raise ValueError(f"{key} is not a key of torchvision's Mask R-CNN V1")
-
-
-def from_torchvision(state: dict[str, Tensor], category_ids: list[int | str]) -> dict[str, Tensor]:
-    """Torchvision's Mask R-CNN weights under our keys and in our order of classes.
-
-    Args:
-        state: torchvision's, V1, with new or old names; class 0 is the background.
-        category_ids: of the data's classes, to pick the rows where the file's 90 are COCO's raw ids.
-
-    Raises:
-        ValueError: the file is of torchvision's V2 model, or of another one.
-    """
-    if any(
-        re.match(r"backbone\.fpn\.inner_blocks\.0\.1\.|rpn\.head\.conv\.1\.|roi_heads\.box_head\.5\.", key)
-        for key in state
-    ):
-        raise ValueError(
-            "these are weights of torchvision's maskrcnn_resnet50_fpn_v2, whose neck, RPN and heads are built "
-            "differently; only V1 (maskrcnn_resnet50_fpn) is read"
-        )
-    converted = {_rename(key): value for key, value in state.items()}
-    foreground = converted["box_head.logits.bias"].shape[0] - 1
-    rows = [i - 1 for i in COCO_IDS] if foreground == 90 and list(category_ids) == COCO_IDS else list(range(foreground))
-    for leaf in ("weight", "bias"):
-        logits = converted[f"box_head.logits.{leaf}"]
-        converted[f"box_head.logits.{leaf}"] = torch.cat((logits[1:][rows], logits[:1]))
-        deltas = converted[f"box_head.deltas.{leaf}"]
-        converted[f"box_head.deltas.{leaf}"] = deltas.unflatten(0, (-1, 4))[1:][rows].flatten(0, 1)
-        converted[f"mask_head.logits.{leaf}"] = converted[f"mask_head.logits.{leaf}"][1:][rows]
-    return converted
 
 
 def fetch(name: str) -> Path:
@@ -148,18 +100,23 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _disagreements(model: MaskRCNN, detector: bool, norm_eps: float | None) -> list[str]:
-    """Overrides that bring the model to the conventions of a torchvision file."""
+def _disagreements(model: MaskRCNN, layout: Layout | None, norm_eps: float | None) -> list[str]:
+    """Overrides that bring the model to the conventions of a file.
+
+    Args:
+        layout: of a whole detector, or None for a backbone; norm_eps: that it was made with, if that is known.
+    """
     overrides = []
-    if detector:
-        if model.pooler.aligned:
-            overrides.append("model.pooler.aligned=false")
-        if model.pooler.sampling != 2:
+    if layout is not None:
+        theirs = not layout.aligned  # torchvision's conventions
+        if model.pooler.aligned == theirs:
+            overrides.append(f"model.pooler.aligned={str(not theirs).lower()}")
+        if theirs and model.pooler.sampling != 2:
             overrides.append("model.pooler.sampling=2")
-        if not model.anchors.rounded:
-            overrides.append("model.anchors.rounded=true")
-        if not model.anchors.measured_strides:
-            overrides.append("model.anchors.measured_strides=true")
+        if model.anchors.rounded != theirs:
+            overrides.append(f"model.anchors.rounded={str(theirs).lower()}")
+        if model.anchors.measured_strides != theirs:
+            overrides.append(f"model.anchors.measured_strides={str(theirs).lower()}")
     norm = getattr(model.backbone, "bn1", None)
     if norm_eps is not None and isinstance(norm, (FrozenBatchNorm2d, torch.nn.BatchNorm2d)) and norm.eps != norm_eps:
         overrides.append(f"model.backbone.norm_eps={norm_eps}")
@@ -215,13 +172,50 @@ def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable
         raise OtherArchitecture(path, given, wrong)
 
 
-def load_weights(model: MaskRCNN, weights: str, categories: Mapping[str, int | str]) -> list[str]:
+def _unwrapped(file: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a file by name, which training scripts keep beside an optimiser's."""
+    inner = next((file[key] for key in ("model", "state_dict") if isinstance(file.get(key), Mapping)), file)
+    return {key: torch.as_tensor(value) for key, value in inner.items() if isinstance(value, (Tensor, np.ndarray))}
+
+
+def _classes(file: dict[str, Any]) -> list[str]:
+    """The names of a file's classes in their order, where it has them: ours and those of MMDetection 2 and 3."""
+    about = file.get("maskrcnn") or file.get("meta") or {}
+    about = about.get("dataset_meta") or about
+    return [str(name) for name in about.get("classes") or about.get("CLASSES") or ()]
+
+
+def _under_our_keys(
+    file: dict[str, Any], weights: str, category_ids: list[int | str]
+) -> tuple[dict[str, Tensor], Layout | None]:
+    """Weights of elsewhere, and the layout that they had; None for a ResNet's.
+
+    Raises:
+        ValueError: it is a file of none that is known.
+    """
+    state = _unwrapped(file)
+    layout = find_layout(state)
+    if layout is not None:
+        return convert(layout, state, category_ids), layout
+    if "layer1.0.conv1.weight" in state:
+        return {f"backbone.{key}": value for key, value in state.items() if not key.startswith("fc.")}, None
+    raise ValueError(
+        f"weights={weights}: neither a checkpoint of this project, nor of {', '.join(one.project for one in LAYOUTS)}, "
+        f"nor a ResNet (layer1...); it has keys like {', '.join(list(state or file)[:3])}"
+    )
+
+
+def load_weights(
+    model: MaskRCNN, weights: str, categories: Mapping[str, int | str], colours: Colours | None = None
+) -> list[str]:
     """Starts a model from weights of elsewhere or of an own checkpoint; the classes may differ.
 
     Args:
         model: to be changed in place.
         weights: a file, or a name of `PUBLISHED`.
         categories: the data's classes, by label, with their ids.
+        colours: the order that the file's first convolution reads, which is turned to RGB; None for the one that is
+            usual with its project, see `layouts.usual_colours`.
 
     Returns:
         What to tell the user: what was loaded, what was made to fit, and what starts anew.
@@ -231,34 +225,38 @@ def load_weights(model: MaskRCNN, weights: str, categories: Mapping[str, int | s
         OtherArchitecture: of `check_fit`.
     """
     path = fetch(weights) if weights in PUBLISHED else Path(weights)
-    state = read(path)
-    # A published file is known by its own name too, wherever it lies.
-    published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
-    detector = any(key.startswith("backbone.body.") for key in state)
-    if "maskrcnn" in state:
-        found = {k.removeprefix("model."): v for k, v in state["state_dict"].items() if k.startswith("model.")}
-    elif detector:
-        found = from_torchvision(state, list(categories.values()))
-    elif "layer1.0.conv1.weight" in state:
-        found = {f"backbone.{key}": value for key, value in state.items() if not key.startswith("fc.")}
+    file = read(path)
+    in_1x1 = bool(getattr(model.backbone, "stride_in_1x1", False))
+    unsaid = []
+    if "maskrcnn" in file:
+        found = {k.removeprefix("model."): v for k, v in file["state_dict"].items() if k.startswith("model.")}
     else:
-        raise ValueError(
-            f"weights={weights}: neither torchvision's Mask R-CNN (backbone.body...), nor a ResNet (layer1...), nor a "
-            f"checkpoint of this project; it has keys like {', '.join(list(state)[:3])}"
-        )
-    if "maskrcnn" not in state:
-        overrides = _disagreements(model, detector, published.norm_eps if published else None)
+        found, layout = _under_our_keys(file, weights, list(categories.values()))
+        # A published file is known by its own name too, wherever it lies.
+        published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
+        norm_eps = published.norm_eps if published else layout.norm_eps if layout else None
+        overrides = _disagreements(model, layout if "box_head.logits.weight" in found else None, norm_eps)
         if overrides:
             raise ValueError(
                 f"weights={weights} were trained with other conventions than this configuration: "
                 f"add {' '.join(overrides)}"
             )
+        colours = colours or usual_colours(layout, in_1x1)
+        if layout in (DETECTRON2, MMDETECTION):
+            std = [round(value, 3) for value in model.pixel_std.flatten().tolist()]
+            unsaid = [
+                f"files of {layout.project} do not say, so that it is taken from here: weights_colours={colours} "
+                f"model.pixel_std={std} model.backbone.stride_in_1x1={str(in_1x1).lower()}"
+            ]
     own = model.state_dict()
     channels = len(model.pixel_mean)
-    stems = [k for k in STEMS if k in own and k in found and found[k].shape[1] == 3 and channels != 3]
-    found.update({k: spread_colours(found[k], channels) for k in stems})
-    theirs = state["maskrcnn"]["classes"] if "maskrcnn" in state else [*categories]
-    other_classes = [*theirs] != [*categories]
+    stems = [k for k in STEMS if k in own and k in found and found[k].shape[1] == 3]
+    if colours == "bgr":
+        found.update({k: found[k].flip(1) for k in stems})
+    spread = stems if channels != 3 else []
+    found.update({k: spread_colours(found[k], channels) for k in spread})
+    theirs = _classes(file) or [*categories]
+    other_classes = theirs != [*categories]
     anew = sorted(
         k
         for k in found
@@ -274,10 +272,10 @@ def load_weights(model: MaskRCNN, weights: str, categories: Mapping[str, int | s
         whole = [k for k in whole if k.startswith("backbone.")]
     check_fit(own, found, whole, path, f"weights={weights}")
     model.load_state_dict(found, strict=False)
-    notes = [f"loaded {len(found)} tensors from {weights}"]
+    notes = [f"loaded {len(found)} tensors from {weights}", *unsaid]
     notes += [
         f"{key} reads {channels} channels instead of RGB: each with the mean of the three weights, times 3/{channels}"
-        for key in stems
+        for key in spread
     ]
     if anew:
         names = sorted({key.rpartition(".")[0] for key in anew})

@@ -1,5 +1,6 @@
 """A run from a file in torchvision's layout, for other classes: what is taken, what is not, what is said."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,21 @@ def test_a_run_begins_with_all_of_torchvisions_weights_but_the_predictors(
     assert said[first + 1] == (
         "box_head.deltas, box_head.logits, mask_head.logits start anew: the file is for another number of classes"
     )
+
+
+def test_a_run_of_no_steps_keeps_the_weights_to_be_scored(
+    fit: Callable[..., Any], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    model = build(to_plain(compose(LIKE_TORCHVISION))["model"], [])(4, 3)
+    theirs, names = in_torchvisions_layout(model.state_dict())
+    torch.save(theirs, tmp_path / "torchvision.pth")
+    options = [*LIKE_TORCHVISION, f"weights={tmp_path}/torchvision.pth", "trainer.max_steps=0"]
+    assert fit(tmp_path / "run", *options) == {}
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    kept = torch.load(last, weights_only=True)["state_dict"]
+    assert [key for key, name in names.items() if torch.equal(kept[f"model.{key}"], theirs[name])] == list(names)
+
+    scored = command("evaluate.py", f"checkpoint={last}", cwd=tmp_path, tiny=False)
+    assert scored.returncode == 0, scored.stderr
+    numbers = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
+    assert numbers["segm/AP"] == 0

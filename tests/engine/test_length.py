@@ -26,6 +26,7 @@ def trainer(**given: Any) -> Any:
         ({"accumulate_grad_batches": 2}, 12),
         ({"max_steps": 9}, 9),
         ({"max_steps": 90}, 21),
+        ({"max_steps": 0}, 0),
         ({"max_epochs": -1, "max_steps": 90}, 90),
         ({"max_epochs": None, "max_steps": 90}, 90),
         ({"max_epochs": -1}, 0),

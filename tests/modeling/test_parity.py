@@ -14,6 +14,7 @@ from torch import Tensor
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.engine.module import mean_losses
+from maskrcnn.modeling.layouts import TORCHVISION, rename
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.weights import load_weights
 from maskrcnn.ops.boxes import iou
@@ -249,10 +250,8 @@ def test_training_step_with_saturated_samplers(weights_file: Path, setting: Sett
 
 def assert_gradient_norms(model: MaskRCNN, golden: dict[str, np.ndarray]) -> None:
     """Norms by torchvision's names; the rows that its predictors have and ours lack add less than the tolerance."""
-    from maskrcnn.modeling.weights import _rename
-
     ours = dict(model.named_parameters())
     for name, norm in zip(golden["grad_names"].tolist(), golden["grad_norms"].tolist()):
-        gradient = ours[_rename(str(name))].grad
+        gradient = ours[rename(TORCHVISION, str(name))].grad
         assert gradient is not None
         np.testing.assert_allclose(gradient.norm().item(), norm, rtol=1e-2, err_msg=str(name))

@@ -6,7 +6,16 @@ from torch import nn
 from maskrcnn.modeling.layers import FrozenBatchNorm2d, conv_norm
 from maskrcnn.modeling.resnet import ResNet
 
-OPTIONS = dict(block="basic", layers=[0, 1, 1, 1], width=8, groups=1, width_per_group=64, norm="batch", norm_eps=1e-5)
+OPTIONS = dict(
+    block="basic",
+    layers=[0, 1, 1, 1],
+    width=8,
+    groups=1,
+    width_per_group=64,
+    stride_in_1x1=False,
+    norm="batch",
+    norm_eps=1e-5,
+)
 
 
 def test_the_stem_of_two_3x3_convolutions_halves_the_picture_twice() -> None:

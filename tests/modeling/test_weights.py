@@ -16,8 +16,9 @@ from torch import Tensor
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.modeling import weights as module
+from maskrcnn.modeling.layouts import COCO_IDS, TORCHVISION, convert
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.modeling.weights import COCO_IDS, Published, load_weights
+from maskrcnn.modeling.weights import Published, load_weights
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CONVENTIONS = ["pooler=torchvision", "model.anchors.rounded=true", "model.anchors.measured_strides=true"]
@@ -123,7 +124,7 @@ def test_cocos_raw_ids_are_picked(state: dict[str, Tensor]) -> None:
             wide[f"roi_heads.{name}.{leaf}"] = (
                 ids.view(-1, *[1] * (old.dim() - 1)).expand(-1, *old.shape[1:]).contiguous()
             )
-    converted = module.from_torchvision(wide, list(COCO_IDS))
+    converted = convert(TORCHVISION, wide, list(COCO_IDS))
     assert converted["box_head.logits.bias"].tolist() == [*COCO_IDS, 0]
     assert converted["mask_head.logits.bias"].tolist() == COCO_IDS
     assert converted["box_head.deltas.bias"].view(80, 4)[:, 2].tolist() == COCO_IDS
@@ -150,7 +151,10 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
     second = {**state, "backbone.fpn.inner_blocks.0.1.weight": torch.zeros(1)}
     with pytest.raises(ValueError, match="maskrcnn_resnet50_fpn_v2"):
         load_weights(make_model(5), save(second, tmp_path / "v2.pth"), named(1))
-    with pytest.raises(ValueError, match=r"neither torchvision's Mask R-CNN.*nor.*nor.*keys like a, b"):
+    with pytest.raises(
+        ValueError,
+        match=r"neither a checkpoint.*nor of torchvision's Mask R-CNN V1, Detectron2's.*nor a ResNet.*keys like a, b",
+    ):
         load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), named(1))
     with pytest.raises(ValueError, match="no such file, nor a known name; known are resnet18_imagenet"):
         load_weights(make_model(5), "resnet51_imagenet", named(1))
