@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
+from maskrcnn.config.groups import CONF
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.nested import keys
 from maskrcnn.config.suggest import suggest_key
@@ -78,7 +79,12 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     """
     loaded = checkpoint.read(path)
     content = loaded["maskrcnn"]
-    config = override_config({**content["config"], "plugins": plugins}, overrides)
+    stored = {**content["config"], "plugins": plugins}
+    if stored["callbacks"].get("mean_ap") is None:  # training can do without; what scores or pastes masks asks it
+        default = OmegaConf.load(CONF / "callbacks" / "default.yaml").mean_ap
+        mean_ap = OmegaConf.to_container(default, resolve=False)
+        stored["callbacks"] = {**stored["callbacks"], "mean_ap": mean_ap}
+    config = override_config(stored, overrides)
     try:
         check(config, train)
     except ValueError as error:

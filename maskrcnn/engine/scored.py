@@ -94,15 +94,23 @@ def detect_all(
     progress: bool,
     onlookers: list[Callback],
 ) -> Scored:
-    """Finds instances in all validation pictures, by the very path that validation takes in training.
+    """Finds instances in the validation pictures, by the very path that validation takes in training.
 
     Args:
         restored: the model; data: of `open_data`; plugins: packages besides ours that the configuration may name.
         detect: how instances are found.
         score_threshold: see `Scored`; progress: show a bar.
         onlookers: see each batch after its detections were taken down.
+
+    Raises:
+        ValueError: the configuration looks at no picture.
     """
     config = restored.config
+    if config["trainer"].get("limit_val_batches") == 0:
+        raise ValueError(
+            "the checkpoint's configuration has trainer.limit_val_batches=0, which looks at no picture: give "
+            """'override=["trainer.limit_val_batches=1.0"]'"""
+        )
     mean_ap = build(config["callbacks"]["mean_ap"], plugins, "callbacks.mean_ap")
     assert isinstance(mean_ap, MeanAP)
     trainer: Trainer = build(config["trainer"], plugins, "trainer")(
