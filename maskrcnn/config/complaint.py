@@ -208,6 +208,9 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         others = [name for name in ("evaluate", "predict") if key in list(OmegaConf.load(CONF / f"{name}.yaml"))]
         if others and not any(one.endswith(f".{key}") for one in known):
             return f"It is a key of {' and '.join(f'{name}.py' for name in others)}"
+    without = _taken_away(key, config, arguments)
+    if without is not None:
+        return without
     parent, _, name = key.rpartition(".")
     more = _parameters(config, parent)
     if name in more:
@@ -222,6 +225,18 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     if sentence.startswith("Known") and more:
         sentence = suggest(name, more) or sentence
     return sentence or "See --help for all keys"
+
+
+def _taken_away(key: str, config: dict[str, Any], arguments: list[str]) -> str | None:
+    """What is to be said of a key below a part that another override, or a chosen file, sets to null."""
+    names = key.split(".")
+    for part in (".".join(names[:count]) for count in range(1, len(names))):
+        override = next((a for a in arguments if a in (f"{part}=null", f"~{part}")), None)
+        if override is not None:
+            return f"{override} takes it away: leave out one of the two"
+        if part in keys(config) and at(config, part) is None:
+            return f"{part} is null, and so has no keys; explain={part} says what set it"
+    return None
 
 
 def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]:

@@ -47,6 +47,13 @@ SLIPS = {
     "model.rpn.nms_tresh=0.7": "unknown key 'model.rpn.nms_tresh'. Did you mean model.rpn.nms_threshold?",
     "model.backbon=3": "unknown key 'model.backbon'. Did you mean model.backbone?",
     "model.bakbone.norm=batch": "unknown key 'model.bakbone.norm'. Did you mean model.backbone.norm?",
+    # a key below what is null
+    "data.stretch.gamma=0.5": "unknown key 'data.stretch.gamma'. data.stretch is null, and so has no keys; "
+    "explain=data.stretch says what set it",
+    "debug=profile callbacks.best.monitor=bbox/AP": "unknown key 'callbacks.best.monitor'. callbacks.best is null, and "
+    "so has no keys; explain=callbacks.best says what set it",
+    "callbacks.receipt=null callbacks.receipt.every_n_steps=2": "unknown key 'callbacks.receipt.every_n_steps'. "
+    "callbacks.receipt=null takes it away: leave out one of the two",
     "~foo": "unknown key 'foo'. See --help for all keys",
     "+foo=1": "unknown key 'foo'. See --help for all keys",
     "++model.neck.foo=1": "unknown key 'model.neck.foo'. Known: channels, extra_level, norm, norm_eps.",
