@@ -17,9 +17,17 @@ def between_steps(trainer: pl.Trainer, batch_idx: int) -> bool:
     return batch_idx % trainer.accumulate_grad_batches == 0
 
 
+def validates_within(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a validation comes before the optimiser step that begins with this batch is over."""
+    if trainer.val_check_batch is None:
+        return False
+    done = trainer.fit_loop.total_batch_idx if trainer.check_val_every_n_epoch is None else batch_idx
+    return any((done + more) % trainer.val_check_batch == 0 for more in range(1, trainer.accumulate_grad_batches))
+
+
 class LastCheckpoint(pl.Callback):
     """Writes the checkpoint that a run is resumed from: before and after each validation, at each epoch's end, and
-    at intervals.
+    at intervals; for a validation within an optimiser step, before that step.
 
     Always between two optimiser steps, when all that came before is logged and no gradient is under way, so that a
     resumed run has the same bits. It must be the first of the callbacks: what others log at the start of a batch
@@ -48,7 +56,9 @@ class LastCheckpoint(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if between_steps(trainer, batch_idx) and (batch_idx == 0 or self._interval_over(trainer)):
+        if between_steps(trainer, batch_idx) and (
+            batch_idx == 0 or validates_within(trainer, batch_idx) or self._interval_over(trainer)
+        ):
             self.write(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -77,9 +87,12 @@ class LastCheckpoint(pl.Callback):
             )
 
     def write(self, trainer: pl.Trainer) -> None:
-        """Writes the file, if it does not hold this position already. To be called by all ranks, between two steps."""
+        """Writes the file, if it does not hold this position already. To be called by all ranks.
+
+        Within a step, what was written before it stays, unless the run has ended there.
+        """
         position = self._position(trainer)
-        if position != self.written:
+        if position != self.written and (self.finished or not position.within_step):
             trainer.save_checkpoint(self.path)
             self.written = position
         self.step, self.time = trainer.global_step, time.monotonic()

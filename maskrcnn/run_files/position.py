@@ -27,6 +27,11 @@ class Position(NamedTuple):
         epochs, rest = divmod(self.batches, self.epoch_batches)
         return epochs * -(-self.epoch_batches // self.accumulated) + rest // self.accumulated
 
+    @property
+    def within_step(self) -> bool:
+        """Whether gradients of a step's first batches are under way, which no checkpoint holds."""
+        return self.batches % self.epoch_batches % self.accumulated != 0
+
     def scaled(self, epoch_batches: int, accumulated: int) -> "Position":
         """The same share of the epoch, in batches of another size or data set, and between two steps of theirs.
 

@@ -119,6 +119,19 @@ def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path
     assert differences(whole, tmp_path / "run") == []
 
 
+def test_a_validation_within_an_accumulated_step_is_gone_on_with_from_before_that_step(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("trainer.max_epochs=1", "data.batch_size=2", "trainer.accumulate_grad_batches=2")
+    options += ("+trainer.val_check_interval=5", "callbacks.pictures=null", "logger=csv")
+    fit(tmp_path / "whole", *options)
+    capsys.readouterr()
+    stop_and_resume(fit, tmp_path / "run", Stop("validating", 1, signal.SIGTERM), *options)
+    said = capsys.readouterr().out
+    assert "stopped after step 2 of 4" in said and "going on after step 2 of 4" in said
+    assert differences(tmp_path / "whole", tmp_path / "run") == []
+
+
 def test_a_run_that_ends_while_its_report_is_written_goes_on_with_it(fit: Fit, whole: Path, tmp_path: Path) -> None:
     stop_and_resume(fit, tmp_path / "run", Stop("ending", 1, None), *TWO_EPOCHS)
     ends = [receipt_file.read(run)["end"] for run in (whole, tmp_path / "run")]
@@ -139,8 +152,8 @@ def test_without_a_validation_at_the_end_the_report_is_written_all_the_same(fit:
 
 
 # Optimiser steps of one epoch: 4; 2 of 3 + 1 batches; 4, validations after each 2, and an end within an epoch; 3 of
-# 3 + 3 + 2 batches whose losses are put together.
-PLAIN, WINDOWS, OFTEN, EXACT = (
+# 3 + 3 + 2 batches whose losses are put together; 4 of 2 batches, validations after each 3 of all batches.
+PLAIN, WINDOWS, OFTEN, EXACT, WITHIN = (
     ("trainer.accumulate_grad_batches=1", "data.workers=0"),
     ("trainer.accumulate_grad_batches=3", "data.workers=2"),
     ("+trainer.val_check_interval=0.5", "trainer.max_steps=7", "callbacks.ema=null"),
@@ -148,6 +161,10 @@ PLAIN, WINDOWS, OFTEN, EXACT = (
         "trainer.accumulate_grad_batches=3", "accumulation.exact=true", "data.batch_size=2", "data.workers=2",
         "model.backbone.norm=group", "model.neck.norm=null", "model.mask_head.norm=null",
         "model.box_head.trunk.norm=null",
+    ),
+    (
+        "trainer.accumulate_grad_batches=2", "data.batch_size=2", "trainer.check_val_every_n_epoch=null",
+        "+trainer.val_check_interval=3", "callbacks.ema=null",
     ),
 )  # fmt: skip
 TERM, USR1, INT = signal.SIGTERM, signal.SIGUSR1, signal.SIGINT
@@ -163,6 +180,7 @@ STOPS = [
         EXACT,
         [("step", n, TERM) for n in (1, 2, 4, 5)] + [("batch", 4, None), ("batch", 8, TERM), ("validated", 2, None)],
     ),
+    (WITHIN, [("validating", n, TERM) for n in (1, 2, 4)] + [("validating", 1, None), ("validated", 3, None)]),
 ]
 
 
