@@ -118,6 +118,27 @@ def unknown_metric(config: dict[str, Any]) -> str | None:
     return None
 
 
+def unlogged_loss(config: dict[str, Any]) -> str | None:
+    """What a callback watches is a loss of the validation pictures, which is not logged after each validation."""
+    losses = config["callbacks"].get("validation_losses")
+    if losses is not None:
+        checked = config["trainer"].get("check_val_every_n_epoch", 1)
+        if (1 if checked is None else checked) % losses["every_n_epochs"] == 0:
+            return None
+    for name, one in config["callbacks"].items():
+        if isinstance(one, dict) and one.get("monitor") in {
+            f"val/{loss}" for loss in ("loss", *config["loss_weights"])
+        }:
+            where = f"callbacks.{name}.monitor is {one['monitor']!r}, which "
+            if losses is None:
+                return where + "callbacks.validation_losses=null does not log: leave that out, or watch another metric"
+            return where + (
+                f"callbacks.validation_losses.every_n_epochs={losses['every_n_epochs']} does not log after each "
+                "validation: give 1"
+            )
+    return None
+
+
 def recorded_steps(config: dict[str, Any]) -> str | None:
     """What CUDA graphs cannot record, or was not tried."""
     trainer = config["trainer"]
@@ -246,7 +267,7 @@ def _normalises(part: Any) -> bool:
 
 
 REFUSED = (
-    no_gpu, half_precision, double_precision, lightnings_overfitting, unknown_metric, recorded_steps, canvas_size,
-    narrow_shortcut,
+    no_gpu, half_precision, double_precision, lightnings_overfitting, unknown_metric, unlogged_loss, recorded_steps,
+    canvas_size, narrow_shortcut,
 )  # fmt: skip
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import lost_workers, ranks
+from maskrcnn.engine import lost_workers, ranks, unfit
 from maskrcnn.engine.console import say
 from maskrcnn.engine.detector import Detect
 from maskrcnn.engine.mean_ap import MeanAP, make_evaluator
@@ -120,7 +120,7 @@ def detect_all(
     module = MaskRCNNModule(restored.model, optimizer, schedule, config["loss_weights"], 1, 1, {})
     module.detect = detect
     ranks.check_pictures(len(data.val_annotations.records), "validation", trainer.world_size)
-    with ranks.together(trainer), lost_workers.explained():
+    with ranks.together(trainer), lost_workers.explained(), unfit.explained():
         trainer.validate(module, datamodule=data, verbose=False)
     scores = {name: value.item() for name, value in trainer.callback_metrics.items()}
     return Scored(restored, data, mean_ap.evaluator, scores, score_threshold)

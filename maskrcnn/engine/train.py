@@ -9,13 +9,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
-from maskrcnn.engine import lost_workers, ranks
+from maskrcnn.engine import lost_workers, ranks, unfit
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
 from maskrcnn.engine.console import say
@@ -177,7 +176,7 @@ def train(
     for metrics in [one for one in engine.loggers if isinstance(one, MetricsFile)]:
         metrics.keep(rows)
     memory = out_of_memory.explained(engine, data.batch_size)
-    with interruption, ranks.together(engine), memory, lost_workers.explained():
+    with interruption, ranks.together(engine), memory, lost_workers.explained(), unfit.explained():
         engine.fit(module, datamodule=data, ckpt_path=None if resume is None else last_checkpoint(resume))
     scores = _tell_end(console, engine, module, chosen, Path(run_dir))
     if interruption.received and engine.is_global_zero:
@@ -188,7 +187,7 @@ def train(
 def _make_trainer(
     trainer: Callable[..., pl.Trainer], callbacks: list[pl.Callback], loggers: list[Logger], run_dir: str
 ) -> pl.Trainer:
-    try:
+    with unfit.explained():
         return trainer(
             callbacks=callbacks,
             logger=loggers,
@@ -197,8 +196,6 @@ def _make_trainer(
             enable_checkpointing=any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
             enable_progress_bar=False,  # ours is callbacks.progress
         )
-    except MisconfigurationException as error:  # such as no GPU on this machine
-        raise ValueError(f"trainer: {error}") from error
 
 
 def _tell_end(

@@ -39,6 +39,20 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: trainer.precision=16-mixed needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed",
         ),
         (
+            ["callbacks.best.monitor=val/loss", "callbacks.validation_losses=null"],
+            "error: callbacks.best.monitor is 'val/loss', which callbacks.validation_losses=null does not log: leave "
+            "that out, or watch another metric",
+        ),
+        (
+            [
+                "callbacks=early_stopping",
+                "callbacks.early_stopping.monitor=val/mask",
+                "callbacks.validation_losses.every_n_epochs=2",
+            ],
+            "error: callbacks.early_stopping.monitor is 'val/mask', which "
+            "callbacks.validation_losses.every_n_epochs=2 does not log after each validation: give 1",
+        ),
+        (
             ["trainer.precision=64-true"],
             "error: trainer.precision=64-true: targets are computed in 32 bits; give 32-true or bf16-mixed",
         ),
@@ -111,6 +125,8 @@ def test_each_rule_says_what_to_do(overrides: list[str], message: str) -> None:
 def test_metrics_of_ones_own_are_not_refused() -> None:
     assert refused_or_doubted("callbacks.best.monitor=mine/score") == []
     assert refused_or_doubted("callbacks.best.monitor=val/loss", "callbacks.best.mode=min") == []
+    every_other = ("callbacks.validation_losses.every_n_epochs=2", "trainer.check_val_every_n_epoch=2")
+    assert refused_or_doubted("callbacks.best.monitor=val/loss", "callbacks.best.mode=min", *every_other) == []
     assert refused_or_doubted("callbacks.best.monitor=bbox/AR30") == []
     assert refused_or_doubted("callbacks.best.monitor=bbox/AP/star", "callbacks.mean_ap.per_class=true") == []
     assert refused_or_doubted("callbacks.best.monitor=val/my_loss", "plugins=[mine]") == []
