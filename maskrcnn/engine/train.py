@@ -1,6 +1,7 @@
 """One training run: from built parts to checkpoints, metrics and pictures."""
 
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ def train(
     """
     console = Console(quiet=not is_main(), markup=False, emoji=False)
     chosen = [callback for callback in callbacks.values() if callback is not None]
-    any_detector = model(1, data.read.channels)  # refuses values that do not fit together, before data is read
+    with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
+        any_detector = model(1, data.read.channels)  # refuses values that do not fit together, before data is read
     for one in chosen:
         if isinstance(one, Freeze):
             one.check(any_detector)

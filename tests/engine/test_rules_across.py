@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -256,3 +258,15 @@ def test_what_recorded_steps_cannot_go_with(override: str, message: str, monkeyp
     [said] = refused_or_doubted("trainer=gpu", "cuda_graphs=true", override)
     assert said.startswith(f"error: {message}")
     assert not refused_or_doubted("trainer=gpu", "cuda_graphs=true", "trainer.devices=[1]")
+
+
+def test_too_few_regions_are_told_once(fit: Callable[..., dict[str, float]], tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        few = ("model.rpn.test_post_nms=20", "model.rpn.test_pre_nms=20")
+        fit(tmp_path / "run", "trainer.max_steps=1", "trainer.limit_val_batches=0", "logger=csv", *few)
+    told = [str(one.message) for one in caught if "regions a picture" in str(one.message)]
+    assert told == [
+        "model.rpn.test_post_nms gives 20 regions a picture, fewer than the 30 of model.box_head.max_detections: raise "
+        "it as well"
+    ]
