@@ -59,6 +59,8 @@ def write_onnx(program: torch.export.ExportedProgram, path: Path, about: dict[st
     table[torch.ops.aten.embedding_bag.padding_idx] = _embedding_bag
     for name in ("onnx_ir", "onnxscript"):  # they tell of every constant that they join
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It tells that torchvision is missing, of which nothing is used.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     converted = torch.onnx.export(
         program,
         dynamo=True,
