@@ -170,7 +170,7 @@ class Selection:
             raise ValueError(
                 f"data.val_fraction={self.val_fraction} takes the validation pictures from the training file, but "
                 f"there is a validation file, {present[0]}: set data.val_fraction=null, or val_images and "
-                "val_annotations of its source to null"
+                "val_annotations of its source to null; data.fold=0 data.folds=5 leaves that file aside"
             )
         if self.val_fraction is None and self.folds is None and not present:
             raise ValueError(
