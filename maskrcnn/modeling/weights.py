@@ -26,6 +26,7 @@ from maskrcnn.modeling.layouts import (
     usual_colours,
 )
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.modeling.predictors import fit_predictors
 from maskrcnn.modeling.tensor_file import read_tensors
 
 
@@ -55,8 +56,6 @@ _FILES = {published.url.rpartition("/")[2]: published for published in PUBLISHED
 # The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
 STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
 NAMED = 5  # of what does not fit
-# What predicts, and of how many rows it is where it does not tell classes apart.
-PREDICTORS = {"box_head.logits.": 0, "box_head.deltas.": 4, "mask_head.logits.": 1}
 
 
 def fetch(name: str) -> Path:
@@ -255,31 +254,16 @@ def load_weights(
         found.update({k: found[k].flip(1) for k in stems})
     spread = stems if channels != 3 else []
     found.update({k: spread_colours(found[k], channels) for k in spread})
-    theirs = _classes(file) or [*categories]
-    other_classes = theirs != [*categories]
-    anew = sorted(
-        k
-        for k in found
-        for predictor, shared in PREDICTORS.items()
-        if k.startswith(predictor) and k in own
-        if own[k].shape != found[k].shape or (other_classes and len(own[k]) > shared)
-    )
-    found = {
-        k: v for k, v in found.items() if k not in anew and not (k not in own and k.endswith("num_batches_tracked"))
-    }
-    whole = [k for k in own if k not in anew and not k.endswith("num_batches_tracked")]
-    if all(k.startswith("backbone.") for k in found):  # a classifier: only the backbone is there
-        whole = [k for k in whole if k.startswith("backbone.")]
-    check_fit(own, found, whole, path, f"weights={weights}")
-    model.load_state_dict(found, strict=False)
-    notes = [f"loaded {len(found)} tensors from {weights}", *unsaid]
+    found = {k: v for k, v in found.items() if k in own or not k.endswith("num_batches_tracked")}
+    fitted, told = fit_predictors(found, own, _classes(file), [*categories])
+    needed = [k for k in own if not k.endswith("num_batches_tracked") and (k in fitted or k not in found)]
+    if all(k.startswith("backbone.") for k in fitted):  # a classifier: only the backbone is there
+        needed = [k for k in needed if k.startswith("backbone.")]
+    check_fit(own, fitted, needed, path, f"weights={weights}")
+    model.load_state_dict(fitted, strict=False)
+    notes = [f"loaded {len(fitted)} tensors from {weights}", *unsaid]
     notes += [
         f"{key} reads {channels} channels instead of RGB: each with the mean of the three weights, times 3/{channels}"
         for key in spread
     ]
-    if anew:
-        names = sorted({key.rpartition(".")[0] for key in anew})
-        few = ", ".join(theirs[:NAMED]) + (", ..." if len(theirs) > NAMED else "")
-        whose = f"the classes {few}" if other_classes else "another number of classes"
-        notes.append(f"{', '.join(names)} start anew: the file is for {whose}")
-    return notes
+    return [*notes, *told]

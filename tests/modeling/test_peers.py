@@ -238,6 +238,9 @@ def test_mmdetections_files_say_their_classes(tmp_path: Path, meta: dict[str, An
     tensors = {key: torch.from_numpy(value) for key, value in make_state("mmdetection").items()}
     torch.save({"meta": meta, "state_dict": tensors}, tmp_path / "epoch_1.pth")
     model = make_model()
-    anew = "box_head.deltas, box_head.logits, mask_head.logits start anew: the file is for the classes e, d, c, b, a"
-    assert load_weights(model, str(tmp_path / "epoch_1.pth"), CLASSES)[2:] == [anew]
+    three = "box_head.deltas, box_head.logits, mask_head.logits"
+    kept = f"{three} keep the rows of a, b, c, d, e: the file is for e, d, c, b, a"
+    assert load_weights(model, str(tmp_path / "epoch_1.pth"), CLASSES)[2:] == [kept]
+    rows = [4, 3, 2, 1, 0, 5]
+    assert torch.equal(model.box_head.logits.weight, tensors["roi_head.bbox_head.fc_cls.weight"][rows])
     assert load_weights(model, str(tmp_path / "epoch_1.pth"), dict.fromkeys("edcba", 0))[2:] == []

@@ -91,26 +91,6 @@ def test_other_classes_start_the_predictors_anew_and_keep_the_rest(state: dict[s
     assert torch.equal(model.rpn.objectness.weight, state["rpn.head.cls_logits.weight"])
 
 
-@pytest.mark.parametrize("agnostic", [False, True])
-def test_predictors_of_an_own_checkpoint_are_kept_for_the_same_classes_in_the_same_order_only(
-    build_model: Callable[..., MaskRCNN], tmp_path: Path, agnostic: bool
-) -> None:
-    shared = [f"model.{head}.class_agnostic={agnostic}" for head in ("box_head", "mask_head")]
-    theirs = build_model(*shared, seed=0)
-    state = {f"model.{name}": value for name, value in theirs.state_dict().items()}
-    torch.save({"maskrcnn": {"classes": ("a", "b", "c", "d")}, "state_dict": state}, tmp_path / "own.ckpt")
-    of_classes = {"box_head.logits"} if agnostic else {"box_head.deltas", "box_head.logits", "mask_head.logits"}
-    for classes, anew in (("abcd", set()), ("bacd", of_classes), ("wxyz", of_classes)):
-        model = build_model(*shared, seed=1)
-        before = {name: value.clone() for name, value in model.state_dict().items()}
-        notes = load_weights(model, str(tmp_path / "own.ckpt"), {name: i for i, name in enumerate(classes, 1)})
-        for name, value in model.state_dict().items():
-            source = before if name.rpartition(".")[0] in anew else theirs.state_dict()
-            assert torch.equal(value, source[name]), (classes, name)
-        said = [f"{', '.join(sorted(anew))} start anew: the file is for the classes a, b, c, d"] if anew else []
-        assert notes[1:] == said
-
-
 def test_cocos_raw_ids_are_picked(state: dict[str, Tensor]) -> None:
     wide = dict(state)
     for name, rows in (
