@@ -92,13 +92,15 @@ class Interruption(pl.Callback):
         if not agreed:  # one that came while they talked is kept for the next time
             return
         self.received = agreed
-        if self.last is not None:
-            self.last.write(trainer)
+        last = None if trainer.sanity_checking else self.last  # before the first step there is nothing to save
+        if last is not None:
+            last.write(trainer)
         if trainer.is_global_zero:
             total = cast(MaskRCNNModule, pl_module).total_steps
-            kept = "callbacks.last is null: nothing was saved" if self.last is None else f"{self.last.path} is written"
+            nothing = "nothing was saved" if trainer.sanity_checking else "callbacks.last is null: nothing was saved"
+            kept = nothing if last is None else f"{last.path} is written"
             print(f"stopped after step {trainer.global_step} of {total}; {kept}", flush=True)
-        raise Stopped(128 + self.received, None if self.last is None else self.last.path.parent.parent)
+        raise Stopped(128 + self.received, None if last is None else last.path.parent.parent)
 
     def _listen(self) -> None:
         if self._can_listen():

@@ -114,6 +114,17 @@ def test_a_run_stopped_within_an_epoch_and_moved_goes_on_with_the_same_bits(
     assert differences(whole, tmp_path / "run") == []
 
 
+def test_a_run_stopped_in_its_sanity_check_has_nothing_to_save_and_is_started_anew(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("trainer.max_steps=1", "trainer.num_sanity_val_steps=-1", "callbacks.pictures=null", "logger=csv")
+    stop_and_resume(fit, tmp_path / "run", Stop("validating", 1, signal.SIGTERM), *options)
+    said = capsys.readouterr().out
+    assert "stopped after step 0 of 1; nothing was saved\n" in said and "going on" not in said
+    fit(tmp_path / "whole", *options)
+    assert differences(tmp_path / "whole", tmp_path / "run") == []
+
+
 def test_a_validation_that_an_error_cut_short_is_run_again(fit: Fit, whole: Path, tmp_path: Path) -> None:
     stop_and_resume(fit, tmp_path / "run", Stop("validated", 2, None), *TWO_EPOCHS)
     assert differences(whole, tmp_path / "run") == []
