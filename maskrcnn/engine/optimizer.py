@@ -70,7 +70,7 @@ def layer_factors(model: nn.Module, decay: float) -> dict[str, float]:
 
     The backbone's last block gets `decay`, the one before `decay` squared, and so on to the stem; neck and heads the
     full rate. As in ViTDet (arXiv 2203.16527; `get_vit_lr_decay_rate` of Detectron2), with a residual block in place of
-    a layer of its transformer. ConvNeXt (arXiv 2201.03545) counts its third stage by groups of three blocks instead.
+    a layer of its transformer; ConvNeXt's layers are its authors', larger ones.
 
     Raises:
         ValueError: a backbone that does not say its layers.

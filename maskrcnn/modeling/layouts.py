@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 Colours = Literal["rgb", "bgr"]
+NOTHING = r"(?!)"  # a pattern that matches no key
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
 
@@ -32,10 +33,11 @@ class Layout(NamedTuple):
     project: str  # as users call it
     mark: str  # pattern of a key that shows it
     renames: list[Rename]
-    ignored: str  # pattern of keys that hold no weights
-    aligned: bool
-    background_first: bool
-    norm_eps: float | None  # of its batch norms, where all files have the same
+    ignored: str = NOTHING  # pattern of keys that hold no weights
+    lacks: str = NOTHING  # pattern of our keys that its files need not have
+    aligned: bool = True
+    background_first: bool = False
+    norm_eps: float | None = None  # of its batch norms, where all files have the same
 
 
 TORCHVISION = Layout(
@@ -57,10 +59,8 @@ TORCHVISION = Layout(
         Rename(r"roi_heads\.mask_predictor\.conv5_mask\.(.+)", "mask_head.upsample.{0}"),
         Rename(r"roi_heads\.mask_predictor\.mask_fcn_logits\.(.+)", "mask_head.logits.{0}"),
     ],
-    ignored=r"(?!)",
     aligned=False,
     background_first=True,
-    norm_eps=None,
 )
 _BOTTOM_UP = r"(?:backbone\.bottom_up\.)?"  # which files of the backbone alone lack
 DETECTRON2 = Layout(
@@ -93,8 +93,6 @@ DETECTRON2 = Layout(
         Rename(r"roi_heads\.mask_head\.predictor\.(.+)", "mask_head.logits.{0}"),
     ],
     ignored=r"pixel_(?:mean|std)|proposal_generator\.anchor_generator\..+|stem\.fc\..+|linear\..+",
-    aligned=True,
-    background_first=False,
     norm_eps=1e-5,
 )
 MMDETECTION = Layout(
@@ -122,20 +120,51 @@ MMDETECTION = Layout(
         Rename(r"roi_head\.mask_head\.conv_logits\.(.+)", "mask_head.logits.{0}"),
     ],
     ignored=r"data_preprocessor\..+",
-    aligned=True,
-    background_first=False,
     norm_eps=1e-5,
 )
-LAYOUTS = (TORCHVISION, DETECTRON2, MMDETECTION)
+RESNET = Layout(
+    project="a ResNet",
+    mark=r"layer1\.0\.conv1\.weight",
+    renames=[Rename(r"(.+)", "backbone.{0}")],
+    ignored=r"fc\..+",
+)
+_OUTPUT_NORMS = r"backbone\.norm\d\..+"  # which only detection has
+CONVNEXT = Layout(
+    project="a ConvNeXt",
+    mark=r"stages\.0\.0\.gamma",
+    renames=[Rename(r"(.+)", "backbone.{0}")],
+    ignored=r"(?:norm|head)\..+",
+    lacks=_OUTPUT_NORMS,
+)
+_INNER = {r"block\.0": "dwconv", r"block\.2": "norm", r"block\.3": "pwconv1", r"block\.5": "pwconv2"}
+TORCHVISION_CONVNEXT = Layout(
+    project="torchvision's ConvNeXt",
+    mark=r"features\.1\.0\.layer_scale",
+    renames=[
+        rename
+        for i in range(4)
+        for rename in (
+            Rename(rf"features\.{2 * i}\.(\d)\.(.+)", f"backbone.downsample_layers.{i}.{{0}}.{{1}}"),
+            Rename(rf"features\.{2 * i + 1}\.(\d+)\.layer_scale", f"backbone.stages.{i}.{{0}}.gamma"),
+            *(
+                Rename(rf"features\.{2 * i + 1}\.(\d+)\.{theirs}\.(.+)", f"backbone.stages.{i}.{{0}}.{ours}.{{1}}")
+                for theirs, ours in _INNER.items()
+            ),
+        )
+    ],
+    ignored=r"classifier\..+",
+    lacks=_OUTPUT_NORMS,
+)
+LAYOUTS = (TORCHVISION, DETECTRON2, MMDETECTION, RESNET, CONVNEXT, TORCHVISION_CONVNEXT)
 _V2 = r"backbone\.fpn\.inner_blocks\.0\.1\..+|rpn\.head\.conv\.1\..+|roi_heads\.box_head\.5\..+"
 
 
 def find_layout(state: dict[str, Any]) -> Layout | None:
-    """The layout of a file of weights, or None for one of no project here."""
+    """The layout of a file of weights, or None where it has none of these."""
     return next((one for one in LAYOUTS if any(re.fullmatch(one.mark, key) for key in state)), None)
 
 
-def usual_colours(layout: Layout | None, stride_in_1x1: bool) -> Colours:
+def usual_colours(layout: Layout, stride_in_1x1: bool) -> Colours:
     """The order of colours that a file's first convolution reads, as far as its project has one: BGR where it may have
     begun from weights of Caffe, which have the stride in the 1x1 convolution.
     """
@@ -172,6 +201,7 @@ def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | s
             "differently; only V1 (maskrcnn_resnet50_fpn) is read"
         )
     found = {rename(layout, key): value for key, value in state.items() if not re.fullmatch(layout.ignored, key)}
+    found = {key: value.flatten() if key.endswith(".gamma") else value for key, value in found.items()}
     convs = sum(bool(re.fullmatch(r"box_head\.trunk\.\d\.0\.weight", key)) for key in found)
     if convs:  # the fully connected layers come after them, in a part of their own
         layers = r"box_head\.trunk\.(\d\.(?:weight|bias))"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from maskrcnn.modeling.anchors import Anchors
 from maskrcnn.modeling.box_head import BoxHead, BoxPrediction
+from maskrcnn.modeling.convnext import ConvNeXt
 from maskrcnn.modeling.fpn import FPN
 from maskrcnn.modeling.mask_head import MaskHead
 from maskrcnn.modeling.pooler import RoIPooler
@@ -49,7 +50,7 @@ class MaskRCNN(nn.Module):
         *,
         pixel_mean: list[float],
         pixel_std: list[float],
-        backbone: Callable[[int], ResNet],
+        backbone: Callable[[int], ResNet | ConvNeXt],
         neck: Callable[[tuple[int, ...], tuple[int, ...]], FPN],
         anchors: Callable[[tuple[int, ...]], Anchors],
         rpn: Callable[[int, int], RPN],

@@ -1,9 +1,10 @@
-"""Weights from elsewhere, by file or by name: the Mask R-CNNs of `layouts`, ImageNet ResNets, and own checkpoints.
+"""Weights from elsewhere, by file or by name: those of `layouts`, and own checkpoints.
 
 A layout carries conventions that weights alone do not show. Loading compares them with the model and stops with the
 overrides to use, for a model that disagrees runs without an error and is merely worse.
 """
 
+import re
 import urllib.error
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from maskrcnn.modeling.layouts import (
     DETECTRON2,
     LAYOUTS,
     MMDETECTION,
+    NOTHING,
     Colours,
     Layout,
     convert,
@@ -49,12 +51,15 @@ PUBLISHED = {
     "resnext50_32x4d_imagenet": Published(f"{_PYTORCH}resnext50_32x4d-7cdf4587.pth", 1e-5),
     "resnext101_32x8d_imagenet": Published(f"{_PYTORCH}resnext101_32x8d-8ba56ff5.pth", 1e-5),
     # torchvision evaluates this file with epsilon 0, although it was trained with 1e-5.
+    "convnext_tiny_imagenet": Published(f"{_PYTORCH}convnext_tiny-983f1562.pth", 1e-6),
+    "convnext_small_imagenet": Published(f"{_PYTORCH}convnext_small-0c510722.pth", 1e-6),
+    "convnext_base_imagenet": Published(f"{_PYTORCH}convnext_base-6075fbad.pth", 1e-6),
     "maskrcnn_resnet50_fpn_coco": Published(f"{_PYTORCH}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 0.0),
 }
 _FILES = {published.url.rpartition("/")[2]: published for published in PUBLISHED.values()}
 
-# The convolution that reads the picture, of stem=conv7 and of stem=conv3x2.
-STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight")
+# The convolution that reads the picture: of a ResNet with stem=conv7, with stem=conv3x2, and of a ConvNeXt.
+STEMS = ("backbone.conv1.weight", "backbone.conv1.0.weight", "backbone.downsample_layers.0.0.weight")
 NAMED = 5  # of what does not fit
 
 
@@ -184,24 +189,76 @@ def _classes(file: dict[str, Any]) -> list[str]:
     return [str(name) for name in about.get("classes") or about.get("CLASSES") or ()]
 
 
-def _under_our_keys(
-    file: dict[str, Any], weights: str, category_ids: list[int | str]
-) -> tuple[dict[str, Tensor], Layout | None]:
-    """Weights of elsewhere, and the layout that they had; None for a ResNet's.
+class _Found(NamedTuple):
+    """What a file holds for a model."""
+
+    tensors: dict[str, Tensor]  # under our keys
+    classes: list[str]  # by label, empty where it does not say
+    colours: Colours  # that its first convolution reads
+    lacks: str  # pattern of our keys that it need not have
+    notes: list[str]
+
+
+def _own(file: dict[str, Any], colours: Colours | None) -> _Found:
+    tensors = {k.removeprefix("model."): v for k, v in file["state_dict"].items() if k.startswith("model.")}
+    return _Found(tensors, _classes(file), colours or "rgb", NOTHING, [])
+
+
+def _foreign(
+    model: MaskRCNN, file: dict[str, Any], weights: str, category_ids: list[int | str], colours: Colours | None
+) -> _Found:
+    """Reads a file of another project and compares its conventions with the model's.
 
     Raises:
-        ValueError: it is a file of none that is known.
+        ValueError: it is of none that is known, or of one with other conventions.
     """
     state = _unwrapped(file)
     layout = find_layout(state)
-    if layout is not None:
-        return convert(layout, state, category_ids), layout
-    if "layer1.0.conv1.weight" in state:
-        return {f"backbone.{key}": value for key, value in state.items() if not key.startswith("fc.")}, None
-    raise ValueError(
-        f"weights={weights}: neither a checkpoint of this project, nor of {', '.join(one.project for one in LAYOUTS)}, "
-        f"nor a ResNet (layer1...); it has keys like {', '.join(list(state or file)[:3])}"
-    )
+    if layout is None:
+        raise ValueError(
+            f"weights={weights}: neither a checkpoint of this project, nor weights of "
+            f"{', '.join(one.project for one in LAYOUTS)}; it has keys like {', '.join(list(state or file)[:3])}"
+        )
+    tensors = convert(layout, state, category_ids)
+    # A published file is known by its own name too, wherever it lies.
+    published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
+    norm_eps = published.norm_eps if published else layout.norm_eps
+    overrides = _disagreements(model, layout if "box_head.logits.weight" in tensors else None, norm_eps)
+    if overrides:
+        raise ValueError(
+            f"weights={weights} were trained with other conventions than this configuration: add {' '.join(overrides)}"
+        )
+    in_1x1 = bool(getattr(model.backbone, "stride_in_1x1", False))
+    colours = colours or usual_colours(layout, in_1x1)
+    notes = []
+    if layout in (DETECTRON2, MMDETECTION):
+        std = [round(value, 3) for value in model.pixel_std.flatten().tolist()]
+        notes = [
+            f"files of {layout.project} do not say, so that it is taken from here: weights_colours={colours} "
+            f"model.pixel_std={std} model.backbone.stride_in_1x1={str(in_1x1).lower()}"
+        ]
+    return _Found(tensors, _classes(file), colours, layout.lacks, notes)
+
+
+def _fit_channels(tensors: dict[str, Tensor], colours: Colours, channels: int) -> list[str]:
+    """Turns the convolutions that read the picture to RGB, or to as many channels as the model has.
+
+    Args:
+        tensors: under our keys; changed in place.
+
+    Returns:
+        What to tell the user.
+    """
+    stems = [key for key in STEMS if key in tensors and tensors[key].shape[1] == 3]
+    if colours == "bgr":
+        tensors.update({key: tensors[key].flip(1) for key in stems})
+    if channels == 3:
+        return []
+    tensors.update({key: spread_colours(tensors[key], channels) for key in stems})
+    return [
+        f"{key} reads {channels} channels instead of RGB: each with the mean of the three weights, times 3/{channels}"
+        for key in stems
+    ]
 
 
 def load_weights(
@@ -225,45 +282,18 @@ def load_weights(
     """
     path = fetch(weights) if weights in PUBLISHED else Path(weights)
     file = read(path)
-    in_1x1 = bool(getattr(model.backbone, "stride_in_1x1", False))
-    unsaid = []
     if "maskrcnn" in file:
-        found = {k.removeprefix("model."): v for k, v in file["state_dict"].items() if k.startswith("model.")}
+        found = _own(file, colours)
     else:
-        found, layout = _under_our_keys(file, weights, list(categories.values()))
-        # A published file is known by its own name too, wherever it lies.
-        published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
-        norm_eps = published.norm_eps if published else layout.norm_eps if layout else None
-        overrides = _disagreements(model, layout if "box_head.logits.weight" in found else None, norm_eps)
-        if overrides:
-            raise ValueError(
-                f"weights={weights} were trained with other conventions than this configuration: "
-                f"add {' '.join(overrides)}"
-            )
-        colours = colours or usual_colours(layout, in_1x1)
-        if layout in (DETECTRON2, MMDETECTION):
-            std = [round(value, 3) for value in model.pixel_std.flatten().tolist()]
-            unsaid = [
-                f"files of {layout.project} do not say, so that it is taken from here: weights_colours={colours} "
-                f"model.pixel_std={std} model.backbone.stride_in_1x1={str(in_1x1).lower()}"
-            ]
+        found = _foreign(model, file, weights, list(categories.values()), colours)
     own = model.state_dict()
-    channels = len(model.pixel_mean)
-    stems = [k for k in STEMS if k in own and k in found and found[k].shape[1] == 3]
-    if colours == "bgr":
-        found.update({k: found[k].flip(1) for k in stems})
-    spread = stems if channels != 3 else []
-    found.update({k: spread_colours(found[k], channels) for k in spread})
-    found = {k: v for k, v in found.items() if k in own or not k.endswith("num_batches_tracked")}
-    fitted, told = fit_predictors(found, own, _classes(file), [*categories])
-    needed = [k for k in own if not k.endswith("num_batches_tracked") and (k in fitted or k not in found)]
+    tensors = {k: v for k, v in found.tensors.items() if k in own or not k.endswith("num_batches_tracked")}
+    fitted_channels = _fit_channels(tensors, found.colours, len(model.pixel_mean))
+    fitted, anew = fit_predictors(tensors, own, found.classes, [*categories])
+    needed = [k for k in own if k in fitted or k not in tensors]  # but predictors that start anew
+    needed = [k for k in needed if not k.endswith("num_batches_tracked") and not re.fullmatch(found.lacks, k)]
     if all(k.startswith("backbone.") for k in fitted):  # a classifier: only the backbone is there
         needed = [k for k in needed if k.startswith("backbone.")]
     check_fit(own, fitted, needed, path, f"weights={weights}")
     model.load_state_dict(fitted, strict=False)
-    notes = [f"loaded {len(fitted)} tensors from {weights}", *unsaid]
-    notes += [
-        f"{key} reads {channels} channels instead of RGB: each with the mean of the three weights, times 3/{channels}"
-        for key in spread
-    ]
-    return [*notes, *told]
+    return [f"loaded {len(fitted)} tensors from {weights}", *found.notes, *fitted_channels, *anew]

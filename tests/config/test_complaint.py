@@ -70,8 +70,9 @@ SLIPS = {
     "from=yolo": "unknown key 'from'. It is a group of convert_data.py: python convert_data.py from=yolo",
     # choices of groups
     "neck=fnp": "there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small",
-    "backbone=r50": "there is no backbone=r50. Did you mean resnet50 or resnext50_32x4d? Choices: resnet101, "
-    "resnet152, resnet18, resnet34, resnet50, resnext101_32x8d, resnext50_32x4d, tiny",
+    "backbone=r50": "there is no backbone=r50. Did you mean resnet50 or resnext50_32x4d? Choices: convnext_base, "
+    "convnext_small, convnext_tiny, resnet101, resnet152, resnet18, resnet34, resnet50, resnext101_32x8d, "
+    "resnext50_32x4d, tiny",
     "trainer=cuda": "there is no trainer=cuda. Choices: cpu, ddp, gpu; a file of your own, trainer/cuda.yaml, needs "
     "--config-dir=<the folder above>",
     # another part in the place of one

@@ -1,4 +1,4 @@
-"""Deterministic weights of a Mask R-CNN for Detectron2's or MMDetection's names: a function of key, shape and layout.
+"""Deterministic weights for Detectron2's, MMDetection's and ConvNeXt's names: a function of key, shape and layout.
 
 Rule (float32 but for num_batches_tracked): n = Generator(Philox(key=crc32(name))).standard_normal(shape), scaled by
 what the key is.
@@ -24,10 +24,11 @@ GAINS = {
         "bbox_head.fc_reg.": 0.03,
         "mask_head.conv_logits.": 0.3,
     },
+    "convnext": {},
 }
 # Biases of the six classification logits (background last), so that no class wins everywhere.
 CLASS_BIAS = {"detectron2": [-1.7, -4.9, 3.2, 0.3, 1.4, 0.6], "mmdetection": [0.0, 5.2, -5.1, -7.2, -2.6, -4.6]}
-LAST_NORM = {"detectron2": ".conv3.norm.", "mmdetection": ".bn3."}
+LAST_NORM = {"detectron2": ".conv3.norm.", "mmdetection": ".bn3.", "convnext": "none"}
 
 
 def peer_array(name, shape, layout):
