@@ -47,7 +47,7 @@ def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnota
 
 
 def join(parts: dict[str, CocoAnnotations], classes: tuple[str, ...], category_ids: tuple[int, ...]) -> CocoAnnotations:
-    """Puts data sets one after the other; the file's place is taken by the folder that holds them all.
+    """Puts data sets one after the other; their files are named together, as in a shell: `sets/{a.json,b.json}`.
 
     Args:
         parts: by name of the set, at least one; classes, category_ids: of `join_classes`.
@@ -58,8 +58,12 @@ def join(parts: dict[str, CocoAnnotations], classes: tuple[str, ...], category_i
         name: Relabelled(part.records, np.array([classes.index(one) for one in part.classes]))
         for name, part in parts.items()
     }
-    folder = Path(os.path.commonpath([part.file.parent.resolve() for part in parts.values()]))
-    return CocoAnnotations(folder, classes, category_ids, Joined(records))
+    files = list(dict.fromkeys(part.file.resolve() for part in parts.values()))
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    names = ",".join(str(file.relative_to(folder)) for file in files)
+    return CocoAnnotations(
+        folder / (f"{{{names}}}" if len(files) > 1 else names), classes, category_ids, Joined(records)
+    )
 
 
 def join_classes(parts: Sequence[CocoAnnotations]) -> tuple[tuple[str, ...], tuple[int, ...]]:

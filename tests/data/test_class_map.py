@@ -74,7 +74,8 @@ def test_sets_are_joined_by_the_names_of_classes(write_set: WriteSet, tmp_path: 
     assert labels(joined) == [*named["a"], *named["b"]]
     assert [record.id for record in joined.records] == ["a/100", "a/101", "b/100", "b/101", "b/102"]
     assert [record.path.parent.parent.name for record in joined.records] == ["a", "a", "b", "b", "b"]
-    assert joined.file == tmp_path
+    assert [part.file.relative_to(tmp_path).as_posix() for part in parts.values()] == ["a/train.json", "b/train.json"]
+    assert joined.file == tmp_path / "{a/train.json,b/train.json}"
     assert joined.records[-1].id == "b/102"
     with pytest.raises(IndexError):
         joined.records[5]
