@@ -53,8 +53,8 @@ def predict(
         output: folder for what is written; not the pictures' own.
         outputs: what is written: pictures (annotated, as PNG; of a video a video), splash (the same, with the objects
             in colour and all else grey), masks (label maps as PNG; n is the n-th best instance), yolo (labels/*.txt),
-            coco (detections.json), stages (for each picture a sheet of what the network sees and does, see
-            docs/how-it-works.md; of the whole picture, also where it is cut).
+            labelme (labelme/*.json), coco (detections.json), stages (for each picture a sheet of what the network sees
+            and does, see docs/how-it-works.md; of the whole picture, also where it is cut).
         stages: the sheets too, beside the outputs.
         score_threshold: what scores less is left out; a number, or one by class with "default" for the others, or
             "best": those that evaluate.py found for this checkpoint; classes without one are left out.

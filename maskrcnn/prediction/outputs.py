@@ -1,7 +1,8 @@
 """What is written of each prediction, each kind in a folder of its own."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -9,7 +10,9 @@ import cv2
 import numpy as np
 
 from maskrcnn.data.convert.annotated import Object
-from maskrcnn.data.convert.yolo_write import join, outline, yolo_line
+from maskrcnn.data.convert.labelme_write import labelme_text
+from maskrcnn.data.convert.outlines import join, outline
+from maskrcnn.data.convert.yolo_write import yolo_line
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import Clip, Frame
 from maskrcnn.prediction.video import VideoWriter
@@ -17,7 +20,7 @@ from maskrcnn.visualize.instances import draw_instances
 from maskrcnn.visualize.sheet import save_png
 from maskrcnn.visualize.splash import colour_splash
 
-Kind = Literal["pictures", "splash", "masks", "yolo", "coco", "stages"]
+Kind = Literal["pictures", "splash", "masks", "yolo", "labelme", "coco", "stages"]
 
 # Where each kind lies below the folder of outputs: a folder or a file, and what else it writes.
 PLACES: dict[Kind, tuple[str, ...]] = {
@@ -25,6 +28,7 @@ PLACES: dict[Kind, tuple[str, ...]] = {
     "splash": ("splash",),
     "masks": ("masks",),
     "yolo": ("labels", "classes.txt"),
+    "labelme": ("labelme",),
     "coco": ("detections.json",),
     "stages": ("stages",),
 }
@@ -147,16 +151,43 @@ class YoloLabels:
 
     def write(self, frame: Frame, found: Prediction) -> None:
         height, width = found.size
-        lines = []
-        for result, crop in zip(found.results, found.crops()):
-            if crop.values.any():
-                counts = result["segmentation"]["counts"].encode("ascii")
-                outlines = outline(Object(result["category_id"], None, counts, False), height)
-                lines.append(yolo_line(result["category_id"], join(outlines) / (width, height)))
+        lines = [
+            yolo_line(label, join([line for part in parts for line in part]) / (width, height))
+            for label, parts in _outlines(found)
+        ]
         _file(self.folder, frame.name, ".txt").write_text("".join(lines), encoding="utf-8")
 
     def close(self) -> None:
         pass
+
+
+class LabelmeFiles:
+    """LabelMe's files, each of which names its picture where that is. Frames of videos lie beside theirs as PNG."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, frame: Frame, found: Prediction) -> None:
+        file = _file(self.folder, frame.name, ".json")
+        picture = frame.path
+        if frame.clip is not None:
+            picture = _file(self.folder, frame.name, ".png")
+            save_png(picture, frame.pixels)
+        # By real folders, as ".." does not lead back through a link.
+        way = os.path.relpath(picture.parent.resolve() / picture.name, file.parent.resolve())
+        instances = ((found.classes[label], parts) for label, parts in _outlines(found))
+        file.write_text(labelme_text(Path(way).as_posix(), found.size, instances), encoding="utf-8")
+
+    def close(self) -> None:
+        pass
+
+
+def _outlines(found: Prediction) -> Iterator[tuple[int, list[list[np.ndarray]]]]:
+    """Label and `outline` of each instance that has a pixel."""
+    for result, crop in zip(found.results, found.crops()):
+        if crop.values.any():
+            counts = result["segmentation"]["counts"].encode("ascii")
+            yield result["category_id"], outline(Object(result["category_id"], None, counts, False), found.size[0])
 
 
 class CocoResults:
@@ -208,4 +239,6 @@ def make_output(
         return StageSheets(place, draw_stages)
     if kind == "yolo":
         return YoloLabels(place, classes)
+    if kind == "labelme":
+        return LabelmeFiles(place)
     return CocoResults(place, category_ids)

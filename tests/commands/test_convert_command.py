@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_labelme_to_coco_to_yolo(command: Command, folder: Path, tmp_path: Path) -> None:
+def test_labelme_to_coco_to_yolo_and_labelme(command: Command, folder: Path, tmp_path: Path) -> None:
     done = command("convert_data.py", "from=labelme", "source=labelme", "out=all.json", cwd=tmp_path, tiny=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -46,6 +46,10 @@ def test_labelme_to_coco_to_yolo(command: Command, folder: Path, tmp_path: Path)
     assert label == "0"  # a point makes no class
     corners = [2 / 30, 0.15, 0.2, 0.15, 0.2, 0.35, 2 / 30, 0.35]
     assert [float(number) for number in numbers] == pytest.approx(corners, abs=1e-10)
+    done = command("convert_data.py", *arguments[:3], "to=labelme", "out=again", cwd=tmp_path, tiny=False)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "again" / "a.json").read_text())
+    assert [shape["points"] for shape in written["shapes"]] == [[[2, 3], [6, 3], [6, 7], [2, 7]]]
 
 
 @pytest.mark.parametrize(
@@ -70,4 +74,5 @@ def test_help_says_that_yolo_gets_one_split_a_folder(command: Command, tmp_path:
     done = command("convert_data.py", "--help", cwd=tmp_path, tiny=False)
     assert "to=yolo writes one split into one folder, called train in its data.yaml; write.split=val" in done.stdout
     assert "\nfrom=labelme:\n  read.classes: null # in the order of their ids; null for all labels" in done.stdout
-    assert "\nto=coco\nto=yolo:\n  write.split: train # the key of data.yaml" in done.stdout
+    assert "\nto=coco\nto=labelme:\n  write.pictures: copy # or symlink\n" in done.stdout
+    assert "\nto=yolo:\n  write.split: train # the key of data.yaml" in done.stdout

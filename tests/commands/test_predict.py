@@ -171,10 +171,10 @@ def test_pictures_of_any_kind_and_size_are_read_as_in_training(
         ("pixel", (1, 1, 3), np.uint8), ("line", (1, 300, 3), np.uint8),
     ]:  # fmt: skip
         cv2.imwrite(str(folder / f"{name}.png"), rng.integers(0, np.iinfo(depth).max, shape, depth))
-    kinds = ["pictures", "splash", "masks", "yolo", "coco"]
+    kinds = ["pictures", "splash", "masks", "yolo", "labelme", "coco"]
     run_predict(checkpoint, folder, tmp_path / "out", outputs=kinds, tile=Tiling(size=64, overlap=16), batch_size=4)
     assert "instances in 5 pictures; wrote" in capsys.readouterr().out
-    for kind in ("pictures", "splash", "masks", "labels"):
+    for kind in ("pictures", "splash", "masks", "labels", "labelme"):
         assert {p.stem for p in (tmp_path / "out" / kind).iterdir()} == {"grey", "rgba", "deep", "pixel", "line"}
     assert cv2.imread(str(tmp_path / "out" / "masks" / "pixel.png"), cv2.IMREAD_UNCHANGED).shape == (1, 1)
 

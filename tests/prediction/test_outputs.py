@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskrcnn.data.convert.labelme import read_labelme
 from maskrcnn.data.convert.yolo import read_yolo
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import encode_crops
@@ -36,8 +37,8 @@ def predicted(crops: list[Crop], size: tuple[int, int] = SIZE) -> Prediction:
     return Prediction(size, CLASSES, results)
 
 
-def frame(pixels: np.ndarray, name: str, clip: Clip | None = None, number: int = 0) -> Frame:
-    return Frame(Path(f"{name}.jpg"), pixels, Path(name), f"{name}.jpg", clip, number)
+def frame(pixels: np.ndarray, name: str, clip: Clip | None = None, number: int = 0, folder: Path = Path()) -> Frame:
+    return Frame(folder / f"{name}.jpg", pixels, Path(name), f"{name}.jpg", clip, number)
 
 
 def write(kind: Kind, folder: Path, frames: list[Frame], found: Prediction) -> None:
@@ -120,6 +121,53 @@ def test_yolo_labels_are_read_again_as_the_same_masks(tmp_path: Path) -> None:
         assert [(o.label, o.mask.decode()) for o in picture.objects] == [
             (r["category_id"], r["segmentation"]["counts"]) for r in found.results[:2]
         ]
+
+
+def test_labelme_files_are_read_again_as_the_same_masks(tmp_path: Path) -> None:
+    """Of pictures in another folder, and below one that is a link."""
+    found = predicted(THREE)
+    photos, real, out = tmp_path / "photos", tmp_path / "disk" / "x", tmp_path / "out"
+    real.mkdir(parents=True)
+    out.symlink_to(real)
+    for name in ("a", "sub/a"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(photos / f"{name}.jpg"), BLANK)
+    write("labelme", out, [frame(BLANK, name, folder=photos) for name in ("a", "sub/a")], found)
+    annotated = read_labelme(out / "labelme", classes=CLASSES)
+    assert [picture.path.resolve() for picture in annotated.pictures] == [photos / "a.jpg", photos / "sub" / "a.jpg"]
+    for picture in annotated.pictures:  # the empty mask is left out
+        assert [(o.label, o.mask.decode()) for o in picture.objects] == [
+            (r["category_id"], r["segmentation"]["counts"]) for r in found.results[:2]
+        ]
+
+
+def test_a_labelme_file_holds_what_labelme_writes(tmp_path: Path) -> None:
+    """The ring is cut open at its upper left corner, its island is a shape of its own; one group holds both."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    write("labelme", out, [frame(BLANK, "sub/a", folder=photos)], predicted(THREE))
+    written = json.loads((out / "labelme" / "sub" / "a.json").read_text())
+    shapes = written.pop("shapes")
+    assert written == {
+        "version": "5.5.0", "flags": {}, "imagePath": "../../../photos/sub/a.jpg", "imageData": None,
+        "imageHeight": 60, "imageWidth": 80,
+    }  # fmt: skip
+    points = [shape.pop("points") for shape in shapes]
+    common = {"shape_type": "polygon", "flags": {}}
+    assert shapes == [{"label": "cell", "group_id": 1} | common] * 2 + [{"label": "dirt", "group_id": None} | common]
+    corners = [[[5, 10], [5, 30], [35, 30], [35, 10]], [[15, 18], [15, 21], [18, 21], [18, 18]],
+               [[30, 20], [30, 50], [60, 50], [60, 20]]]  # fmt: skip
+    assert points[1:] == corners[1:]
+    hole = [[10, 15], [30, 15], [30, 25], [10, 25], [10, 15]]
+    assert points[0] == [[5, 10], *hole, *corners[0]]
+
+
+def test_frames_lie_beside_their_labelme_files(tmp_path: Path) -> None:
+    clip = Clip(Path("c"), 5, 2)
+    frames = [frame(np.full((*SIZE, 3), 7 * number, np.uint8), f"c.mp4/00000{number}", clip) for number in (0, 1)]
+    write("labelme", tmp_path, frames, predicted(THREE))
+    pictures = read_labelme(tmp_path / "labelme", classes=CLASSES).pictures
+    assert [(picture.path.name, len(picture.objects)) for picture in pictures] == [("000000.png", 2), ("000001.png", 2)]
+    assert [int(cv2.imread(str(picture.path)).max()) for picture in pictures] == [0, 7]
 
 
 def test_results_are_whole_json_with_names_and_the_files_category_ids(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from pycocotools import mask as coco_mask
 from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.convert.annotated import Annotated, Object, Picture
 from maskrcnn.data.convert.coco import read_coco, write_coco
+from maskrcnn.data.convert.outlines import join, outline
 from maskrcnn.data.convert.output import appearing
 from maskrcnn.data.convert.yolo import read_yolo
-from maskrcnn.data.convert.yolo_write import join, outline, write_yolo
+from maskrcnn.data.convert.yolo_write import write_yolo
 from maskrcnn.data.source import Split
 
 SQUARE = [2, 3, 6, 3, 6, 7, 2, 7]
@@ -121,7 +122,9 @@ def test_outlines_hold_islands_in_holes_and_run_the_other_way_round_them() -> No
     mask = np.zeros((20, 30), bool)
     mask[5:15, 5:15], mask[7:13, 7:13], mask[9:11, 9:11] = True, False, True
     counts = runs(mask)["counts"].encode()
-    outlines = outline(Object(0, None, counts, False), 20)
+    around, inner = outline(Object(0, None, counts, False), 20)
+    outlines = [*around, *inner]
+    assert (len(around), len(inner)) == (2, 1)
     x, y = np.stack([np.concatenate([o, o[:1]]) for o in outlines]).transpose(2, 0, 1)
     areas = ((x[:, :-1] * y[:, 1:] - x[:, 1:] * y[:, :-1]) / 2).sum(axis=1)  # signed by the way round
     assert (areas * np.sign(areas[0])).tolist() == [100, -36, 4]
