@@ -75,6 +75,16 @@ def half_precision(config: dict[str, Any]) -> str | None:
     return f"trainer.precision={precision} needs a GPU: give trainer=gpu, or on a CPU 32-true or bf16-mixed"
 
 
+def synchronised_batch_norm(config: dict[str, Any]) -> str | None:
+    """torch synchronises batch norm between GPUs only."""
+    if config["trainer"].get("accelerator") != "cpu" or not config["trainer"].get("sync_batchnorm"):
+        return None
+    return (
+        "trainer.sync_batchnorm=true needs GPUs: give trainer.accelerator=gpu, or leave it out, and where batches are "
+        "small give the parts of the model norm=group"
+    )
+
+
 def double_precision(config: dict[str, Any]) -> str | None:
     """What is to be learnt stays in float32."""
     precision = str(config["trainer"].get("precision"))
@@ -267,7 +277,7 @@ def _normalises(part: Any) -> bool:
 
 
 REFUSED = (
-    no_gpu, half_precision, double_precision, lightnings_overfitting, unknown_metric, unlogged_loss, recorded_steps,
-    canvas_size, narrow_shortcut,
+    no_gpu, half_precision, synchronised_batch_norm, double_precision, lightnings_overfitting, unknown_metric,
+    unlogged_loss, recorded_steps, canvas_size, narrow_shortcut,
 )  # fmt: skip
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

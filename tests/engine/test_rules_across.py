@@ -55,6 +55,11 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "callbacks.validation_losses.every_n_epochs=2 does not log after each validation: give 1",
         ),
         (
+            ["trainer=ddp", "trainer.sync_batchnorm=true"],
+            "error: trainer.sync_batchnorm=true needs GPUs: give trainer.accelerator=gpu, or leave it out, and where "
+            "batches are small give the parts of the model norm=group",
+        ),
+        (
             ["trainer.precision=64-true"],
             "error: trainer.precision=64-true: targets are computed in 32 bits; give 32-true or bf16-mixed",
         ),
@@ -145,7 +150,7 @@ def test_metrics_of_ones_own_are_not_refused() -> None:
         ["optimizer=sgd", "optimizer.lr=0.001", "weights=some.pth"],
         ["trainer=gpu", "trainer.precision=16-mixed"],
         ["trainer.precision=bf16-mixed"],
-        ["data.batch_size=2", "trainer.sync_batchnorm=true"],
+        ["data.batch_size=2", "trainer=gpu", "trainer.sync_batchnorm=true"],
         ["data.canvases=[[160, 192]]"],
         ["model.backbone.norm=frozen", "weights=some.pt"],
     ],
