@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 Level = Literal["error", "mended", "note"]  # training stops; training mends it for itself; worth a look
 LEVELS: tuple[Level, ...] = ("error", "mended", "note")
 MEANING = "error: training stops. mended: training does so for itself. note: worth a look."
-HEAD = ("", "part", "found", "number", "first", "fix=true, or what to do")  # of a table of `Finding.cells`
+HEAD = ("", "part", "found", "number", "first", "what to do")  # of a table of `Finding.cells`
 FIRST = 5  # cases of a kind that are named
 
 
@@ -17,7 +17,7 @@ class Finding(NamedTuple):
     what: str  # in the plural: "annotations with an empty segmentation"
     number: int
     first: list[Any]  # ids, or names of files
-    remedy: str  # what `fix` does about it, or what a person can do
+    remedy: str  # "fix=true: " and what that does about it, or what a person can do
     pictures: list[Any]  # ids of the first pictures concerned, to be shown; empty where there is nothing to see
 
     def cells(self) -> tuple[str, ...]:
@@ -55,10 +55,11 @@ class Findings:
         if picture is not None and len(pictures) < FIRST and picture not in pictures:
             pictures.append(picture)
 
-    def mend(self, level: Level, what: str, done: str, id_: Any, picture: Any = None) -> None:
-        """Notes one case that was changed."""
-        self.add(level, what, done, id_, picture)
-        self.changes.append(Change(id_, what, done))
+    def mend(self, level: Level, what: str, done: str, id_: Any, picture: Any = None, *, gone: bool = False) -> None:
+        """Notes one case that was changed, unless what it was found in is `gone`, left out already."""
+        self.add(level, what, f"fix=true: {done}", id_, picture)
+        if not gone:
+            self.changes.append(Change(id_, what, done))
 
     def all(self) -> list[Finding]:
         """The findings, errors first."""

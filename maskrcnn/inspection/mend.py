@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from pycocotools import mask as coco_mask
@@ -203,7 +204,7 @@ def _annotations(
             continue
         if image is None:
             findings.mend("error", WITHOUT_PICTURE, LEFT_OUT, id_)
-        note = findings.add if image is None else findings.mend  # what is left out already is not changed
+        note = partial(findings.mend, gone=image is None)
         size = listed[key] if image is None else (image["height"], image["width"])
         if category is None:
             note("error", "annotations of categories that are not there", LEFT_OUT, id_)
@@ -242,7 +243,7 @@ def _mend_annotation(
     """Mends an annotation in place, of a picture or, if that is None, of one that is left out; returns whether it is
     usable.
     """
-    note = findings.add if image is None else findings.mend
+    note = partial(findings.mend, gone=image is None)
     picture = None if image is None else image["id"]
     if shape.defect is not None:
         defect, done = name_defect(shape.defect, annotation.get("bbox"))

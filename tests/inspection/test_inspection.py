@@ -202,11 +202,20 @@ def test_boxes_without_a_mask_are_shown_with_the_remedy(tmp_path: Path) -> None:
     annotations = [square(1, 7, 8, 8), square(2, 7, 30, 8, segmentation=[]), square(3, 7, 8, 30, segmentation=None)]
     dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": annotations}
     found = inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
-    done = "left out, so that their objects count as background: add masks, or remove their pictures"
+    done = "fix=true: left out, so that their objects count as background: add masks, or remove their pictures"
     assert found.findings() == [
         Finding("error", "train", "annotations without a segmentation", 1, [3], done, [7]),
         Finding("mended", "train", "annotations with a box but no mask", 1, [2], done, [7]),
     ]
+
+
+def test_a_remedy_says_whether_fix_does_it(planted: Splits) -> None:
+    found = inspect([planted], ALL, "pixels", LIMITS)
+    remedies = {finding.what: finding.remedy for finding in found.findings()}
+    fixed = {what for what, remedy in remedies.items() if remedy.startswith("fix=true: ")}
+    assert fixed == {change.what for file in found.files for change in file.findings.changes}
+    assert remedies["boxes that do not fit their masks"] == "fix=true: taken from the mask"
+    assert remedies["polygons that cross themselves"] == "draw them anew"
 
 
 def test_headers_alone_find_what_needs_no_pixels(planted: Splits) -> None:
