@@ -5,12 +5,35 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch.serialization import safe_globals
 
 _HARMLESS = {
     ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"), ("collections", "OrderedDict"),
 }  # fmt: skip
+
+
+class _Skipped:
+    """Stands for an object of no use here: takes whatever a file says of it, and does nothing."""
+
+    def __new__(cls, *arguments: Any) -> "_Skipped":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+# What is read besides tensors and plain values: NumPy's arrays and numbers; and what training scripts keep beside weights,
+# as `_Skipped`: the log of MMDetection 3, which names its methods by getattr, and the arguments of torchvision's script.
+_MAKERS = {name: make(0).__reduce__()[0] for name, make in (("_reconstruct", np.array), ("scalar", np.int64))}
+_READABLE: list[Any] = [
+    bytes, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"},
+    *((make, f"numpy.{core}.multiarray.{name}") for name, make in _MAKERS.items() for core in ("core", "_core")),
+    *((_Skipped, name) for name in ("builtins.getattr", "argparse.Namespace")),
+    (_Skipped, "mmengine.logging.history_buffer.HistoryBuffer"),
+]  # fmt: skip
 
 
 class _Arrays(pickle.Unpickler):
@@ -36,13 +59,15 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
         if path.suffix == ".pkl":
             with path.open("rb") as file:
                 return _Arrays(file, encoding="latin1").load()
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with safe_globals(_READABLE):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code is None:
             raise ValueError(f"{given} is not {kind}, or it is broken") from error
         raise ValueError(
-            f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]})"
+            f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]}). "
+            "Where it was made, torch.save its tensors alone"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
         why = str(error).partition(". ")[0] or "it holds nothing"  # what follows is for programmers
