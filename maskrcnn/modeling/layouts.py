@@ -12,6 +12,7 @@ from torch import Tensor
 
 Colours = Literal["rgb", "bgr"]
 NOTHING = r"(?!)"  # a pattern that matches no key
+NAMED = 3  # keys that are not read
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
 
@@ -65,7 +66,7 @@ TORCHVISION = Layout(
 _BOTTOM_UP = r"(?:backbone\.bottom_up\.)?"  # which files of the backbone alone lack
 DETECTRON2 = Layout(
     project="Detectron2's Mask R-CNN",
-    mark=rf"{_BOTTOM_UP}stem\.conv1\.weight",
+    mark=r"(?:backbone\.)?(?:bottom_up\.)?stem\.conv1\.weight|proposal_generator\..+",
     renames=[
         Rename(rf"{_BOTTOM_UP}stem\.conv1\.(weight)", "backbone.conv1.{0}"),
         Rename(rf"{_BOTTOM_UP}stem\.conv1\.norm\.(.+)", "backbone.bn1.{0}"),
@@ -97,9 +98,10 @@ DETECTRON2 = Layout(
 )
 MMDETECTION = Layout(
     project="MMDetection's Mask R-CNN",
-    mark=r"roi_head\.bbox_head\.fc_cls\.weight",
+    mark=r"(?:rpn_head|roi_head|neck\.(?:lateral|fpn)_convs)\..+",
     renames=[
-        Rename(r"backbone\.(.+)", "backbone.{0}"),
+        Rename(r"backbone\.(conv1\.weight|layer\d\.\d+\.(?:conv\d\.weight|downsample\.[01]\..+))", "backbone.{0}"),
+        Rename(r"backbone\.((?:layer\d\.\d+\.)?)[bg]n(\d)\.(.+)", "backbone.{0}bn{1}.{2}"),
         Rename(r"neck\.lateral_convs\.(\d)\.conv\.(.+)", "neck.lateral.{0}.0.{1}"),
         Rename(r"neck\.lateral_convs\.(\d)\.[bg]n\.(.+)", "neck.lateral.{0}.1.{1}"),
         Rename(r"neck\.fpn_convs\.(\d)\.conv\.(.+)", "neck.output.{0}.0.{1}"),
@@ -171,18 +173,14 @@ def usual_colours(layout: Layout, stride_in_1x1: bool) -> Colours:
     return "bgr" if layout == DETECTRON2 or (layout == MMDETECTION and stride_in_1x1) else "rgb"
 
 
-def rename(layout: Layout, key: str) -> str:
-    """Our key for one of theirs.
-
-    Raises:
-        ValueError: it is none of theirs.
-    """
+def rename(layout: Layout, key: str) -> str | None:
+    """Our key for one of theirs; None for one that is not read."""
     for pattern, ours, shift in layout.renames:
         found = re.fullmatch(pattern, key)
         if found:
             first, *rest = found.groups()
             return ours.format(str(int(first) + shift) if shift else first, *rest)
-    raise ValueError(f"{key} is not a key of {layout.project}")
+    return None
 
 
 def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | str]) -> dict[str, Tensor]:
@@ -193,14 +191,22 @@ def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | s
         category_ids: of the data's classes, to pick the rows where the file's 90 are COCO's raw ids.
 
     Raises:
-        ValueError: the file is of torchvision's V2 model, or has keys of none here.
+        ValueError: the file is of torchvision's V2 model, or has keys that are not read.
     """
     if layout == TORCHVISION and any(re.fullmatch(_V2, key) for key in state):
         raise ValueError(
             "these are weights of torchvision's maskrcnn_resnet50_fpn_v2, whose neck, RPN and heads are built "
             "differently; only V1 (maskrcnn_resnet50_fpn) is read"
         )
-    found = {rename(layout, key): value for key, value in state.items() if not re.fullmatch(layout.ignored, key)}
+    names = {key: rename(layout, key) for key in state if not re.fullmatch(layout.ignored, key)}
+    unread = [key for key, name in names.items() if name is None]
+    if unread:
+        more = f" and {len(unread) - NAMED} more" if len(unread) > NAMED else ""
+        raise ValueError(
+            f"{', '.join(unread[:NAMED])}{more} have no place in {layout.project} as it is read here; cascades, C4, "
+            "DC5, deformable convolutions, keypoints, other backbones and older versions are not read"
+        )
+    found = {name: state[key] for key, name in names.items() if name is not None}
     found = {key: value.flatten() if key.endswith(".gamma") else value for key, value in found.items()}
     convs = sum(bool(re.fullmatch(r"box_head\.trunk\.\d\.0\.weight", key)) for key in found)
     if convs:  # the fully connected layers come after them, in a part of their own
@@ -214,5 +220,6 @@ def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | s
             logits, deltas = found[f"box_head.logits.{leaf}"], found[f"box_head.deltas.{leaf}"]
             found[f"box_head.logits.{leaf}"] = torch.cat((logits[1:][rows], logits[:1]))
             found[f"box_head.deltas.{leaf}"] = deltas.unflatten(0, (-1, 4))[1:][rows].flatten(0, 1)
-            found[f"mask_head.logits.{leaf}"] = found[f"mask_head.logits.{leaf}"][1:][rows]
+            if f"mask_head.logits.{leaf}" in found:  # or it is a Faster R-CNN's, which is refused for what it lacks
+                found[f"mask_head.logits.{leaf}"] = found[f"mask_head.logits.{leaf}"][1:][rows]
     return found

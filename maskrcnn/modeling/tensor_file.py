@@ -25,8 +25,8 @@ class _Skipped:
         pass
 
 
-# What is read besides tensors and plain values: NumPy's arrays and numbers; and what training scripts keep beside weights,
-# as `_Skipped`: the log of MMDetection 3, which names its methods by getattr, and the arguments of torchvision's script.
+# What is read besides tensors and plain values: NumPy's arrays and numbers. What training scripts keep beside weights
+# becomes `_Skipped`: the log of MMDetection 3, which names methods by getattr, and the arguments of torchvision's.
 _MAKERS = {name: make(0).__reduce__()[0] for name, make in (("_reconstruct", np.array), ("scalar", np.int64))}
 _READABLE: list[Any] = [
     bytes, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"},

@@ -165,7 +165,10 @@ def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable
     Raises:
         OtherArchitecture: keys or shapes differ; the message names the first few.
     """
-    wrong = [f"{k} is missing" for k in needed if k not in found]
+    parts = {k.partition(".")[0] for k in found}
+    missing = [k for k in needed if k not in found]
+    wrong = [f"it has no {part}" for part in sorted({k.partition(".")[0] for k in missing} - parts)]
+    wrong += [f"{k} is missing" for k in missing if k.partition(".")[0] in parts]
     wrong += [f"{k} has no place in the model" for k in found if k not in own]
     wrong += [
         f"{k} is {tuple(v.shape)}, the model's {tuple(own[k].shape)}"
@@ -177,9 +180,13 @@ def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable
 
 
 def _unwrapped(file: dict[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a file by name, which training scripts keep beside an optimiser's."""
+    """The tensors of a file by name, which training scripts keep beside an optimiser's, or within DataParallel."""
     inner = next((file[key] for key in ("model", "state_dict") if isinstance(file.get(key), Mapping)), file)
-    return {key: torch.as_tensor(value) for key, value in inner.items() if isinstance(value, (Tensor, np.ndarray))}
+    return {
+        key.removeprefix("module."): torch.as_tensor(value)
+        for key, value in inner.items()
+        if isinstance(value, (Tensor, np.ndarray))
+    }
 
 
 def _classes(file: dict[str, Any]) -> list[str]:
@@ -210,7 +217,7 @@ def _foreign(
     """Reads a file of another project and compares its conventions with the model's.
 
     Raises:
-        ValueError: it is of none that is known, or of one with other conventions.
+        ValueError: it is of none that is known, of another model than is read, or of one with other conventions.
     """
     state = _unwrapped(file)
     layout = find_layout(state)
@@ -219,7 +226,10 @@ def _foreign(
             f"weights={weights}: neither a checkpoint of this project, nor weights of "
             f"{', '.join(one.project for one in LAYOUTS)}; it has keys like {', '.join(list(state or file)[:3])}"
         )
-    tensors = convert(layout, state, category_ids)
+    try:
+        tensors = convert(layout, state, category_ids)
+    except ValueError as error:
+        raise ValueError(f"weights={weights}: {error}") from error
     # A published file is known by its own name too, wherever it lies.
     published = PUBLISHED.get(weights) or _FILES.get(Path(weights).name)
     norm_eps = published.norm_eps if published else layout.norm_eps

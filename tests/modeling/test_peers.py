@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pickle
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ PAPER = [
 ]  # fmt: skip
 CAFFE = ["model.pixel_std=[1.0,1.0,1.0]", "model.backbone.stride_in_1x1=true"]
 OVERRIDES = {"detectron2": CAFFE, "mmdetection": []}
+PROJECTS = {"detectron2": DETECTRON2.project, "mmdetection": MMDETECTION.project}
 STEM = {"detectron2": "backbone.bottom_up.stem.conv1.weight", "mmdetection": "backbone.conv1.weight"}
 SIZE = (224, 320)
 CLASSES = {name: i for i, name in enumerate("abcde", 1)}
@@ -221,6 +223,53 @@ def test_norms_and_further_layers_have_their_places(layout: Layout) -> None:
         "model.box_head.trunk.norm=group", "model.neck.norm=group", "model.rpn.convs=2", "model.mask_head.norm=group",
     )  # fmt: skip
     assert found.keys() <= model.state_dict().keys()
+
+
+@pytest.mark.parametrize("norm", ["bn", "gn"])
+def test_a_backbone_of_mmdetection_has_its_norms_under_either_name(norm: str) -> None:
+    theirs = ["conv1.weight", f"{norm}1.weight", f"layer1.0.{norm}3.bias", "layer4.0.downsample.1.weight"]
+    found = convert(MMDETECTION, {f"backbone.{key}": torch.zeros(1) for key in theirs}, [])
+    ours = ["conv1.weight", "bn1.weight", "layer1.0.bn3.bias", "layer4.0.downsample.1.weight"]
+    assert list(found) == [f"backbone.{key}" for key in ours]
+
+
+@pytest.mark.parametrize(
+    "project, renamed, unread",
+    [
+        ("detectron2", (r"roi_heads\.box_head\.", "roi_heads.box_head.0."), "roi_heads.box_head.0.fc1.weight"),
+        ("detectron2", (r"backbone\.bottom_up\.", "backbone."), "backbone.stem.conv1.weight"),  # C4 and DC5
+        ("detectron2", (r"backbone\.bottom_up\.", "backbone.net."), "backbone.net.stem.conv1.weight"),
+        ("mmdetection", (r"roi_head\.bbox_head\.", "roi_head.bbox_head.0."), "roi_head.bbox_head.0.fc_cls.weight"),
+        ("mmdetection", (r"roi_head\.", ""), "bbox_head.fc_cls.weight"),  # of version 1
+        ("mmdetection", (r"backbone\.", "backbone.stages."), "backbone.stages.conv1.weight"),
+        ("mmdetection", (r"layer2\.0\.conv2\.", "layer2.0.conv2.conv_offset."), "conv_offset.weight"),
+    ],
+)
+def test_other_models_of_a_project_are_refused_by_what_they_have(
+    tmp_path: Path, project: str, renamed: tuple[str, str], unread: str
+) -> None:
+    state = {re.sub(*renamed, key): value for key, value in make_state(project).items()}
+    path = save(state, project, tmp_path)
+    with pytest.raises(
+        ValueError,
+        match=rf"^weights={re.escape(path)}: \S*{unread}.* have no place in {PROJECTS[project]} as it is read here; ",
+    ):
+        load_weights(make_model(*OVERRIDES[project]), path, CLASSES)
+
+
+def test_a_file_without_masks_is_refused_for_it(tmp_path: Path) -> None:
+    state = {key: value for key, value in make_state("detectron2").items() if "mask_head" not in key}
+    path = save(state, "detectron2", tmp_path)
+    with pytest.raises(ValueError, match=r"of another architecture: it has no mask_head\. Use"):
+        load_weights(make_model(*CAFFE), path, CLASSES)
+
+
+def test_the_prefix_of_data_parallel_is_no_matter(tmp_path: Path) -> None:
+    state = make_state("mmdetection")
+    path = save({f"module.{key}": value for key, value in state.items()}, "mmdetection", tmp_path)
+    model = make_model()
+    assert load_weights(model, path, CLASSES)[0] == f"loaded {len(model.state_dict())} tensors from {path}"
+    assert torch.equal(model.backbone.conv1.weight, torch.from_numpy(state["backbone.conv1.weight"]))
 
 
 def test_a_pickle_that_could_run_code_is_not_opened(tmp_path: Path) -> None:

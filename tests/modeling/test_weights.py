@@ -136,6 +136,9 @@ def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], 
         match=r"neither a checkpoint of this project, nor weights of torchvision's Mask R-CNN V1, .* keys like a, b$",
     ):
         load_weights(make_model(5), save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "x.pth"), named(1))
+    boxes = {key: value for key, value in state.items() if ".mask_" not in key}
+    with pytest.raises(ValueError, match=r"of another architecture: it has no mask_head\."):
+        load_weights(make_model(5, *CONVENTIONS), save(boxes, tmp_path / "faster.pth"), named(1, 2, 3, 4, 5))
     with pytest.raises(ValueError, match="no such file, nor a known name; known are resnet18_imagenet"):
         load_weights(make_model(5), "resnet51_imagenet", named(1))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
