@@ -86,7 +86,7 @@ def inspect_data(
         say(console, f"wrote {path}")
     if outs and isinstance(data.source, CocoSource):
         say(console, f"train with it: {overrides(outs)}")
-    elif not outs and any(finding.level != "note" for finding in found.findings()):
+    elif not outs and any(file.findings.changes for file in found.files):
         say(console, "to write a corrected file, repeat the command with fix=true out=clean.json")
     return sound
 
