@@ -48,6 +48,8 @@ def fit_predictors(
     if anew:
         whose = f"the classes {_few(theirs)}" if theirs and theirs != ours else "another number of classes"
         told.append(f"{', '.join(sorted(anew))} start anew: the file is for {whose}")
+    if not theirs and "box_head.logits.weight" in fitted.keys() & own.keys():
+        told.append(f"the file does not name its classes: they are taken for {_few(ours)}, in this order")
     return fitted, told
 
 

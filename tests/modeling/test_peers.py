@@ -158,9 +158,11 @@ def test_what_a_file_does_not_say_is_told(
     state = make_state(project)
     path = save(state, project, tmp_path)
     stem = torch.from_numpy(state[STEM[project]])
+    unnamed = ["the file does not name its classes: they are taken for a, b, c, d, e, in this order"]
     model = make_model(*overrides)
     notes = load_weights(model, path, CLASSES)
-    assert len(notes) == 2 and notes[1].endswith(f"so that it is taken from here: weights_colours={said}")
+    assert notes[1].endswith(f"so that it is taken from here: weights_colours={said}")
+    assert notes[2:] == (unnamed if project == "detectron2" else [])
     assert torch.equal(model.backbone.conv1.weight, stem.flip(1) if turned else stem)
     for colours, wanted in (("rgb", stem), ("bgr", stem.flip(1))):
         load_weights(model, path, CLASSES, colours)  # type: ignore[arg-type]

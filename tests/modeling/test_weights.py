@@ -54,7 +54,11 @@ def named(*ids: int) -> dict[str, int]:
 def test_the_background_moves_to_the_end_and_its_boxes_and_masks_go(state: dict[str, Tensor], tmp_path: Path) -> None:
     model = make_model(5, *CONVENTIONS)
     notes = load_weights(model, save(state, tmp_path / "w.pth"), named(1, 2, 3, 4, 5))
-    assert notes == [f"loaded {len(model.state_dict())} tensors from {tmp_path}/w.pth"]
+    assert notes == [
+        f"loaded {len(model.state_dict())} tensors from {tmp_path}/w.pth",
+        "the file does not name its classes: they are taken for class 1, class 2, class 3, class 4, class 5, "
+        "in this order",
+    ]
     theirs = state["roi_heads.box_predictor.cls_score.weight"]
     assert torch.equal(model.box_head.logits.weight, torch.cat((theirs[1:], theirs[:1])))
     assert torch.equal(model.box_head.deltas.weight, state["roi_heads.box_predictor.bbox_pred.weight"][4:])
