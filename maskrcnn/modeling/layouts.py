@@ -12,7 +12,7 @@ from torch import Tensor
 
 Colours = Literal["rgb", "bgr"]
 NOTHING = r"(?!)"  # a pattern that matches no key
-NAMED = 3  # keys that are not read
+_NAMED = 3  # keys that are not read
 # COCO's 80 classes carry ids up to 90; torchvision's rows are these raw ids.
 COCO_IDS = [i for i in range(1, 91) if i not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}]
 
@@ -201,9 +201,9 @@ def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | s
     names = {key: rename(layout, key) for key in state if not re.fullmatch(layout.ignored, key)}
     unread = [key for key, name in names.items() if name is None]
     if unread:
-        more = f" and {len(unread) - NAMED} more" if len(unread) > NAMED else ""
+        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         raise ValueError(
-            f"{', '.join(unread[:NAMED])}{more} have no place in {layout.project} as it is read here; cascades, C4, "
+            f"{', '.join(unread[:_NAMED])}{more} have no place in {layout.project} as it is read here; cascades, C4, "
             "DC5, deformable convolutions, keypoints, other backbones and older versions are not read"
         )
     found = {name: state[key] for key, name in names.items() if name is not None}

@@ -26,7 +26,10 @@ def fit_predictors(
         The weights, without predictors of which no row is kept, and what to tell the user.
     """
     kept = [name for name in ours if name in theirs]
-    fitted, by_name, anew = dict(found), set(), set()
+    fitted = dict(found)
+    by_name: set[str] = set()
+    anew: set[str] = set()
+    shared: set[str] = set()  # by all classes on one side only
     for key in found.keys() & own.keys():
         name, _, _ = key.rpartition(".")
         if name not in _ROWS:
@@ -39,7 +42,8 @@ def fit_predictors(
             by_name.add(name)
         elif found[key].shape != own[key].shape or (of_classes and theirs != ours):
             del fitted[key]
-            anew.add(name)
+            one_for_all = [len(tensor) == _ROWS[name] for tensor, _ in sides]
+            (shared if any(one_for_all) and not all(one_for_all) else anew).add(name)
     told = []
     if by_name:
         new = [name for name in ours if name not in theirs]
@@ -48,6 +52,8 @@ def fit_predictors(
     if anew:
         whose = f"the classes {_few(theirs)}" if theirs and theirs != ours else "another number of classes"
         told.append(f"{', '.join(sorted(anew))} start anew: the file is for {whose}")
+    for name in sorted(shared):
+        told.append(f"{name} starts anew: model.{name.partition('.')[0]}.class_agnostic is otherwise in the file")
     if not theirs and "box_head.logits.weight" in fitted.keys() & own.keys():
         told.append(f"the file does not name its classes: they are taken for {_few(ours)}, in this order")
     return fitted, told

@@ -1,18 +1,15 @@
 """Files of tensors and plain values: weights, checkpoints, black boxes."""
 
+import codecs
 import pickle
 import re
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.serialization import safe_globals
-
-_HARMLESS = {
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"), ("_codecs", "encode"), ("collections", "OrderedDict"),
-}  # fmt: skip
 
 
 class _Skipped:
@@ -27,23 +24,25 @@ class _Skipped:
 
 # What is read besides tensors and plain values: NumPy's arrays and numbers. What training scripts keep beside weights
 # becomes `_Skipped`: the log of MMDetection 3, which names methods by getattr, and the arguments of torchvision's.
-_MAKERS = {name: make(0).__reduce__()[0] for name, make in (("_reconstruct", np.array), ("scalar", np.int64))}
-_READABLE: list[Any] = [
-    bytes, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"},
-    *((make, f"numpy.{core}.multiarray.{name}") for name, make in _MAKERS.items() for core in ("core", "_core")),
-    *((_Skipped, name) for name in ("builtins.getattr", "argparse.Namespace")),
-    (_Skipped, "mmengine.logging.history_buffer.HistoryBuffer"),
-]  # fmt: skip
+_MAKERS = {"_reconstruct": np.array(0).__reduce__()[0], "scalar": np.int64(0).__reduce__()[0]}
+_READABLE: dict[str, Any] = {
+    "numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype, "collections.OrderedDict": OrderedDict,
+    "_codecs.encode": codecs.encode,
+    **{f"numpy.{core}.multiarray.{name}": make for name, make in _MAKERS.items() for core in ("core", "_core")},
+    **dict.fromkeys(("builtins.getattr", "argparse.Namespace"), _Skipped),
+    "mmengine.logging.history_buffer.HistoryBuffer": _Skipped,
+}  # fmt: skip
+_DTYPES = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"}  # which torch asks for one by one
 
 
 class _Arrays(pickle.Unpickler):
     """Reads a plain pickle of NumPy's arrays, as Detectron2's model zoo has them, and nothing that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core.", "numpy._core.")  # where NumPy 2 has it
-        if (module, name) not in _HARMLESS:
-            raise pickle.UnpicklingError(f"GLOBAL {module}.{name}")  # named as torch names what it refuses
-        return super().find_class(module, name)
+        try:
+            return _READABLE[f"{module}.{name}"]
+        except KeyError:  # named as torch names what it refuses
+            raise pickle.UnpicklingError(f"GLOBAL {module}.{name}") from None
 
 
 def read_tensors(path: Path, given: str, kind: str) -> Any:
@@ -59,7 +58,7 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
         if path.suffix == ".pkl":
             with path.open("rb") as file:
                 return _Arrays(file, encoding="latin1").load()
-        with safe_globals(_READABLE):
+        with safe_globals([bytes, *_DTYPES, *((value, name) for name, value in _READABLE.items())]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
         code = re.search(r"GLOBAL (\S+)", str(error))

@@ -50,10 +50,10 @@ PUBLISHED = {
     "resnet152_imagenet": Published(f"{_PYTORCH}resnet152-394f9c45.pth", 1e-5),
     "resnext50_32x4d_imagenet": Published(f"{_PYTORCH}resnext50_32x4d-7cdf4587.pth", 1e-5),
     "resnext101_32x8d_imagenet": Published(f"{_PYTORCH}resnext101_32x8d-8ba56ff5.pth", 1e-5),
-    # torchvision evaluates this file with epsilon 0, although it was trained with 1e-5.
     "convnext_tiny_imagenet": Published(f"{_PYTORCH}convnext_tiny-983f1562.pth", 1e-6),
     "convnext_small_imagenet": Published(f"{_PYTORCH}convnext_small-0c510722.pth", 1e-6),
     "convnext_base_imagenet": Published(f"{_PYTORCH}convnext_base-6075fbad.pth", 1e-6),
+    # torchvision evaluates this file with epsilon 0, although it was trained with 1e-5.
     "maskrcnn_resnet50_fpn_coco": Published(f"{_PYTORCH}maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 0.0),
 }
 _FILES = {published.url.rpartition("/")[2]: published for published in PUBLISHED.values()}

@@ -79,6 +79,17 @@ def test_what_all_classes_share_stays() -> None:
     assert told == ["box_head.logits keep the rows of b; those of x start anew: the file is for a, b, c, d"]
 
 
+def test_what_only_one_side_shares_starts_anew() -> None:
+    for sides in ((True, False), (False, True)):
+        found, own = (biases(4, first, agnostic) for first, agnostic in zip((0, -100), sides))
+        fitted, told = fit_predictors(found, own, [*"abcd"], [*"abcd"])
+        assert list(fitted) == ["box_head.logits.bias"]
+        assert told == [
+            f"{head}.{name} starts anew: model.{head}.class_agnostic is otherwise in the file"
+            for head, name in (("box_head", "deltas"), ("mask_head", "logits"))
+        ]
+
+
 def test_a_checkpoint_for_other_classes_gives_what_they_share(
     build_model: Callable[..., MaskRCNN], tmp_path: Path
 ) -> None:
