@@ -64,7 +64,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         return said
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
-        key, value = ambiguous.groups()
+        key, value = ambiguous[1], ambiguous[2].replace('"', "")  # quotes that letters beyond ASCII got
         sweep = f"A sweep needs -m: -m {key}={value}" if config_name == "train" else ""
         now = at(_without(key, config_name, arguments), key)
         if DECIMAL_COMMA.fullmatch(value) and isinstance(now, float):

@@ -155,6 +155,7 @@ def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
         (["override=[data.root=y]"], "override=[data.root=y]: put quotes inside the brackets, and around all of it: "
          "'override=[\"data.root=y\"]'"),
         (["score_threshold=0,3"], "score_threshold=0,3: a number has a decimal point: score_threshold=0.3"),
+        (['checkpoint="ä",c'], "checkpoint=ä,c holds a comma: a text needs two pairs of quotes, 'checkpoint=\"ä,c\"'"),
         (["checkpoint=a,b"], "checkpoint=a,b holds a comma: a text needs two pairs of quotes, 'checkpoint=\"a,b\"'"),
         (["callbacks=a,b"], "callbacks=a,b holds a comma. All of them at once need brackets: 'callbacks=[a,b]'"),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
