@@ -21,6 +21,7 @@ from maskrcnn.engine.restore import restore
 from maskrcnn.ops.boxes import iou
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import find_files
+from maskrcnn.run_files.whole_file import replacing
 
 CHECKED = 4  # pictures at most
 SURE = 0.5  # score from which on an instance is compared with what `predict` finds
@@ -48,7 +49,8 @@ def export(
     plugins: list[str],
 ) -> dict[str, float]:
     """Writes a checkpoint's model, with preprocessing and classes, as a .pt2 for bare torch or an .onnx. The file is
-    loaded again and compared with the model on pictures, one without objects among them, and kept if they agree.
+    loaded again and compared with the model on pictures, one without objects among them, and only takes the place of
+    one before if they agree.
 
     Args:
         checkpoint: the file.
@@ -85,22 +87,26 @@ def export(
     say(console, f"tracing for a canvas of {fit.canvas[0]} x {fit.canvas[1]} ...")
     program = make_program(module, channels)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own of its archive and its converter
-        if path.suffix == ".pt2":
-            torch.export.save(program, path, extra_files={"about.json": json.dumps(about)})
-            loaded = torch.export.load(path).module()
-            with torch.inference_mode():
-                found = [loaded(picture) for picture in pictures]
-        else:
-            write_onnx(program, path, about)
-            found = run_onnx(path, pictures)
     with torch.inference_mode():
         wanted = [module(picture) for picture in pictures]
-    differences = compare(wanted, found)
-    if max(differences.values()) > 1e-2:
-        path.unlink()
-        raise ValueError(f"{path} finds something else than the model does, and was removed: {differences}")
+    with replacing(path) as part:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own of its archive and its converter
+            if path.suffix == ".pt2":
+                with part.open("w+b") as stream:  # by name, torch warns of the ending
+                    torch.export.save(program, stream, extra_files={"about.json": json.dumps(about)})
+                    stream.seek(0)
+                    loaded = torch.export.load(stream).module()
+                with torch.inference_mode():
+                    found = [loaded(picture) for picture in pictures]
+            else:
+                write_onnx(program, part, about)
+                found = run_onnx(part, pictures)
+        differences = compare(wanted, found)
+        if max(differences.values()) > 1e-2:
+            raise ValueError(
+                f"{path} would find something else than the model does, so nothing was written: {differences}"
+            )
     said = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
     instances = sum(int(outputs[-1].sum()) for outputs in wanted)
     say(

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.run_files.whole_file import replacing
+
 
 def path_of(checkpoint: Path) -> Path:
     """Where the scores of a checkpoint lie."""
@@ -32,7 +34,8 @@ def write(
         "thresholds": {name: found and found["score"] for name, found in best.items()},
         "f1": {name: found and found["f1"] for name, found in best.items()},
     }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read(checkpoint: Path) -> dict[str, float]:

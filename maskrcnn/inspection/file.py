@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.coco_file import read_json
+from maskrcnn.data.convert.output import appearing
 from maskrcnn.data.records import Records
 from maskrcnn.data.source import Split
 from maskrcnn.inspection.finding import Findings
@@ -92,9 +93,9 @@ def mended_paths(out: Path) -> tuple[Path, Path]:
 def write_mended(file: File, out: Path) -> list[Path]:
     """Writes a file's mended annotations, and beside them what was changed, line by line."""
     log = mended_paths(out)[1]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(file.mended), encoding="utf-8")
     rows = [("id", "what", "done"), *file.findings.changes]
-    with log.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    with appearing(out) as part, appearing(log) as log_part:
+        part.write_text(json.dumps(file.mended), encoding="utf-8")
+        with log_part.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     return [out, log]

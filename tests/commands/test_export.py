@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -127,3 +128,15 @@ def test_contrast_is_stretched_as_pictures_are_read(percentiles: tuple[float, fl
         picture = random.integers(0, most, (37, 53, 3), dtype=np.uint8)
         got = _stretch(torch.from_numpy(picture), stretch)
         np.testing.assert_array_equal(got.permute(1, 2, 0).numpy(), stretch(picture))
+
+
+def test_a_file_that_finds_something_else_takes_no_other_files_place(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "model.pt2"
+    output.write_text("the one before")
+    monkeypatch.setattr("maskrcnn.commands.export.compare", lambda *_: {"boxes": 1.0, "scores": 0.0, "masks": 0.0})
+    options: dict[str, Any] = {"source": None, "canvas": None, "override": [], "plugins": []}
+    with pytest.raises(ValueError, match=r"model.pt2 would find something else than the model does, so nothing was"):
+        export(checkpoint=str(run / "checkpoints" / "best.ckpt"), output=str(output), **options)
+    assert output.read_text() == "the one before" and list(tmp_path.iterdir()) == [output]

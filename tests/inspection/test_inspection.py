@@ -248,6 +248,21 @@ def test_what_is_mended_reads_without_complaint(planted: Splits, tmp_path: Path)
         mended_paths(out)
 
 
+def test_what_is_mended_is_there_as_a_whole_or_not_at_all(
+    planted: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = inspect([planted], ALL, "headers", LIMITS).files[0]
+
+    def fill(path: Path, text: str, **_: str) -> None:
+        path.write_bytes(text[: len(text) // 2].encode())
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", fill)
+    with pytest.raises(OSError, match="no space left"):
+        write_mended(train, tmp_path / "new" / "clean.json")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_classes_that_differ_are_errors(planted: Splits) -> None:
     assert planted.val is not None
     val = json.loads(planted.val.annotations.read_text())
