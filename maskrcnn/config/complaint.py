@@ -70,7 +70,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         if DECIMAL_COMMA.fullmatch(value) and isinstance(now, float):
             point = value.replace(",", ".")
             return f"{key}={value}: a number has a decimal point: {key}={point}. {sweep}".rstrip(". ")
-        if isinstance(now, str) and key not in groups():
+        if key not in groups() and (isinstance(now, str) or (now is None and "/" in value)):  # a text, or a path
             quoted = f"'{key}=\"{value}\"'"
             return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
         if key not in groups() or key in BY_NAME:

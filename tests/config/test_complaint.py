@@ -89,6 +89,8 @@ SLIPS = {
     "backbone": "'backbone' has no value. Did you mean backbone=...?",
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
     "seed==1": "seed==1 has too many =. Did you mean seed=1?",
+    "resume=runs/a,b": "resume=runs/a,b holds a comma: a text needs two pairs of quotes, 'resume=\"runs/a,b\"'. "
+    "A sweep needs -m: -m resume=runs/a,b",
     "seed=0,1": "seed=0,1 holds a comma. A list needs brackets: 'seed=[0,1]'; a sweep needs -m: -m seed=0,1",
     "optimizer.lr=0,01": "optimizer.lr=0,01: a number has a decimal point: optimizer.lr=0.01. A sweep needs -m: "
     "-m optimizer.lr=0,01",
