@@ -225,7 +225,7 @@ def test_a_mistake_found_by_a_worker_ends_in_one_sentence(command: Command, tmp_
 def test_help_names_groups_and_where_meanings_stand(command: Command, tmp_path: Path) -> None:
     done = command("train.py", "--help", cwd=tmp_path, tiny=False)
     assert "box_head: conv_fc, fc, small\n" in done.stdout
-    assert "backbone: resnet101" in done.stdout and "docstring of the class" in done.stdout
+    assert "backbone: convnext_base" in done.stdout and "docstring of the class" in done.stdout
     assert "\nfrom: " not in done.stdout and "\nto: " not in done.stdout  # those of convert_data.py
 
 
