@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn.modeling.layers import freeze_parts
+
 
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of maps [B, C, H, W]."""
@@ -43,7 +45,7 @@ class ConvNeXt(nn.Module):
         frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.
 
     Raises:
-        ValueError: the number of stages is not four.
+        ValueError: the number of stages is not four, or frozen_stages is not in 0..5.
     """
 
     strides = (4, 8, 16, 32)
@@ -80,18 +82,7 @@ class ConvNeXt(nn.Module):
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
         self.channels = tuple(widths)
-        self.freeze(frozen_stages)
-
-    def freeze(self, stages: int) -> None:
-        """Stops the gradient of the first parts: 1 the stem, 2 also C2, and so on to 5.
-
-        Raises:
-            ValueError: stages is not in 0..5.
-        """
-        if not 0 <= stages <= 5:
-            raise ValueError(f"model.backbone.frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
-        for part in [self.downsample_layers[0], *self._levels()][:stages]:
-            part.requires_grad_(False)
+        freeze_parts([[self.downsample_layers[0]], *([level] for level in self._levels())], frozen_stages)
 
     def layers(self) -> list[nn.Module]:
         """The stem, stages and, of the third stage, groups of three blocks, from the input on: what layer-wise

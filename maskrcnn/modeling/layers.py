@@ -1,6 +1,6 @@
 """Layers that several parts share: normalisation by name, and convolutions with their initialisation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -79,6 +79,22 @@ def conv_norm_relu(conv: nn.Module, norm: nn.Module, x: Tensor, shortcut: Tensor
     x = conv_norm(conv, norm, x)
     # In place: no backward needs what a convolution or norm puts out, and a sum in new memory took three times as long.
     return F.relu(x if shortcut is None else x.add_(shortcut), inplace=True)
+
+
+def freeze_parts(parts: Sequence[Sequence[nn.Module]], stages: int) -> None:
+    """Stops the gradient of a backbone's first parts: 1 the stem, 2 also C2, and so on to 5.
+
+    Args:
+        parts: the modules of stem, C2, C3, C4 and C5.
+
+    Raises:
+        ValueError: stages is not in 0..5.
+    """
+    if not 0 <= stages <= len(parts):
+        raise ValueError(f"model.backbone.frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
+    for part in parts[:stages]:
+        for module in part:
+            module.requires_grad_(False)
 
 
 def make_norm(name: NormName, eps: float) -> Callable[[int], nn.Module]:

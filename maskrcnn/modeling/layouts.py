@@ -207,6 +207,7 @@ def convert(layout: Layout, state: dict[str, Tensor], category_ids: list[int | s
             "DC5, deformable convolutions, keypoints, other backbones and older versions are not read"
         )
     found = {name: state[key] for key, name in names.items() if name is not None}
+    # torchvision keeps ConvNeXt's as [C, 1, 1].
     found = {key: value.flatten() if key.endswith(".gamma") else value for key, value in found.items()}
     convs = sum(bool(re.fullmatch(r"box_head\.trunk\.\d\.0\.weight", key)) for key in found)
     if convs:  # the fully connected layers come after them, in a part of their own

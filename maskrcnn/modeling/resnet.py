@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from maskrcnn.modeling.layers import NormName, conv_norm, conv_norm_relu, make_norm
+from maskrcnn.modeling.layers import NormName, conv_norm, conv_norm_relu, freeze_parts, make_norm
 
 Norm = Callable[[int], nn.Module]
 
@@ -92,7 +92,8 @@ class ResNet(nn.Module):
         frozen_stages: how many parts from the input on are not trained: 1 the stem, 2 the stem and C2, ... 5 all.
 
     Raises:
-        ValueError: the number of stages is not four, or groups or stride_in_1x1 are asked of basic blocks.
+        ValueError: the number of stages is not four, frozen_stages is not in 0..5, or groups or stride_in_1x1 are
+            asked of basic blocks.
     """
 
     strides = (4, 8, 16, 32)
@@ -136,20 +137,8 @@ class ResNet(nn.Module):
                 inputs = stage_width * kind.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*stage_blocks))
         self.channels = tuple(width * 2**stage * kind.expansion for stage in range(4))
-        self.freeze(frozen_stages)
-
-    def freeze(self, stages: int) -> None:
-        """Stops the gradient of the first parts: 1 the stem, 2 also C2, and so on to 5.
-
-        Raises:
-            ValueError: stages is not in 0..5.
-        """
-        if not 0 <= stages <= 5:
-            raise ValueError(f"model.backbone.frozen_stages is {stages}; it counts stem, C2, C3, C4, C5, so 0 to 5")
         parts = [[self.conv1, self.bn1], *([self.get_submodule(f"layer{i}")] for i in range(1, 5))]
-        for part in parts[:stages]:
-            for module in part:
-                module.requires_grad_(False)
+        freeze_parts(parts, frozen_stages)
 
     def layers(self) -> list[nn.Module]:
         """The stem and then each block, from the input on: the depth that layer-wise learning rates count."""

@@ -103,7 +103,7 @@ def test_freezing_stops_the_gradient_of_the_first_parts_only() -> None:
         "stages.0.0.norm", "stages.0.0.pwconv1", "stages.0.0.pwconv2",
     }  # fmt: skip
     with pytest.raises(ValueError, match="frozen_stages is 6; it counts stem, C2, C3, C4, C5, so 0 to 5"):
-        backbone.freeze(6)
+        ConvNeXt(3, **{**SMALL, "frozen_stages": 6})
     with pytest.raises(ValueError, match=r"model\.backbone\.widths is \[8\]; give four numbers, one for each stage"):
         ConvNeXt(3, **{**SMALL, "widths": [8]})
 

@@ -38,7 +38,7 @@ def test_freezing_stops_the_gradient_of_the_first_parts_only() -> None:
     trained = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert frozen == {"conv1", "bn1", "layer2"} and trained == {"layer3", "layer4"}
     with pytest.raises(ValueError, match="frozen_stages is 6; it counts stem, C2, C3, C4, C5, so 0 to 5"):
-        model.freeze(6)
+        ResNet(3, stem="conv3x2", frozen_stages=6, **OPTIONS)  # type: ignore[arg-type]
 
 
 def test_a_frozen_norm_within_the_convolution_is_the_same() -> None:
