@@ -3,8 +3,8 @@
     python benchmarks/validation.py [pictures]
 
 Pictures of 640 x 480 as JPEG files, on a canvas of 800 x 1088, 100 detections in each. On a GPU by ResNet-50-FPN with
-random weights, whose masks are noise as large as the picture. Without one, by a stand-in that sleeps as long as an
-H100 takes for a picture, 4.7 ms, times the 16 cores beside it over the cores here, and finds blobs of COCO's sizes or
+random weights, whose masks are noise as large as the picture. Without one, by a stand-in that takes as long as an
+H100 does for a picture, 4.7 ms, times the 16 cores beside it over the cores here, and finds blobs of COCO's sizes or
 noise. In turns with the inference alone, which reads the pictures too. Prints its findings; at full size, of 960
 pictures on a GPU and of 320 by the stand-in, it writes benchmarks/results/validation.json too.
 """
