@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
-from maskrcnn.config.complaint import complain, dashes
+from maskrcnn.config.complaint import complain, dashes, unchosen
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
@@ -52,9 +52,9 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     sys.argv[1:] = tidy(sys.argv[1:])
     if config_name == "search" and {"-m", "--multirun"} & set(sys.argv[1:]):
         sys.exit("error: a search tries settings by itself: leave out -m, and name what to vary in space=...")
-    dashed = dashes(sys.argv[1:], config_name)
-    if dashed is not None:
-        sys.exit(f"error: {dashed}")
+    unreadable = dashes(sys.argv[1:], config_name) or unchosen(sys.argv[1:])
+    if unreadable is not None:
+        sys.exit(f"error: {unreadable}")
     shorten_warnings()
     if config_name == "train":
         try:

@@ -33,6 +33,7 @@ HABITS = {
 }
 BY_NAME = ("callbacks", "logger")  # groups of which several files add up
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
+NO_NAME = re.compile(r"null|true|false|[-+.\d]+", re.IGNORECASE)  # which Hydra takes for no text
 FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
 OWN_FOLDER = re.compile(r"(?:--config-dir|-cd)[= ](\S+)|hydra\.searchpath=")  # with the user's own choices
 HYDRAS_OPTIONS = ("config-", "cfg", "cd=", "cn=", "cp=", "package", "info", "experimental-")
@@ -106,8 +107,19 @@ def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:
             parts = [f"{group}=" for group, package in groups().items() if package.rpartition(".")[0] == key]
             choose = f", or choose a part by {', '.join(parts)}" if parts else ""
             if value == "null":
-                return f"{argument}: other keys follow keys below {key}, so that it has to stay"
+                follower = text.partition("full_key: ")[2].partition("\n")[0]
+                other = re.match(r"callbacks\.\w+", follower) if key.startswith("callbacks.") else None
+                unless = f", unless {other[0]}=null is given too" if other else ""
+                return f"{argument}: {follower} follows a key below {key}, so that it has to stay{unless}"
             return f"{argument}: {key} holds several keys; change one of them, such as {keys(node, key)[-1]}{choose}"
+    return None
+
+
+def unchosen(arguments: list[str]) -> str | None:
+    """A sentence about a group that is given a number or null in a choice's place, if there is one."""
+    for key, _, value in (argument.partition("=") for argument in arguments):
+        if key in groups() and NO_NAME.fullmatch(value):
+            return f"{key}={value}: give one of {', '.join(choices(key))}, or leave it out"
     return None
 
 

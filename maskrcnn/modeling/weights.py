@@ -144,15 +144,16 @@ class OtherArchitecture(ValueError):
 
     Args:
         path: their file; given: what the user calls it; reasons: why they do not fit, of which the first are named.
+        shapes: of the weights, under the model's keys.
     """
 
-    def __init__(self, path: Path, given: str, reasons: list[str]) -> None:
+    def __init__(self, path: Path, given: str, reasons: list[str], shapes: dict[str, torch.Size]) -> None:
         more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
         super().__init__(
             f"{given} is of another architecture: {'; '.join(reasons[:NAMED])}{more}. "
             "Use the configuration that it was trained with"
         )
-        self.path, self.given = path, given
+        self.path, self.given, self.shapes = path, given, shapes
 
 
 def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable[str], path: Path, given: str) -> None:
@@ -176,7 +177,7 @@ def check_fit(own: dict[str, Tensor], found: dict[str, Tensor], needed: Iterable
         if k in own and own[k].shape != v.shape
     ]
     if wrong:
-        raise OtherArchitecture(path, given, wrong)
+        raise OtherArchitecture(path, given, wrong, {k: v.shape for k, v in found.items()})
 
 
 def _unwrapped(file: dict[str, Any]) -> dict[str, Tensor]:
@@ -287,7 +288,7 @@ def load_weights(
         What to tell the user: what was loaded, what was made to fit, and what starts anew.
 
     Raises:
-        ValueError: no such file or name, or conventions that disagree.
+        ValueError: no such file or name, conventions that disagree, or numbers that are not finite.
         OtherArchitecture: of `check_fit`.
     """
     path = fetch(weights) if weights in PUBLISHED else Path(weights)
@@ -305,5 +306,8 @@ def load_weights(
     if all(k.startswith("backbone.") for k in fitted):  # a classifier: only the backbone is there
         needed = [k for k in needed if k.startswith("backbone.")]
     check_fit(own, fitted, needed, path, f"weights={weights}")
+    broken = next((k for k, v in fitted.items() if not v.isfinite().all()), None)
+    if broken is not None:
+        raise ValueError(f"weights={weights}: {broken} holds NaN or infinity, as a training that diverged leaves")
     model.load_state_dict(fitted, strict=False)
     return [f"loaded {len(fitted)} tensors from {weights}", *found.notes, *fitted_channels, *anew]

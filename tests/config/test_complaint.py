@@ -6,7 +6,7 @@ import pytest
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.commands.evaluate import evaluate
-from maskrcnn.config.complaint import HABITS, complain, dashes
+from maskrcnn.config.complaint import HABITS, complain, dashes, unchosen
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
 from maskrcnn.config.nested import keys
@@ -134,6 +134,11 @@ def test_a_slip_is_answered_with_what_was_meant(slip: str) -> None:
             "model.mask_head.target_sampling, or choose a part by anchors=, backbone=, box_head=, mask_head=, "
             "neck=, pooler=, rpn=, sampler=",
         ),
+        (
+            "model.box_head=null",
+            "model.box_head=null: callbacks.mean_ap.max_detections follows a key below model.box_head, so that it has "
+            "to stay",
+        ),
         ("~data", "~data: other keys need what it takes away; give data another value instead"),
         ("resume=true", "resume=true: give the folder of a run, auto, or null"),
     ],
@@ -142,6 +147,22 @@ def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
     with pytest.raises(OmegaConfBaseException) as raised:
         to_plain(compose([slip]))
     assert complain(raised.value, "train", ["~callbacks.pictures", slip]) == answer
+
+
+def test_a_group_is_given_a_name() -> None:
+    assert unchosen(["seed=0", "neck=50"]) == "neck=50: give one of fpn, fpn_no_p6, fpn_small, or leave it out"
+    assert unchosen(["debug=null"]) == "debug=null: give one of fast, overfit, profile, or leave it out"
+    assert unchosen(["neck=fpn,fpn_small", "logger=[csv,wandb]", "backbone=nowhere", "-m", "data=[a"]) is None
+
+
+def test_a_callback_that_another_follows_goes_with_it() -> None:
+    with pytest.raises(OmegaConfBaseException) as raised:
+        to_plain(compose(["callbacks.mean_ap=null"]))
+    assert complain(raised.value, "train", ["callbacks.mean_ap=null"]) == (
+        "callbacks.mean_ap=null: callbacks.pictures.paste follows a key below callbacks.mean_ap, so that it has to "
+        "stay, unless callbacks.pictures=null is given too"
+    )
+    to_plain(compose(["callbacks.mean_ap=null", "callbacks.pictures=null"]))
 
 
 @pytest.mark.parametrize(

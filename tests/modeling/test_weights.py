@@ -122,6 +122,13 @@ def test_a_classifier_fills_the_backbone(state: dict[str, Tensor], tmp_path: Pat
     assert torch.equal(model.backbone.conv1.weight, body["conv1.weight"])
 
 
+def test_weights_that_are_not_finite_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
+    key = "backbone.body.layer1.0.conv1.weight"
+    path = save({**state, key: state[key] * float("nan")}, tmp_path / "nan.pth")
+    with pytest.raises(ValueError, match=r"nan\.pth: backbone\.layer1\.0\.conv1\.weight holds NaN or infinity"):
+        load_weights(make_model(5, *CONVENTIONS), path, named(1, 2, 3, 4, 5))
+
+
 def test_what_does_not_fit_is_refused_with_the_remedy(state: dict[str, Tensor], tmp_path: Path) -> None:
     path = save(state, tmp_path / "w.pth")
     with pytest.raises(
