@@ -48,6 +48,7 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Ends what is open; without this the last file is not whole."""
+        return  # most leave nothing open
 
 
 def _place(path: Path) -> Path:
@@ -67,7 +68,7 @@ def draw(picture: np.ndarray, found: Prediction) -> np.ndarray:
     return draw_instances(picture, found.instances(), found.classes)
 
 
-class DrawnPictures:
+class DrawnPictures(Output):
     """Pictures as name.png, videos as name.mp4.
 
     Args:
@@ -98,7 +99,7 @@ class DrawnPictures:
         self.clip = self.video = None
 
 
-class LabelMaps:
+class LabelMaps(Output):
     """Masks as PNG: 0 where nothing is, n where the n-th best instance is; the better one where two overlap. Of 8 bits,
     or of 16 where there are more than 255.
     """
@@ -115,11 +116,8 @@ class LabelMaps:
             labels[top : top + values.shape[0], left : left + values.shape[1]][values] = number
         _file(self.folder, frame.name, ".png").write_bytes(cv2.imencode(".png", labels)[1].tobytes())
 
-    def close(self) -> None:
-        pass
 
-
-class StageSheets:
+class StageSheets(Output):
     """What the network sees and does stage by stage, a PNG for each picture or frame.
 
     Args:
@@ -133,11 +131,8 @@ class StageSheets:
     def write(self, frame: Frame, found: Prediction) -> None:
         save_png(_file(self.folder, frame.name, ".png"), self.draw(frame.name.name, frame.pixels))
 
-    def close(self) -> None:
-        pass
 
-
-class YoloLabels:
+class YoloLabels(Output):
     """YOLO's segmentation labels, for each picture a file of one polygon an instance.
 
     Args:
@@ -157,11 +152,8 @@ class YoloLabels:
         ]
         _file(self.folder, frame.name, ".txt").write_text("".join(lines), encoding="utf-8")
 
-    def close(self) -> None:
-        pass
 
-
-class LabelmeFiles:
+class LabelmeFiles(Output):
     """LabelMe's files, each of which names its picture where that is. Frames of videos lie beside theirs as PNG."""
 
     def __init__(self, folder: Path) -> None:
@@ -178,9 +170,6 @@ class LabelmeFiles:
         instances = ((found.classes[label], parts) for label, parts in _outlines(found))
         file.write_text(labelme_text(Path(way).as_posix(), found.size, instances), encoding="utf-8")
 
-    def close(self) -> None:
-        pass
-
 
 def _outlines(found: Prediction) -> Iterator[tuple[int, list[list[np.ndarray]]]]:
     """Label and `outline` of each instance that has a pixel."""
@@ -190,7 +179,7 @@ def _outlines(found: Prediction) -> Iterator[tuple[int, list[list[np.ndarray]]]]
             yield result["category_id"], outline(Object(result["category_id"], None, counts, False), found.size[0])
 
 
-class CocoResults:
+class CocoResults(Output):
     """COCO's results format in one file, a line for each instance as soon as it is found."""
 
     def __init__(self, path: Path, category_ids: list[int | str]) -> None:
