@@ -68,8 +68,6 @@ def draw_errors(
 
 
 def _save(tiles: list[np.ndarray], title: str, legend: str, path: Path) -> None:
-    width = max(tile.shape[1] for tile in tiles)
-    tiles = [np.pad(tile, ((0, 0), (0, width - tile.shape[1]), (0, 0)), constant_values=255) for tile in tiles]
     sheet = contact_sheet(tiles, COLUMNS)
     short = max(760 - sheet.shape[1], 0)  # the legend's width
     sheet = np.pad(sheet, ((8, 0), (0, short), (0, 0)), constant_values=WHITE[0])

@@ -6,7 +6,7 @@ import numpy as np
 
 from maskrcnn.visualize.panel import WIDTH
 from maskrcnn.visualize.scene import FOLLOWED, Scene, zoom_size
-from maskrcnn.visualize.sheet import captioned
+from maskrcnn.visualize.sheet import captioned, contact_sheet
 from maskrcnn.visualize.text import text_size
 from maskrcnn.visualize.view import View, whole
 
@@ -31,13 +31,7 @@ def level_tiles(scene: Scene, tiles: list[Tile]) -> np.ndarray:
         if scene.example is not None and tile.frame:
             view.box(picture, scene.example.box, FOLLOWED, tile.frame)
         shown.append(captioned(picture, tile.caption))
-    height, width = (side + GAP for side in shown[0].shape[:2])
-    rows = -(-len(shown) // columns)
-    drawing = np.full((rows * height - GAP, columns * width - GAP, 3), 255, np.uint8)
-    for i, picture in enumerate(shown):
-        top, left = i // columns * height, i % columns * width
-        drawing[top : top + height - GAP, left : left + width - GAP] = picture
-    return drawing
+    return contact_sheet(shown, columns, GAP)
 
 
 def tile_view(scene: Scene, tiles: int) -> tuple[View, int]:

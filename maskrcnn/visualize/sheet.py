@@ -10,7 +10,6 @@ from maskrcnn.visualize.instances import Instances, draw_instances
 from maskrcnn.visualize.text import BLACK, WHITE, put_text, shorten, text_size
 
 _GAP = 8  # pixels between the two pictures of a pair
-_SHEET_GAP = 32  # pixels between the pictures of a sheet
 
 
 def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
@@ -37,17 +36,17 @@ def side_by_side(picture: np.ndarray, ground_truth: Instances, prediction: Insta
     return np.concatenate([left, gap, right], axis=1)
 
 
-def contact_sheet(pictures: list[np.ndarray], columns: int) -> np.ndarray:
+def contact_sheet(pictures: list[np.ndarray], columns: int, gap: int = 32) -> np.ndarray:
     """Lays pictures out row by row on white, each in the top left corner of a cell as large as the largest picture.
 
     Args:
         pictures: at least one, u8 RGB of any sizes.
-        columns: pictures in a row.
+        columns: pictures in a row; gap: pixels between them.
     """
-    height = max(picture.shape[0] for picture in pictures) + _SHEET_GAP
-    width = max(picture.shape[1] for picture in pictures) + _SHEET_GAP
+    height = max(picture.shape[0] for picture in pictures) + gap
+    width = max(picture.shape[1] for picture in pictures) + gap
     rows = -(-len(pictures) // columns)
-    sheet = np.full((rows * height - _SHEET_GAP, min(columns, len(pictures)) * width - _SHEET_GAP, 3), WHITE, np.uint8)
+    sheet = np.full((rows * height - gap, min(columns, len(pictures)) * width - gap, 3), WHITE, np.uint8)
     for i, picture in enumerate(pictures):
         top, left = i // columns * height, i % columns * width
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
