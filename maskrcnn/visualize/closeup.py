@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maskrcnn.visualize.instances import enlarge, to_rgb
+from maskrcnn.visualize.instances import enlarge, paint_frame, to_rgb
 from maskrcnn.visualize.text import Colour
 
 _MARGIN = 0.35  # of the longer side of what is shown, around it
@@ -64,6 +64,5 @@ def closeup(picture: np.ndarray, outlines: list[Outline], shades: list[Shade]) -
     for outline in reversed(outlines):
         x1, y1, x2, y2 = (round((edge - start) * scale) for edge, start in zip(outline.box, (left, top, left, top)))
         x1, y1 = max(x1, 0), max(y1, 0)
-        inside = canvas[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-        inside[:2], inside[-2:], inside[:, :2], inside[:, -2:] = (outline.colour,) * 4
+        paint_frame(canvas[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)], outline.colour, 2)
     return canvas

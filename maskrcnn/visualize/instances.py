@@ -89,7 +89,8 @@ def paint_instances(
             mask = instances.masks[i]
             crop = mask if isinstance(mask, Crop) else Crop(mask, 0, 0)
             _draw_mask(canvas, Crop(enlarge(crop.values, zoom), crop.top * zoom, crop.left * zoom), colours[i], scale)
-        _draw_box(canvas, rectangles[i], colours[i], scale)
+        left, top, right, bottom = rectangles[i]
+        paint_frame(canvas[top:bottom, left:right], colours[i], scale)
     obstacles = np.array([*rectangles, *rectangles]).reshape(-1, 4)  # all boxes, then those of the texts so far
     texts = len(rectangles)
     for i, box in enumerate(rectangles):
@@ -113,11 +114,9 @@ def _rectangle(box: np.ndarray, zoom: int, shape: tuple[int, ...]) -> Rectangle:
     return left, top, max(min(x2, shape[1]), left + 1), max(min(y2, shape[0]), top + 1)
 
 
-def _draw_box(canvas: np.ndarray, box: Rectangle, colour: Colour, scale: int) -> None:
-    """Paints a frame `scale` pixels wide inside the box."""
-    left, top, right, bottom = box
-    inside = canvas[top:bottom, left:right]
-    inside[:scale], inside[-scale:], inside[:, :scale], inside[:, -scale:] = (colour,) * 4
+def paint_frame(picture: np.ndarray, colour: Colour, width: int) -> None:
+    """Paints a frame so many pixels wide along the border of a picture [h, w, 3] u8 RGB, inside it."""
+    picture[:width], picture[-width:], picture[:, :width], picture[:, -width:] = (colour,) * 4
 
 
 def _draw_mask(canvas: np.ndarray, crop: Crop, colour: Colour, scale: int) -> None:

@@ -22,7 +22,7 @@ def regions_row(scene: Scene) -> Row:
     if scene.example is None:
         blank = np.full((1, WIDTH, 3), WHITE, np.uint8)
         panels.append(Panel("Nothing to follow", blank, "No region scored enough for a class to be a detection."))
-    if scene.example is not None:
+    else:
         region = _region(scene, scene.example)
         panels += [_align(scene, scene.example, region), _scores(scene, scene.example, region)]
         panels.append(_refinement(scene, scene.example))

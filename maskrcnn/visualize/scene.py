@@ -8,7 +8,7 @@ from torch import Tensor
 
 from maskrcnn.modeling.stages import Stages
 from maskrcnn.ops.paste import Convention
-from maskrcnn.visualize.instances import to_rgb
+from maskrcnn.visualize.instances import paint_frame, to_rgb
 from maskrcnn.visualize.panel import WIDTH
 from maskrcnn.visualize.text import Colour
 from maskrcnn.visualize.view import View, around, whole
@@ -30,7 +30,6 @@ class Example(NamedTuple):
     region: int  # slot of the proposal
     proposal: np.ndarray  # [4] its box
     level: int  # index in the pyramid of the anchor's level
-    anchor: int  # index of the anchor on it
     anchor_box: np.ndarray  # [4]
 
 
@@ -100,7 +99,6 @@ def _follow(stages: Stages) -> Example | None:
         region=region,
         proposal=array(stages.proposals.boxes)[region],
         level=level,
-        anchor=anchor,
         anchor_box=stages.rpn.anchors[level][anchor].cpu().numpy(),
     )
 
@@ -123,5 +121,5 @@ def centred(picture: np.ndarray, side: int) -> np.ndarray:
 def framed(picture: np.ndarray, side: int) -> np.ndarray:
     """A picture [n, n, 3] enlarged to a side, cells as squares, in the frame of the followed object."""
     large = cv2.resize(picture, (side, side), interpolation=cv2.INTER_NEAREST)
-    large[:3], large[-3:], large[:, :3], large[:, -3:] = (FOLLOWED,) * 4
+    paint_frame(large, FOLLOWED, 3)
     return large
