@@ -13,7 +13,13 @@ class Census(NamedTuple):
 
     counts: np.ndarray  # [n] int64, objects in each picture
     labels: np.ndarray  # [sum of counts] int64, of all objects, picture after picture
-    portrait: np.ndarray  # [n] bool, higher than wide
+    sizes: np.ndarray  # [n, 2] int64, heights and widths
+
+    @property
+    def portrait(self) -> np.ndarray:
+        """Whether each picture is higher than wide, [n] bool."""
+        higher: np.ndarray = self.sizes[:, 0] > self.sizes[:, 1]
+        return higher
 
     def pictures(self) -> np.ndarray:
         """The picture of each object, [sum of counts] int64."""
@@ -24,20 +30,20 @@ class Census(NamedTuple):
         counts = self.counts[indices]
         before, before_chosen = np.cumsum(self.counts) - self.counts, np.cumsum(counts) - counts
         rows = np.repeat(before[indices] - before_chosen, counts) + np.arange(counts.sum())
-        return Census(counts, self.labels[rows], self.portrait[indices])
+        return Census(counts, self.labels[rows], self.sizes[indices])
 
     def relabel(self, labels: np.ndarray) -> "Census":
         """With other labels: [K] int64, the new one of each old one, -1 where its objects are left out."""
         new = labels[self.labels]
         counts = np.bincount(self.pictures()[new >= 0], minlength=len(self.counts))
-        return Census(counts, new[new >= 0], self.portrait)
+        return Census(counts, new[new >= 0], self.sizes)
 
 
 def read_census(records: Records) -> Census:
     """Of pictures as they were read."""
     objects = ~records.crowd
     counts = np.bincount(records.picture[objects], minlength=len(records))
-    return Census(counts, records.label[objects], records.sizes[:, 0] > records.sizes[:, 1])
+    return Census(counts, records.label[objects], records.sizes)
 
 
 def join_censuses(parts: Sequence[Census]) -> Census:

@@ -143,16 +143,3 @@ def take_census(records: Sequence[Record]) -> Census:
             return join_censuses([take_census(part) for part in records.parts])
     assert isinstance(records, Records)
     return read_census(records)
-
-
-def take_sizes(records: Sequence[Record]) -> np.ndarray:
-    """Heights and widths of the pictures seen through views, [n, 2] int64."""
-    match records:
-        case Chosen():
-            return take_sizes(records.records)[records.indices]
-        case Relabelled():
-            return take_sizes(records.records)
-        case Joined():
-            return np.concatenate([take_sizes(part) for part in records.parts])
-    assert isinstance(records, Records)
-    return records.sizes

@@ -10,7 +10,7 @@ import torch
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.resize import canvas_side
-from maskrcnn.data.views import take_sizes
+from maskrcnn.data.views import take_census
 from maskrcnn.data.window import Windowed
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.structures import MASK_CROP, Batch, Targets
@@ -131,7 +131,7 @@ def largest_batch(data: CocoDataModule) -> Batch:
 
 
 def _largest_canvas(data: CocoDataModule) -> tuple[int, int]:
-    pictures = np.unique(take_sizes(data.train_annotations.records), axis=0).tolist()
+    pictures = np.unique(take_census(data.train_annotations.records).sizes, axis=0).tolist()
     sizes = np.array([data.resize.largest(height, width) for height, width in pictures])
     if data.collate.canvases:
         side = int(sizes.max())

@@ -109,6 +109,7 @@ def test_a_census_is_what_a_count_of_the_records_gives(
         census = take_census(records)
         assert census.counts.tolist() == [len(record.objects.labels) for record in records]
         assert census.labels.tolist() == [label for record in records for label in record.objects.labels]
+        assert census.sizes.tolist() == [[record.height, record.width] for record in records]
         assert census.portrait.tolist() == [record.height > record.width for record in records]
 
 

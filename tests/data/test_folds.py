@@ -9,7 +9,7 @@ from maskrcnn.data.folds import find_groups, stratify
 
 def census(pictures: list[list[int]]) -> Census:
     labels = np.array([label for picture in pictures for label in picture], np.int64)
-    return Census(np.array([len(picture) for picture in pictures]), labels, np.zeros(len(pictures), bool))
+    return Census(np.array([len(picture) for picture in pictures]), labels, np.ones((len(pictures), 2), int))
 
 
 def table(pictures: list[list[int]], parts: np.ndarray, classes: int) -> np.ndarray:
