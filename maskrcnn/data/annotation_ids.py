@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from maskrcnn.data.coco_file import read_json
+from maskrcnn.data.entries import is_box
 from maskrcnn.data.records import Record
 from maskrcnn.data.source import Splits
 
@@ -24,6 +25,6 @@ def annotation_ids(sources: list[Splits], records: list[Record]) -> list[list[Id
         paths = {entry["id"]: source.train.images / entry["file_name"] for entry in content["images"]}
         for entry in content["annotations"]:
             of_picture = boxes.get(paths[entry["image_id"]])
-            if of_picture is not None and not entry.get("iscrowd") and len(entry.get("bbox") or []) == 4:
-                of_picture.setdefault(tuple(map(float, entry["bbox"])), entry.get("id"))
+            if of_picture is not None and not entry.get("iscrowd") and is_box(entry.get("bbox")):
+                of_picture.setdefault(tuple(entry["bbox"]), entry.get("id"))
     return [[boxes[record.path].get(tuple(box)) for box in record.objects.boxes.tolist()] for record in records]

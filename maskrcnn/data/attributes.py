@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from maskrcnn.data.coco_file import read_json
+from maskrcnn.data.entries import is_box
 from maskrcnn.data.records import Record
 from maskrcnn.data.source import Split
 
@@ -36,7 +37,7 @@ def read_attributes(splits: Sequence[Split], records: Sequence[Record]) -> FileA
         categories |= {entry["id"]: entry for entry in content["categories"]}
         entries |= {paths[entry["id"]]: entry for entry in content["images"]}
         for entry in content["annotations"]:
-            if isinstance(entry.get("bbox"), list):
+            if is_box(entry.get("bbox")):
                 del entry["segmentation"]
                 boxes.setdefault((paths[entry["image_id"]], tuple(entry["bbox"])), []).append(entry)
     pictures, objects, number = {}, {}, 0

@@ -43,12 +43,13 @@ class MixedSource:
             ValueError, FileNotFoundError: of the sources; the message begins with the set's name.
         """
         for name, member in self.sources.items():
+            key = f"data.source.sources.{name}"
             try:
                 member.source.prepare(root / member.root)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(f"data.source.sources.{name}: {error}") from error
-            except ValueError as error:
-                raise ValueError(f"data.source.sources.{name}: {error}") from error
+            except (FileNotFoundError, ValueError) as error:
+                kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+                said = str(error).replace("data.source.", f"{key}.source.")  # where the member's keys are
+                raise kind(f"{key}: {said}") from error
 
     def splits(self, root: Path) -> list[Splits]:
         """Where the parts lie, of each data set."""

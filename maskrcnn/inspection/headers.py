@@ -1,6 +1,7 @@
 """Headers of all pictures against their annotations, before a run instead of in its middle."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
@@ -35,8 +36,9 @@ def check_headers(records: Records, annotations: Path, channels: int) -> None:
     if problems:
         first = "".join(f"\n- {problem}" for problem in problems[:5])
         raise ValueError(f"{annotations}: {len(problems)} of {len(paths)} pictures cannot be used{first}\n{MEND}")
-    known.parent.mkdir(parents=True, exist_ok=True)
-    known.touch()
+    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.touch()
 
 
 def _problem(path: Path, size: list[int], channels: int) -> str | None:

@@ -27,6 +27,7 @@ def test_objects_have_the_ids_of_their_file(tmp_path: Path) -> None:
                 {"id": 31, "image_id": 8, "bbox": other},
                 {"id": 32, "image_id": 7, "bbox": [0, 0, 9, 9], "iscrowd": 1},
                 {"id": 33, "image_id": 7},
+                {"id": 35, "image_id": 7, "bbox": ["5", 6, 7, 8]},  # no numbers: read with the mask's box
                 {"id": 34, "image_id": 7, "bbox": other},
             ],
             "categories": [],

@@ -205,8 +205,12 @@ def test_each_mixed_set_is_divided(mixture: Callable[..., Source], tmp_path: Pat
 
 def test_a_mixed_set_that_is_not_there(write_set: WriteSet, tmp_path: Path) -> None:
     source = write_set("one", [["a"]], [["a"]])
-    with pytest.raises(FileNotFoundError, match=r"data\.source\.sources\.x: no directory .*elsewhere/one/train"):
-        MixedSource(sources={"x": Member(root="elsewhere", source=source, weight=1.0)}).prepare(tmp_path)
+    mixed = MixedSource(sources={"x": Member(root="elsewhere", source=source, weight=1.0)})
+    nested = MixedSource(sources={"y": Member(root=".", source=mixed, weight=1.0)})
+    for one, key in ((mixed, r"data\.source\.sources\.x"), (nested, r"data\.source\.sources\.y\.source\.sources\.x")):
+        lacks = rf"{key}: no directory .*elsewhere/one/train: set data\.root or {key}\.source\.train_images$"
+        with pytest.raises(FileNotFoundError, match=lacks):
+            one.prepare(tmp_path)
     with pytest.raises(ValueError, match="weight is 0; give more than 0"):
         Member(root=".", source=source, weight=0)
     with pytest.raises(ValueError, match="sources is empty; name at least one"):

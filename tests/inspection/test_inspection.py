@@ -344,6 +344,12 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
         f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
         f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
     ]
+    cache = tmp_path / "cache"
+    with monkeypatch.context() as patch:  # where that cannot be kept, the run goes on
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        (cache / "maskrcnn").mkdir(parents=True)
+        (cache / "maskrcnn" / "headers").touch()
+        assert len(glance([splits], ALL, LIMITS)) == 2
     monkeypatch.setattr("maskrcnn.inspection.headers.read_header", None)  # headers are not read a second time
     assert len(glance([splits], ALL, LIMITS)) == 2
     cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(1)[:, :8])
