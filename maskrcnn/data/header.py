@@ -1,12 +1,11 @@
 """Sizes and channels of pictures from the first bytes of their files, and the files that count as pictures."""
 
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from maskrcnn.data.stored import ORIENTATION
+from maskrcnn.data.stored import find_orientation
 from maskrcnn.data.tiff import MAGIC, read_tiff_header
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -64,7 +63,7 @@ def read_header(path: Path) -> Header:
         channels = PNG_CHANNELS.get(start[25])
     elif form in ("JPEG", "MPO"):
         channels = {"L": 1, "RGB": 3}.get(mode)
-    turned = form in TURNED and entry and _orientation(entry) >= 5
+    turned = form in TURNED and entry and find_orientation(entry.removeprefix(b"Exif\0\0")) >= 5
     shown = (width, height) if turned else (height, width)
     return Header(shown, (height, width), channels, channels in (2, 4))
 
@@ -87,12 +86,3 @@ def check_size(path: Path, size: Size, annotations: Path) -> Size:
             f"{sizes[0][1]}: put the picture that was annotated back, or annotate this one"
         )
     return sizes[sizes.index(size)]  # integers, where JSON has 480.0
-
-
-def _orientation(entry: bytes) -> int:
-    exif = Image.Exif()
-    try:
-        exif.load(entry)
-        return int(exif.get(ORIENTATION, 1))
-    except (SyntaxError, ValueError, TypeError, struct.error):  # broken, and ignored by OpenCV too
-        return 1
