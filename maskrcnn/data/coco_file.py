@@ -185,7 +185,6 @@ def _twice(values: Iterable[Any]) -> list[Any]:
 
 
 def _annotation_problems(annotations: list[dict[str, Any]], ids: Ids) -> Iterator[str]:
-    """Whether every annotation has a known picture, a known category and a mask."""
     for key, listed, known in (("image_id", "images", ids.pictures), ("category_id", "categories", ids.categories)):
         odd = [a for a in annotations if type(a.get(key)) not in (int, str) or a[key] not in known]
         if odd:

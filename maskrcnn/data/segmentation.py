@@ -50,7 +50,7 @@ def compress(segmentation: Any, height: int, width: int) -> tuple[bytes, int]:
         raise Defect("no polygon of three or more points, x1, y1, x2, y2, ... in one list")
     if max(map(max, polygons)) <= 1 and min(map(min, polygons)) >= 0:  # otherwise an object of one pixel, or of none
         raise Defect("coordinates from 0 to 1, as Azure ML exports them (multiply x by the width, y by the height)")
-    counts = _compress_polygons(polygons, height, width)
+    counts = _merge(coco_mask.frPyObjects(polygons, height, width))
     if counts == _no_pixel(height, width):
         raise Defect("a mask without a pixel inside the picture")
     return counts, len(segmentation) - len(polygons)
@@ -112,10 +112,6 @@ def _unpack(stored: bytes) -> list[np.ndarray]:
         return [points]
     gaps = np.flatnonzero(np.isnan(points)).tolist()
     return [points[a + 1 : b] for a, b in pairwise([-1, *gaps, len(points)])]
-
-
-def _compress_polygons(polygons: Sequence[Any], height: int, width: int) -> bytes:
-    return _merge(coco_mask.frPyObjects(polygons, height, width))
 
 
 def _merge(parts: list[dict[str, Any]]) -> bytes:

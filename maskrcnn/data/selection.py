@@ -193,11 +193,12 @@ class Selection:
         # Without an expression too: a file may be listed under two ids, and must not be learnt and validated.
         groups = find_groups(train.records.names(), self.fold_group or re.compile("(.*)", re.DOTALL))
         if self.folds is not None:
-            shares, chosen, key = [1 / self.folds] * self.folds, self.fold, f"data.folds={self.folds}"
+            shares, chosen = [1 / self.folds] * self.folds, self.fold
+            key, what = f"data.folds={self.folds}", f"fold {self.fold} of {self.folds}"
         else:
             assert self.val_fraction is not None
             shares, chosen = [self.val_fraction, 1 - self.val_fraction], 0
-            key = f"data.val_fraction={self.val_fraction}"
+            key = what = f"data.val_fraction={self.val_fraction}"
         parts = stratify(take_census(train.records), groups, shares, self.fold_seed)
         if len(np.unique(parts)) < len(shares):
             raise ValueError(
@@ -206,7 +207,6 @@ class Selection:
             )
         held = np.flatnonzero(parts == chosen)
         unused = "" if source.val is None else f", {source.val.annotations} is not used"
-        what = f"fold {self.fold} of {self.folds}" if self.folds is not None else key
         whose = f"{source.name}: " if source.name else ""
         notes.append(
             f"{whose}{what} of {train.file.name}: {size - len(held)} pictures to learn, {len(held)} to validate{unused}"

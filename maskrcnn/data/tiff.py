@@ -59,7 +59,7 @@ def read_tiff_header(path: Path) -> TiffHeader | None:
     """What `read_tiff` would find; None if the file is broken."""
     try:
         with tifffile.TiffFile(path) as file:
-            pages, alpha = _channels(_whole(file))
+            pages, alpha = _channels(file)
             first = pages[0]
             known = all(map(_is_direct, pages))
             channels = sum(page.samplesperpixel for page in pages) if known else None
@@ -74,7 +74,7 @@ class _Unreadable(Exception):
 
 def _decode(data: bytes) -> Stored:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages, alpha = _channels(_whole(file))
+        pages, alpha = _channels(file)
         first = pages[0]
         orientation = _orientation(first)
         if all(map(_is_plain, pages)):
@@ -88,14 +88,10 @@ def _decode(data: bytes) -> Stored:
         return Stored(_decode_with_opencv(data, file, first), orientation, alpha)
 
 
-def _whole(file: tifffile.TiffFile) -> list[TiffPage]:
-    """The pages that are no previews or masks; the first, if all are."""
-    every = [page.aspage() for page in file.pages]
-    return [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
-
-
-def _channels(whole: list[TiffPage]) -> tuple[list[TiffPage], int]:
+def _channels(file: tifffile.TiffFile) -> tuple[list[TiffPage], int]:
     """The pages that become channels, and `alpha` of `Stored`."""
+    every = [page.aspage() for page in file.pages]
+    whole = [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
     pages = [page for page in whole if page.shape == whole[0].shape]
     declared = [int(kind) for kind in whole[0].extrasamples]
     return pages, declared[0] if len(pages) == len(declared) == 1 else 0
