@@ -89,7 +89,7 @@ def read_annotations(split: Split) -> CocoAnnotations:
     _check_pictures(split, records)
     content = read_content(cached)
     for mended in (Mended(*values) for values in content["findings"]):
-        first = few_of(mended.first, mended.number)
+        first = few_of(mended.first, total=mended.number)
         warnings.warn(f"{file}: {mended.number} annotations with {mended.what} (ids {first})", stacklevel=2)
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
@@ -171,6 +171,6 @@ def _check_pictures(split: Split, records: Records) -> None:
         mend = f"\n{MEND}" if len(missing) < len(records) else ""
         raise FileNotFoundError(
             f"{len(missing)} of the {len(records)} pictures of {split.annotations} are not in {split.images}: "
-            f"{few_of(missing, len(missing))}. Check data.root and the paths under data.source, or complete the "
+            f"{few_of(missing)}. Check data.root and the paths under data.source, or complete the "
             f"pictures{mend}"
         )

@@ -33,7 +33,7 @@ def map_classes(annotations: CocoAnnotations, class_map: ClassMap) -> CocoAnnota
         for name in names:
             if name not in annotations.classes:
                 near = difflib.get_close_matches(name, annotations.classes, n=3)
-                listed = few_of(annotations.classes, len(annotations.classes), 20)
+                listed = few_of(annotations.classes, 20)
                 known = f"Did you mean {' or '.join(near)}?" if near else f"There are {listed}."
                 raise ValueError(f"data.class_map.{new}: {annotations.file} has no class {name!r}. {known}")
             old = annotations.classes.index(name)

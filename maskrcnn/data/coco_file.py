@@ -145,7 +145,7 @@ def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:
         twice = _twice(c[key] for c in categories)
         if twice:
             joined = " (inspect_data.py with fix=true joins them)" if key == "name" else ""
-            yield f"category {key} {few_of(twice, len(twice))} comes more than once; make it unique{joined}"
+            yield f"category {key} {few_of(twice)} comes more than once; make it unique{joined}"
 
 
 def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _image_problems(images: list[dict[str, Any]]) -> Iterator[str]:
         return
     twice = _twice(image["id"] for image in images)
     if twice:
-        yield f"image id {few_of(twice, len(twice))} comes more than once; give every picture its own"
+        yield f"image id {few_of(twice)} comes more than once; give every picture its own"
 
 
 def _twice(values: Iterable[Any]) -> list[Any]:
@@ -190,12 +190,12 @@ def _annotation_problems(annotations: list[dict[str, Any]], ids: Ids) -> Iterato
         if odd:
             values = sorted({repr(a.get(key)) for a in odd})
             yield (
-                f"the {key} of annotations {few_of([a.get('id') for a in odd], len(odd))} is not in {listed!r}: "
-                f"{few_of(values, len(values))}. The ids there are like {next(iter(known))!r}"
+                f"the {key} of annotations {few_of([a.get('id') for a in odd])} is not in {listed!r}: "
+                f"{few_of(values)}. The ids there are like {next(iter(known))!r}"
             )
     bare = [a.get("id") for a in annotations if a.get("segmentation") is None]
     if bare:
         yield (
-            f"{len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {few_of(bare, len(bare))}). "
+            f"{len(bare)} of {len(annotations)} annotations have no 'segmentation' (ids {few_of(bare)}). "
             "Mask R-CNN learns from masks: add polygons or run lengths, or remove these annotations"
         )

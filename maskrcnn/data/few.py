@@ -8,6 +8,7 @@ def few(values: Sequence[object], most: int) -> str:
     return ", ".join(map(str, values[:most])) + (", ..." if len(values) > most else "")
 
 
-def few_of(values: Sequence[object], total: int, most: int = 5) -> str:
-    """The first of some values, and how many there are in all if there are more."""
-    return ", ".join(map(str, values[:most])) + (f", ... ({total} in all)" if total > most else "")
+def few_of(values: Sequence[object], most: int = 5, total: int | None = None) -> str:
+    """The first of some values, and how many there are in all if there are more; `total`, where not all are given."""
+    number = len(values) if total is None else total
+    return ", ".join(map(str, values[:most])) + (f", ... ({number} in all)" if number > most else "")

@@ -22,7 +22,8 @@ class Suggestion(NamedTuple):
 
 
 def sample_boxes(boxes: np.ndarray) -> np.ndarray:
-    """All boxes [M, 4], or as many of them as suffice."""
+    """The boxes [M, 4] that have an area, or as many of them as suffice."""
+    boxes = boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0]
     if len(boxes) <= MOST:
         return boxes
     return boxes[np.sort(np.random.default_rng(0).choice(len(boxes), MOST, replace=False))]

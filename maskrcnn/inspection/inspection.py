@@ -10,7 +10,7 @@ from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.records import Records
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Split, Splits
-from maskrcnn.inspection.anchors import best_iou, shares
+from maskrcnn.inspection.anchors import best_iou, sample_boxes, shares
 from maskrcnn.inspection.content import check_caps, check_classes, check_examples, check_sizes
 from maskrcnn.inspection.file import Depth, File, inspect_file
 from maskrcnn.inspection.finding import LEVELS, Finding, Findings
@@ -18,7 +18,7 @@ from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.part import Part, selected_parts, whole_part
 from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files, check_sets
-from maskrcnn.inspection.reach import Reach, measure_reach, real
+from maskrcnn.inspection.reach import Reach, measure_reach
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
 
@@ -132,7 +132,7 @@ def glance(sources: list[Splits], selection: Selection, limits: Limits) -> list[
                 check_same_files(train.records, part.records, findings)
         check_sizes(part.content, part.records.ids(), findings)
         said += [f"{where}: {f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all()]
-        boxes = real(part.content.boxes)
+        boxes = sample_boxes(part.content.boxes)
         if part.learnt and len(boxes):
             half, most = shares(best_iou(boxes, *limits.shapes))
             if half < REACHED:

@@ -25,7 +25,7 @@ def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
         boxes: [M, 4] x, y, width, height at the size of the network's pictures.
         limits: of the configuration.
     """
-    boxes = real(boxes)
+    boxes = sample_boxes(boxes)
     if not len(boxes):
         return None
     iou = best_iou(boxes, *limits.shapes)
@@ -37,8 +37,3 @@ def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
             by_size[size] = (int(chosen.sum()), *shares(iou[chosen]))
     better = suggest(boxes, limits.strides)
     return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
-
-
-def real(boxes: np.ndarray) -> np.ndarray:
-    """Boxes with an area, or as many of them as suffice."""
-    return sample_boxes(boxes[boxes[:, 2:].min(axis=1, initial=np.inf) > 0])

@@ -8,11 +8,10 @@ from numpy.random import default_rng
 
 from maskrcnn.config.build import build
 from maskrcnn.config.check import check_nodes
-from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.compose import CONF, compose, to_plain
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.transforms import Sample
 
-CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 AUGMENTATIONS = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
 

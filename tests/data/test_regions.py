@@ -96,12 +96,7 @@ def test_a_chain_of_overlaps() -> None:
     for i, mask in enumerate(masks):
         mask[i : i + 2, 0] = 1  # the next one's first pixel is this one's last
     regions = paint(masks)
-    assert np.unique(regions.image).tolist() == [
-        0,
-        1,
-        30,
-        *range(31, 60),
-    ]  # the first's and the last's own, and 29 shared
+    assert np.unique(regions.image).tolist() == [0, 1, 30, *range(31, 60)]  # the first's and last's own, and 29 shared
     assert sorted(len(of_mask) for of_mask in ids_of_masks(regions)) == [2, 2] + [3] * 28
 
 
@@ -131,10 +126,8 @@ def test_masks_of_whole_columns_and_pictures(height: int, width: int) -> None:
 
 
 def test_runs_without_pixels_among_others() -> None:
-    counts = [
-        coco_mask.frPyObjects({"size": [4, 3], "counts": runs}, 4, 3)["counts"] for runs in ([2, 0, 1, 2, 3, 0, 4],)
-    ]
-    assert paint_regions(read_columns(counts, 4, 3)).image.T.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+    counts = coco_mask.frPyObjects({"size": [4, 3], "counts": [2, 0, 1, 2, 3, 0, 4]}, 4, 3)["counts"]
+    assert paint_regions(read_columns([counts], 4, 3)).image.T.ravel().tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("count, seed, extent", CASES)
