@@ -8,6 +8,7 @@ import pytest
 
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.stored import find_orientation
+from tests.data.orientations import SEEN
 
 read_rgb = PictureReader(3, 65535)
 
@@ -28,22 +29,9 @@ def write_jpeg(path: Path, rgb: np.ndarray, orientation: int) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
 
-# What a viewer does with the stored pixels for each value of the entry (EXIF 2.32, section 4.6.4).
-TURNED = {
-    1: lambda image: image,
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.swapaxes(0, 1),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
-    8: lambda image: np.rot90(image, 1),
-}
-
-
-@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("orientation", SEEN)
 def test_exif_is_followed_once(tmp_path: Path, smooth: np.ndarray, orientation: int) -> None:
-    expected = TURNED[orientation](write_jpeg(tmp_path / "a.jpg", smooth, orientation))
+    expected = SEEN[orientation](write_jpeg(tmp_path / "a.jpg", smooth, orientation))
     for size in (None, expected.shape[:2]):
         np.testing.assert_array_equal(read_rgb(tmp_path / "a.jpg", size), expected)
 
@@ -133,11 +121,11 @@ def test_grey_stays_one_channel(tmp_path: Path, smooth: np.ndarray) -> None:
     np.testing.assert_array_equal(PictureReader(1, 2550)(tmp_path / "a.png", None), smooth[..., :1])
 
 
-@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("orientation", SEEN)
 def test_exif_of_a_grey_jpeg(tmp_path: Path, smooth: np.ndarray, orientation: int) -> None:
     stored = write_jpeg(tmp_path / "a.jpg", smooth[..., [0]], orientation)[..., :1]
     read = PictureReader(1, 65535)
-    np.testing.assert_array_equal(read(tmp_path / "a.jpg", None), TURNED[orientation](stored))
+    np.testing.assert_array_equal(read(tmp_path / "a.jpg", None), SEEN[orientation](stored))
     if orientation >= 5:
         np.testing.assert_array_equal(read(tmp_path / "a.jpg", (12, 20)), stored)
 
