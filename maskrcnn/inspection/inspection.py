@@ -62,10 +62,10 @@ def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: L
         for file in own[1:]:
             check_classes(own[0].annotations.classes, file.annotations.classes, file.findings)
         files += own
-    seen_files = [(file.records, file.pixels, file.findings) for file in files if file.pixels is not None]
-    if seen_files:
-        check_range(seen_files, limits.read.max_value)
     by_split = {file.split: file for file in files}
+    pixels = {file.split: file.pixels for file in files if file.pixels is not None}  # of all, or of none
+    if pixels:
+        check_range([(file.records, pixels[file.split], file.findings) for file in files], limits.read.max_value)
     try:
         selected = selection.choose(sources, lambda split: by_split[split].annotations)
         parts = selected_parts(sources, selection, selected, limits.resize)
@@ -79,24 +79,19 @@ def inspect(sources: list[Splits], selection: Selection, depth: Depth, limits: L
     if len({part.content.classes for part in parts}) == 1:
         learnt, scored = ([part.content for part in some] for some in (trains, vals))
         check_examples(learnt, scored, of("train"), of("val"))
-    check_sets(
-        [
-            (part.name, part.records, pixels, of(part.name))
-            for part in trains
-            if (pixels := by_split[part.split].pixels) is not None
-        ]
-    )
     for part in vals:
         for other in trains:
-            seen = by_split[other.split].pixels, by_split[part.split].pixels
-            if seen[0] is not None and seen[1] is not None:
-                check_leaks(other.records, part.records, (seen[0], seen[1]), of(part.name))
+            if pixels:
+                seen = pixels[other.split], pixels[part.split]
+                check_leaks(other.records, part.records, seen, of(part.name))
             else:
                 check_same_files(other.records, part.records, of(part.name))
+    statistics = None
+    if pixels:
+        check_sets([(part.name, part.records, pixels[part.split], of(part.name)) for part in trains])
+        sums = [pixels[part.split].sums[part.records.indices] for part in trains]
+        statistics = channel_statistics(np.concatenate(sums))
     boxes = np.concatenate([part.content.boxes for part in trains])
-    looked = [(by_split[part.split].pixels, part.records.indices) for part in trains]
-    sums = [pixels.sums[indices] for pixels, indices in looked if pixels is not None]
-    statistics = channel_statistics(np.concatenate(sums)) if sums else None
     return Inspection(files, parts, book, measure_reach(boxes, limits), statistics)
 
 
