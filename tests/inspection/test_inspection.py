@@ -49,18 +49,20 @@ def square(id_: Any, image: int, x: float, y: float, side: float = 16, **changes
     return {**annotation, "area": side * side, "iscrowd": 0, **changes}
 
 
-def write(root: Path, part: str, dataset: dict[str, Any]) -> Split:
+def write(root: Path, part: str, dataset: dict[str, Any], **pictures: np.ndarray) -> Split:
+    """A part, and pictures by their names without .png."""
     split = Split(root / part, root / f"{part}.json")
+    split.images.mkdir(exist_ok=True)
+    for name, pixels in pictures.items():
+        cv2.imwrite(str(split.images / f"{name}.png"), pixels)
     split.annotations.write_text(json.dumps(dataset))
     return split
 
 
 def lone(root: Path) -> Split:
     """A sound validation part of one grey picture."""
-    (root / "val").mkdir()
-    cv2.imwrite(str(root / "val" / "v.png"), noise(40)[..., 0])
     dataset = {"images": [entry(1, "v.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-    return write(root, "val", dataset)
+    return write(root, "val", dataset, v=noise(40)[..., 0])
 
 
 def entry(id_: Any, name: str, **changes: Any) -> dict[str, Any]:
@@ -197,11 +199,9 @@ def test_finds_each_planted_defect_and_no_other(planted: Splits) -> None:
 
 
 def test_boxes_without_a_mask_are_shown_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     annotations = [square(1, 7, 8, 8), square(2, 7, 30, 8, segmentation=[]), square(3, 7, 8, 30, segmentation=None)]
     dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": annotations}
-    found = inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
+    found = inspect([Splits(write(tmp_path, "train", dataset, a=noise(0)), None)], ALL, "headers", LIMITS)
     done = "fix=true: left out, so that their objects count as background: add masks, or remove their pictures"
     assert found.findings() == [
         Finding("error", "train", "annotations without a segmentation", 1, [3], done, [7]),
@@ -274,10 +274,8 @@ def test_classes_that_differ_are_errors(planted: Splits) -> None:
 
 
 def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-    found = inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "pixels", LIMITS)
+    found = inspect([Splits(write(tmp_path, "train", dataset, a=noise(0)), None)], ALL, "pixels", LIMITS)
     assert found.findings() == []
     assert found.reach is not None and found.reach.suggestion is None
     assert found.reach.by_size == {"all": (1, 1.0, 1.0), "small (under 32 px)": (1, 1.0, 1.0)}
@@ -287,7 +285,6 @@ def test_a_sound_data_set_has_no_findings(tmp_path: Path) -> None:
 
 
 def test_nothing_left_is_said(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
         inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
@@ -314,12 +311,10 @@ def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Spl
 
 
 def test_channels_that_the_header_tells_are_those_of_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    for name, picture in {"grey.png": noise(0)[..., 0], "colour.png": noise(1)}.items():
-        cv2.imwrite(str(tmp_path / "train" / name), picture)
     images = [entry(1, "grey.png"), entry(2, "colour.png")]
     dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8), square(2, 2, 8, 8)]}
-    splits = Splits(write(tmp_path, "train", dataset), lone(tmp_path))
+    train = write(tmp_path, "train", dataset, grey=noise(0)[..., 0], colour=noise(1))
+    splits = Splits(train, lone(tmp_path))
     assert table(inspect([splits], ALL, "headers", LIMITS)) == {}  # grey ones are replicated
     one = LIMITS._replace(read=PictureReader(1, 65535))
     assert table(inspect([splits], ALL, "headers", one)) == {
@@ -334,11 +329,9 @@ def test_channels_that_the_header_tells_are_those_of_the_configuration(tmp_path:
 
 
 def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     objects = [square(1, 7, 8, 8), square(2, 7, 4, 4, 1.5), square(3, 7, 0, 0, 60)]
     dataset = {"images": [entry(7, "a.png")], "categories": CLASSES[:1], "annotations": objects}
-    split = write(tmp_path, "train", dataset)
+    split = write(tmp_path, "train", dataset, a=noise(0))
     splits = Splits(split, lone(tmp_path))
     assert glance([splits], ALL, LIMITS) == [
         f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
@@ -380,17 +373,15 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
 
 
 def test_objects_that_are_annotated_twice_are_named(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    for seed in (0, 1):
-        cv2.imwrite(str(tmp_path / "train" / f"{seed}.png"), noise(seed))
     objects = [square(7, 1, 8, 8), square(8, 1, 8, 8, category_id=2), square(9, 1, 9, 8), square(10, 2, 8, 8)]
     objects.append(square(7, 1, 8, 8))
     # Of the same box and area, but another mask:
     objects += [
         square(11 + i, 2, 30, 30, segmentation=[[30, 30, 40, 30, *tip]]) for i, tip in enumerate([(30, 40), (40, 40)])
     ]
-    images = [entry(1, "0.png"), entry(2, "1.png")]
-    split = write(tmp_path, "train", {"images": images, "categories": CLASSES[:2], "annotations": objects})
+    images = [entry(1, "a.png"), entry(2, "b.png")]
+    dataset = {"images": images, "categories": CLASSES[:2], "annotations": objects}
+    split = write(tmp_path, "train", dataset, a=noise(0), b=noise(1))
     found = table(inspect([Splits(split, split)], ALL, "headers", LIMITS))
     assert found["note", "train", "annotations with the same mask as another of their picture"] == ["8 = 7", "7 = 7"]
 
@@ -398,12 +389,10 @@ def test_objects_that_are_annotated_twice_are_named(tmp_path: Path) -> None:
 def test_a_picture_of_two_mixed_sets_is_named(tmp_path: Path) -> None:
     sets = []
     for name, seeds in {"old": [0, 1], "new": [1, 2]}.items():
-        (tmp_path / name).mkdir()
-        for seed in seeds:
-            cv2.imwrite(str(tmp_path / name / f"{name}{seed}.png"), noise(seed))
         images = [entry(seed, f"{name}{seed}.png") for seed in seeds]
         dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-        sets.append(Splits(write(tmp_path, name, dataset), None, name=name))
+        pictures = {f"{name}{seed}": noise(seed) for seed in seeds}
+        sets.append(Splits(write(tmp_path, name, dataset, **pictures), None, name=name))
     sets[0] = sets[0]._replace(val=lone(tmp_path))
     found = table(inspect(sets, ALL, "pixels", LIMITS))
     assert found["note", "new/train", "pictures that another data set has too"] == ["new1.png = old1.png of old/train"]
@@ -411,10 +400,8 @@ def test_a_picture_of_two_mixed_sets_is_named(tmp_path: Path) -> None:
 
 
 def test_parts_without_objects(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     empty = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": []}
-    split = write(tmp_path, "train", empty)
+    split = write(tmp_path, "train", empty, a=noise(0))
     found = table(inspect([Splits(split, split)], ALL, "headers", LIMITS))
     assert found["error", "train", "parts without a usable object: there is nothing to learn"] == ["train"]
     assert found["note", "val", "parts without an object: AP cannot be measured"] == ["val"]
@@ -422,10 +409,9 @@ def test_parts_without_objects(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value, crowd", [("0", 0), ("1", 1), ("yes", 0), (2, 0)])
 def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     objects = [square(1, 1, 8, 8), square(2, 1, 30, 8, iscrowd=value)]
-    split = write(tmp_path, "train", {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": objects})
+    dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": objects}
+    split = write(tmp_path, "train", dataset, a=noise(0))
     with pytest.warns(UserWarning, match=r"1 annotations with an iscrowd that is neither 0 nor 1: .* \(ids 2\)"):
         record = read_annotations(split).records[0]
     assert len(record.crowds.masks) == crowd and len(record.objects.masks) == 2 - crowd
@@ -451,13 +437,11 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
 
 
 def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
-    cv2.imwrite(str(tmp_path / "train" / "a.png"), noise(0))
     objects = [square(1, 1, 8, 8), square(2, 1, 40, 40, 1.5, category_id=3), square(3, 1, 30, 8, bbox=None)]
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": objects}
     val = lone(tmp_path)
     val.annotations.write_text(json.dumps({**json.loads(val.annotations.read_text()), "categories": CLASSES}))
-    sources = [Splits(write(tmp_path, "train", dataset), val)]
+    sources = [Splits(write(tmp_path, "train", dataset, a=noise(0)), val)]
     defect = {("mended", "train", "annotations without a box"): [3]}
     small = "pictures with objects under 2 px at the network's size"
     slots = "pictures with more objects than model.box_head.max_detections (2), up to 3"
@@ -481,15 +465,12 @@ def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_parts_are_those_that_a_fold_selects(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
     names = ["a_1.png", "a_2.png", "b_1.png", "b_2.png"]
-    for seed, name in enumerate(names):
-        cv2.imwrite(str(tmp_path / "train" / name), noise(0 if name == "b_1.png" else seed))
     images = [entry(number, name) for number, name in enumerate(names, 1)]
     objects = [square(number, number, 8, 8, category_id=2 if number == 4 else 1) for number in range(1, 5)]
     objects.append(square(5, 4, 40, 40, 1.5))
     dataset = {"images": images, "categories": CLASSES[:2], "annotations": objects}
-    split = write(tmp_path, "train", dataset)
+    split = write(tmp_path, "train", dataset, a_1=noise(0), a_2=noise(1), b_1=noise(0), b_2=noise(3))
     for fold in (0, 1):
         selection = Selection(fold, 2, None, "^(.)_", 0, 1.0, None, 0.0)
         found = inspect([Splits(split, None)], selection, "pixels", LIMITS)
@@ -521,16 +502,15 @@ def test_a_selection_that_cannot_be_made_leaves_the_files_to_be_looked_at(plante
 def test_dark_pictures_of_16_bits_hint_at_max_value(
     tmp_path: Path, brightest: int, max_value: int, advice: int
 ) -> None:
-    (tmp_path / "train").mkdir()
-    for name, value in {"dark.png": brightest // 3, "bright.png": brightest}.items():
-        pixels = noise(0).astype(int)
-        opacity = np.full((SIDE, SIDE, 1), 65535, np.uint16)  # no brightness
-        cv2.imwrite(
-            str(tmp_path / "train" / name), np.dstack([(pixels * value // pixels.max()).astype(np.uint16), opacity])
-        )
+    pixels, opacity = noise(0).astype(int), np.full((SIDE, SIDE, 1), 65535, np.uint16)  # which is no brightness
+    dark, bright = (
+        np.dstack([(pixels * value // pixels.max()).astype(np.uint16), opacity])
+        for value in (brightest // 3, brightest)
+    )
     images = [entry(1, "dark.png"), entry(2, "bright.png")]
     dataset = {"images": images, "categories": CLASSES[:1], "annotations": [square(1, 1, 8, 8)]}
-    sources = [Splits(write(tmp_path, "train", dataset), lone(tmp_path))]  # whose picture has 8 bits
+    train = write(tmp_path, "train", dataset, dark=dark, bright=bright)
+    sources = [Splits(train, lone(tmp_path))]  # whose picture has 8 bits
 
     def hints(max_value: int) -> list[tuple[Any, ...]]:
         limits = LIMITS._replace(read=PictureReader(3, max_value))
@@ -544,17 +524,14 @@ def test_dark_pictures_of_16_bits_hint_at_max_value(
 
 
 def test_annotated_pictures_of_one_colour_are_named(tmp_path: Path) -> None:
-    (tmp_path / "train").mkdir()
     hidden = np.dstack([noise(0), np.zeros((SIDE, SIDE, 1), np.uint8)])  # which an image viewer may show
     faint = np.full((SIDE, SIDE, 3), 7, np.uint8)
     faint[4:8, 4:8] = 60
-    for name, pixels in {"hidden.png": hidden, "faint.png": faint, "blank.png": np.zeros_like(faint)}.items():
-        cv2.imwrite(str(tmp_path / "train" / name), pixels)
     images = [entry(1, "hidden.png"), entry(2, "faint.png"), entry(3, "blank.png")]
     annotations = [square(1, 1, 8, 8), square(2, 2, 8, 8)]  # none in the blank one
     dataset = {"images": images, "categories": CLASSES[:1], "annotations": annotations}
-    sources = [Splits(write(tmp_path, "train", dataset), lone(tmp_path))]
-    found = inspect(sources, ALL, "pixels", LIMITS).findings()
+    train = write(tmp_path, "train", dataset, hidden=hidden, faint=faint, blank=np.zeros_like(faint))
+    found = inspect([Splits(train, lone(tmp_path))], ALL, "pixels", LIMITS).findings()
     assert [(f.part, f.level, f.first, f.pictures) for f in found if "of one colour" in f.what] == [
         ("train", "note", ["hidden.png"], [1])
     ]
