@@ -123,7 +123,7 @@ class CocoDataModule(LightningDataModule):
         self.group_by_aspect = group_by_aspect
 
     def prepare_data(self) -> None:
-        """Makes sure that the data set is there; runs in one process of a machine.
+        """Makes sure that the data set is there; see `Source.prepare`.
 
         Raises:
             ValueError: of `Selection.check`, or of the source.

@@ -29,7 +29,7 @@ class Source(Protocol):
     """Anything that can say where a data set lies below a root directory, and write it there if need be."""
 
     def prepare(self, root: Path) -> None:
-        """Makes sure that the data set is there. Called in one process only."""
+        """Makes sure that the data set is there. Every process of a run calls it, several of them at once."""
 
     def splits(self, root: Path) -> list[Splits]:
         """Where the parts lie, of each data set that it is made of."""

@@ -42,7 +42,7 @@ def see_pictures(records: Records, read: PictureReader) -> Pixels:
     """Decodes every picture, on all cores.
 
     Args:
-        records: of the part.
+        records: of the file.
         read: reads the pictures.
     """
 
