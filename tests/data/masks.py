@@ -20,6 +20,12 @@ def columns_of(masks: np.ndarray) -> Columns:
     return read_columns(encode(masks), *masks.shape[1:])
 
 
+def extent(mask: np.ndarray) -> list[int]:
+    """x1, y1, x2, y2 of the pixels of a mask [h, w], the latter two exclusive."""
+    rows, columns = np.nonzero(mask)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
 def record_of(masks: np.ndarray, first_label: int = 0) -> Record:
     """A picture whose objects have masks [n, h, w] uint8 and labels in a row."""
     none = Instances(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), [])

@@ -16,7 +16,7 @@ from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Sizing
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.paste import paste_bitmap
-from tests.data.masks import columns_of, record_of
+from tests.data.masks import columns_of, extent, record_of
 
 CHOICES = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
 # Black ground, then a colour for each object: far apart, so that changes of light and blur do not mix them up.
@@ -146,10 +146,9 @@ def test_boxes_are_extents_of_the_pixels_that_were_annotated(choice: str, below:
     (left, top, right, bottom), size, _ = resize.view(*image.shape[:2], rng)
     expected = {}
     for label, mask in zip(below.record.objects.labels.tolist(), moved[1:], strict=True):
-        rows, columns = np.nonzero(mask[top:bottom, left:right])
-        if len(rows):
-            corners = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-            expected[label] = corners * np.array([size[1] / (right - left), size[0] / (bottom - top)] * 2)
+        seen = mask[top:bottom, left:right]
+        if seen.any():
+            expected[label] = extent(seen) * np.array([size[1] / (right - left), size[0] / (bottom - top)] * 2)
     assert sample.image.shape[:2] == size
     assert sample.labels.tolist() == list(expected)
     for label, box in zip(sample.labels.tolist(), sample.boxes, strict=True):

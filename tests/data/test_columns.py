@@ -5,7 +5,7 @@ import pytest
 from numpy.random import default_rng
 
 from maskrcnn.data.columns import Columns, arrange, count_pixels, cut, find_extents, flip, read_columns, select
-from tests.data.masks import columns_of
+from tests.data.masks import columns_of, extent
 
 HEIGHT, WIDTH = 40, 30
 
@@ -86,10 +86,6 @@ def test_selected_masks_keep_their_pixels() -> None:
 def test_extents_are_those_of_the_pixels(seed: int) -> None:
     masks = draw(9, seed, 0.004)
     instances, corners = find_extents(columns_of(masks))
-    expected = {}
-    for instance, mask in enumerate(masks):
-        rows, columns = np.nonzero(mask)
-        if len(rows):
-            expected[instance] = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    expected = {instance: extent(mask) for instance, mask in enumerate(masks) if mask.any()}
     assert dict(zip(instances.tolist(), corners.tolist(), strict=True)) == expected
     assert len(expected) < 9

@@ -7,7 +7,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.data.columns import count_pixels, find_extents, read_columns
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
-from tests.data.masks import columns_of
+from tests.data.masks import columns_of, extent
 
 HEIGHT, WIDTH = 60, 80
 
@@ -71,11 +71,7 @@ def test_extents_are_those_of_the_pixels(seed: int) -> None:
     regions = paint(masks)
     regions.image[:, :40] = 0  # what an augmentation may do
     seen = [np.isin(regions.image, ids) for ids in ids_of_masks(regions)]
-    expected = []
-    for instance, mask in enumerate(seen):
-        if mask.any():
-            rows, columns = np.nonzero(mask)
-            expected.append((instance, columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+    expected = [(instance, *extent(mask)) for instance, mask in enumerate(seen) if mask.any()]
     assert extents(regions) == expected
     assert len(expected) < 20
 
@@ -87,8 +83,7 @@ def test_pixels_of_regions_however_they_lie_in_memory(move: Callable[[np.ndarray
     moved = regions._replace(image=move(regions.image))
     assert count_pixels(find_columns(moved)).tolist() == [move(mask).sum() for mask in masks]
     for instance, *corner in extents(moved):
-        rows, columns = np.nonzero(move(masks[instance]))
-        assert tuple(corner) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert corner == extent(move(masks[instance]))
 
 
 def test_a_chain_of_overlaps() -> None:

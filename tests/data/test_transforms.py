@@ -13,7 +13,7 @@ from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.masks import crop_masks
-from tests.data.masks import columns_of, record_of
+from tests.data.masks import columns_of, extent, record_of
 
 HEIGHT, WIDTH = 48, 72
 SAME = Resize(shortest=[HEIGHT], longest=WIDTH)
@@ -40,11 +40,6 @@ def make(masks: np.ndarray, transforms: list[Any] | None, epoch: int = 0, resize
 def same(a: Sample, b: Sample) -> bool:
     names = ("image", "boxes", "labels", "masks", "mask_sizes")
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names) and a.key == b.key
-
-
-def extent(mask: np.ndarray) -> list[int]:
-    rows, columns = np.nonzero(mask)
-    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
 def whole(mask: np.ndarray) -> Columns:
