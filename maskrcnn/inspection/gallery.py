@@ -44,9 +44,10 @@ def draw_gallery(
         classes: name of each label.
         path: of the PNG.
     """
-    places = np.unique(np.linspace(0, len(missed) - 1, min(MOST, len(missed))).round().astype(int))
-    tiles = [draw_missed(missed[i][1], read(missed[i][0]), classes) for i in places.tolist()]
-    legend = LEGEND + (", pink: what stands in its place" if any(one.lost.rival for _, one in missed) else "")
+    places = np.linspace(0, len(missed) - 1, min(MOST, len(missed))).round().astype(int)
+    shown = [missed[i] for i in places.tolist()]
+    tiles = [draw_missed(one, read(index), classes) for index, one in shown]
+    legend = LEGEND + (", pink: what stands in its place" if any(one.lost.rival for _, one in shown) else "")
     _save(tiles, f"{bucket.title}: {len(tiles)} of {len(missed)}", legend, path)
 
 
