@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -46,18 +47,18 @@ def see_pictures(records: Records, read: PictureReader) -> Pixels:
         read: reads the pictures.
     """
 
-    def see(index: int) -> _Seen | str:
-        record = records[index]
+    def see(path: Path, size: tuple[int, int]) -> _Seen | str:
         try:
-            data = record.path.read_bytes()
-            stored = read.decode(data, record.path)
-            image = read.convert(stored, record.path, (record.height, record.width))
+            data = path.read_bytes()
+            stored = read.decode(data, path)
+            image = read.convert(stored, path, size)
             return _see(hashlib.sha256(data).hexdigest(), image, _brightest(stored))
         except (ValueError, OSError) as error:
             return str(error)
 
+    paths = [records.images / name for name in records.names()]
     with ThreadPoolExecutor() as pool:
-        found = list(follow(pool.map(see, range(len(records))), len(records), "pixels"))
+        found = list(follow(pool.map(see, paths, map(tuple, records.sizes.tolist())), len(paths), "pixels"))
     nothing = _Seen("", np.zeros(THUMB * THUMB, np.float32), np.zeros((3, read.channels)), 0)
     seen = [nothing if isinstance(one, str) else one for one in found]
     return Pixels(
@@ -99,12 +100,12 @@ def _see(digest: str, image: np.ndarray, brightest: int) -> _Seen:
 def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
     """Looks for files with the same content."""
     first: dict[str, int] = {}
-    names = records.names()
+    names, ids = records.names(), records.ids()
     for index, digest in enumerate(pixels.hashes):
         before = first.setdefault(digest, index)
         if digest and before != index:
             what = "pictures that are copies of another"
-            findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", records[index].id)
+            findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", ids[index])
 
 
 def check_sets(trains: list[tuple[str, Shown, Pixels, Findings]]) -> None:
