@@ -57,17 +57,14 @@ class ShapesSource:
         Raises:
             ValueError: the folder holds something else: foreign files, or shapes of another version.
         """
-        place = self._place(root)
-        if place.exists() and any(place.iterdir()):
-            self._check(place)
+        if self._is_drawn(self._place(root)):
             return
         root.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(root.parent / f".{root.name}.lock"):  # the processes of a run start at once: one draws
             self._draw_into(self._place(root))  # a run of other parameters may have drawn into the root meanwhile
 
     def _draw_into(self, root: Path) -> None:
-        if root.exists() and any(root.iterdir()):
-            self._check(root)
+        if self._is_drawn(root):
             return
         partial = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
         try:
@@ -75,9 +72,8 @@ class ShapesSource:
             partial.chmod(0o755)
             os.replace(partial, root)  # replaces an empty directory, fails on one that another process has just filled
         except OSError:
-            if not (root / PARAMETERS).is_file():
+            if not self._is_drawn(root):
                 raise
-            self._check(root)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -93,7 +89,10 @@ class ShapesSource:
         numbers = [str(value) for key, value in self.parameters.items() if key != "version"]
         return root.with_name("_".join([root.name, *numbers]))
 
-    def _check(self, root: Path) -> None:
+    def _is_drawn(self, root: Path) -> bool:
+        """Whether a folder holds these shapes; raises the errors of `prepare` where it holds anything else."""
+        if not root.exists() or not any(root.iterdir()):
+            return False
         if not (root / PARAMETERS).is_file():
             raise ValueError(f"{root} holds something else than drawn shapes: set data.root to another directory")
         found = json.loads((root / PARAMETERS).read_text(encoding="utf-8"))
@@ -102,6 +101,7 @@ class ShapesSource:
                 f"{root} holds shapes drawn with {found}, but the configuration asks for {self.parameters}: "
                 "delete that directory, or set data.root to another one"
             )
+        return True
 
     def _write(self, root: Path) -> None:
         with ProcessPoolExecutor() as pool:
