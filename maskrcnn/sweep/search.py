@@ -25,7 +25,7 @@ from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.collect import check_folder
 from maskrcnn.sweep.report import report
 from maskrcnn.sweep.result import DONE, Result
-from maskrcnn.sweep.space import as_override, check_space, distributions
+from maskrcnn.sweep.space import as_overrides, check_space, distributions
 from maskrcnn.sweep.trial import Pruned, visit
 
 Train = Callable[[DictConfig, str | None, list[str], AfterValidation], dict[str, float]]
@@ -93,7 +93,7 @@ def search(
     report(path)
     print("this time: " + ", ".join(f"{did[what]} {what}" for what in DID if did[what] or what in DID[:5]))
     if any(trial.state == TrialState.COMPLETE for trial in study.trials):
-        best = " ".join(_overrides(study.best_params))
+        best = " ".join(as_overrides(study.best_params))
         print(f"best: mask AP {study.best_value:.3f} with {best}, in {study.best_trial.user_attrs['folder']}")
     return not did["failed"]
 
@@ -131,12 +131,12 @@ def _take(
 
 def _do(study: optuna.Study, trial: Trial, fixed: list[str], path: Path, train: Train) -> str:
     """Trains a trial, tells Optuna how it went, and says what was done."""
-    overrides = [*fixed, *_overrides(trial.params)]
+    overrides = [*fixed, *as_overrides(trial.params)]
     config = compose(overrides)
     folder = path / identity(to_plain(config))
     config.run_dir = str(folder)
     trial.set_user_attr("folder", str(folder))
-    print(f"trial {trial.number}: {' '.join(_overrides(trial.params))}", flush=True)
+    print(f"trial {trial.number}: {' '.join(as_overrides(trial.params))}", flush=True)
     known = set(study.trials[trial.number].intermediate_values)
 
     def tell(epoch: int, score: float, over: bool) -> None:
@@ -167,7 +167,3 @@ def _conclude(study: optuna.Study, trial: Trial, result: Result, folder: Path) -
         study.tell(trial, result.scores["segm/AP"])
     else:  # also what another process trains under another number, and tells of
         study.tell(trial, state=TrialState.FAIL)
-
-
-def _overrides(params: dict[str, Any]) -> list[str]:
-    return [as_override(*one) for one in params.items()]

@@ -1,13 +1,13 @@
 """What a search varies."""
 
-import json
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.suggest import suggest
+from maskrcnn.config.written import written
 from maskrcnn.engine.train import train
 
 KEYS = ("low", "high", "log", "step")
@@ -30,10 +30,9 @@ def distributions(space: dict[str, Any]) -> dict[str, BaseDistribution]:
     return {key: _distribution(key, given) for key, given in space.items()}
 
 
-def as_override(key: str, value: Any) -> str:
-    """A value as the command line would give it."""
-    plain = json.dumps(value)
-    return f"{key}={value}" if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.-]*", value) else f"{key}={plain}"
+def as_overrides(setting: Mapping[str, Any]) -> list[str]:
+    """Values by key as the command line would give them."""
+    return [f"{key}={written(value)}" for key, value in setting.items()]
 
 
 def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
@@ -53,10 +52,9 @@ def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
     settings += [{**settings[0], key: value} for key, found in values.items() for value in found[1:]]
     for setting in settings:
         try:
-            check(to_plain(compose([*fixed, *(as_override(*one) for one in setting.items())])), train)
+            check(to_plain(compose([*fixed, *as_overrides(setting)])), train)
         except ValueError as error:
-            named = " ".join(as_override(*one) for one in setting.items())
-            raise ValueError(f"a trial with {named} cannot be: {error}") from error
+            raise ValueError(f"a trial with {' '.join(as_overrides(setting))} cannot be: {error}") from error
 
 
 def _distribution(key: str, given: Any) -> BaseDistribution:

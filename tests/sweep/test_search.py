@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 pytest.importorskip("optuna", reason="needs the extra optuna")
 
+from maskrcnn.config.compose import compose
 from maskrcnn.engine.after_validation import AfterValidation
 from maskrcnn.sweep.collect import collect
 from maskrcnn.sweep.search import search
@@ -81,6 +82,12 @@ def test_a_setting_is_not_trained_twice(tmp_path: Path, capsys: pytest.CaptureFi
     assert sorted(asked[1] for asked in training.asked) == ["optimizer.lr=0.001", "optimizer.lr=0.002"]
     assert "2 trained, 0 resumed, 1 repeated, 0 pruned" in capsys.readouterr().out
     assert states(tmp_path) == ["COMPLETE"] * 3
+
+
+def test_texts_reach_the_trials_as_they_are(tmp_path: Path) -> None:
+    training = Training(scores=(0.5,))
+    searched(tmp_path, training, space={"data.root": ["Bäume/a b", "true"]}, trials=6)
+    assert {compose(asked).data.root for asked in training.asked} == {"Bäume/a b", "true"}
 
 
 @pytest.mark.parametrize(
