@@ -35,13 +35,7 @@ class Funnel(pl.Callback):
         self.missed = {}
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
         mean_ap = find_mean_ap(trainer)

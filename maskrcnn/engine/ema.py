@@ -79,13 +79,7 @@ class Ema(pl.Callback):
         self.mean_ap.on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
         with trainer.precision_plugin.val_step_context():
             found = self.detect(self.model, batch.images, batch.image_sizes)

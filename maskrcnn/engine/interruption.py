@@ -76,13 +76,7 @@ class Interruption(pl.Callback):
         self.common_batches = -ranks.highest(-int(sum(trainer.num_val_batches)))
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         if batch_idx < self.common_batches:
             self._stop_if_asked(trainer, pl_module)

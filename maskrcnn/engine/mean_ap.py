@@ -82,13 +82,7 @@ class MeanAP(pl.Callback):
         self.seconds = time.perf_counter()
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         transfer = Transfer((outputs, batch.image_sizes, batch.original_sizes, batch.indices))
         self.under_way.append(transfer)

@@ -33,13 +33,7 @@ class Pictures(pl.Callback):
         return {round(i * (total - 1) / max(self.count - 1, 1)) for i in range(min(self.count, total))}
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         data: Any = getattr(trainer, "datamodule")
         chosen = self._chosen(len(data.val_annotations.records))

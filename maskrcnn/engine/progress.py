@@ -64,13 +64,7 @@ class Progress(pl.Callback):
             self.bar.show(title, batch_idx + 1, int(trainer.num_training_batches))
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         if self.bar is not None:
             self.bar.show("validation", batch_idx + 1, int(sum(trainer.num_val_batches)))

@@ -32,13 +32,7 @@ class ValidationLosses(pl.Callback):
         self.total = torch.zeros(len(Losses._fields), 2, device=pl_module.device) if due else None
 
     def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         assert isinstance(pl_module, MaskRCNNModule)
         if self.total is None:
