@@ -18,7 +18,7 @@ from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import explain
 from maskrcnn.config.groups import choices
 from maskrcnn.run import run, run_trial
-from maskrcnn.start import call, find_plugins, packages, quieten, shorten_warnings, start, stoppable
+from maskrcnn.start import call, explained, find_plugins, packages, quieten, shorten_warnings, start, stoppable
 
 CONVERT, VERIFY = "maskrcnn.commands.convert.convert", "maskrcnn.commands.verify.verify"
 
@@ -143,6 +143,7 @@ def inspect_data() -> None:
 
 
 @stoppable()
+@explained()
 def sweep_report() -> None:
     """`python sweep_report.py <folder>`: the table and the page of a sweep, also while it runs."""
     from maskrcnn.sweep.report import report
@@ -152,13 +153,11 @@ def sweep_report() -> None:
         return
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("Say which sweep to report on: python sweep_report.py multirun/<name>")
-    try:
-        report(Path(sys.argv[1]))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    report(Path(sys.argv[1]))
 
 
 @stoppable()
+@explained()
 def replay() -> None:
     """`python replay.py <black box>`: makes a step whose loss was not finite again, and looks for the reason. Packages
     of your own that its configuration names follow the file, as plugins=[mine].
@@ -177,13 +176,11 @@ def replay() -> None:
         sys.exit(f"error: {wrong[0]}: after the file come names of packages only: {usage}")
     shorten_warnings()
     find_plugins(plugins)
-    try:
-        sys.exit(replay(Path(sys.argv[1]), plugins))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(replay(Path(sys.argv[1]), plugins))
 
 
 @stoppable()
+@explained()
 def compare() -> None:
     """`python compare.py runs/a runs/b`: what two runs differ in, and whether their AP does by more than luck."""
     parser = argparse.ArgumentParser(
@@ -201,8 +198,5 @@ def compare() -> None:
     quieten()
     plugins = packages(given.plugins)
     find_plugins(plugins)
-    try:
-        a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))
-        compare_runs(a, b, plugins)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))
+    compare_runs(a, b, plugins)

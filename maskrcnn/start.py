@@ -123,6 +123,15 @@ def stoppable() -> Iterator[None]:
         sys.exit(128 + signal.SIGINT)
 
 
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Ends a command that is not started by `start` in a sentence at a user's mistake; to decorate it with."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {reason(error)}")
+
+
 def call(root: str, config: DictConfig) -> Any:
     """Checks a configuration against the parameters of the function that `root` names, builds them, and calls it."""
     module, _, name = root.rpartition(".")

@@ -10,7 +10,6 @@ from hydra.core.hydra_config import HydraConfig
 from maskrcnn import cli
 from maskrcnn.commands import compare, replay
 from maskrcnn.config.compose import compose
-from maskrcnn.start import find_plugins
 
 
 @pytest.mark.parametrize("words", [["mine", "a.b"], ["plugins=[mine,a.b]"], ["plugins=[mine, a.b]"], ["mine", "[a.b]"]])
@@ -55,6 +54,11 @@ def test_trials_of_a_search_find_the_users_own_choices(tmp_path: Path, monkeypat
     assert compose(asked[0]).model.backbone._target_ == "mine.Net"
 
 
-def test_a_plugin_that_is_nowhere_is_refused_though_no_part_names_it() -> None:
-    with pytest.raises(ValueError, match="plugins: there is no package 'mien': start in the folder that holds it"):
-        find_plugins(["mien"])
+@pytest.mark.parametrize("command", ["replay x.pt", "compare a b"])
+def test_a_package_that_is_nowhere_ends_them_in_a_sentence(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for change in ("quieten", "shorten_warnings"):
+        monkeypatch.setattr(cli, change, lambda: None)
+    name, *arguments = command.split()
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments, "plugins=[mien]"])
+    with pytest.raises(SystemExit, match="^error: plugins: there is no package 'mien': start in the folder that holds"):
+        getattr(cli, name)()
