@@ -11,6 +11,7 @@ from torch import Tensor
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.engine import black_box
+from maskrcnn.engine.module import mean_losses
 from maskrcnn.engine.ranges import Range, watch
 from maskrcnn.engine.restore import override_config
 from maskrcnn.engine.rules import check_channels
@@ -46,7 +47,6 @@ def replay(path: Path, plugins: list[str]) -> int:
     tensors["the boxes of the batch's objects"] = batch.targets.boxes[batch.targets.valid]
     bad = [f"{name}: {_values(value)}" for name, value in tensors.items() if not bool(value.isfinite().all())]
     bad += [f"the output of {name}: {_share(found)}" for name, found in ranges.items() if found.non_finite]
-    means = {name: (loss.sum / loss.count.clamp(min=1)).item() for name, loss in losses._asdict().items()}
     bad += [f"the loss {name}: {loss.sum.item()}" for name, loss in losses._asdict().items() if not loss.sum.isfinite()]
     if bad:
         console.print(f"first bad tensor: {bad[0]}")
@@ -56,7 +56,7 @@ def replay(path: Path, plugins: list[str]) -> int:
         then = next((name for name, found in box["ranges"].items() if Range(**found).non_finite), None)
         where = f"the output of {then} was the first that was not" if then else "a second forward pass was finite too"
         console.print(f"everything is finite on the CPU; where it was trained, {where}")
-    console.print(f"losses here: {', '.join(f'{name} {mean:.4g}' for name, mean in means.items())}")
+    console.print(f"losses here: {', '.join(f'{name} {mean:.4g}' for name, mean in mean_losses(losses).items())}")
     console.print(_largest(model))
     objects = list(bad_objects(batch, box))
     for sentence in objects:

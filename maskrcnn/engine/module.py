@@ -71,7 +71,7 @@ class MaskRCNNModule(pl.LightningModule):
         if (self.trainer.global_step + 1) % interval == 0:  # logging each step took 3 % of a small model's time
             means = mean_losses(Losses(*map(Loss, sums, counts)))  # of this batch, on all ranks
             logged = {f"train/{name}": loss for name, loss in means.items()}
-            self.log_dict({"train/loss": self._weighted(means), **logged}, batch_size=len(batch.images))
+            self.log_dict({"train/loss": self.weighted(means), **logged}, batch_size=len(batch.images))
         return self.objective(losses)
 
     def losses(self, batch: Batch) -> Losses:
@@ -82,16 +82,17 @@ class MaskRCNNModule(pl.LightningModule):
     def objective(self, losses: Losses) -> Tensor:
         """What this rank adds to the loss of the step, for losses of the step's batch or of a part of it."""
         own = Losses(*(Loss(loss.sum, divisor) for loss, divisor in zip(losses, self.divisors)))
-        return self._weighted(mean_losses(own)) * self.scale
+        return self.weighted(mean_losses(own)) * self.scale
 
     def rehearse(self, batch: Batch) -> None:
         """Forward and backward pass of a training batch, whose gradients go nowhere."""
         with self.trainer.precision_plugin.forward_context():
-            loss = self._weighted(mean_losses(self.model(batch)))
+            loss = self.weighted(mean_losses(self.model(batch)))
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         torch.autograd.grad(loss, parameters, allow_unused=True)
 
-    def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
+    def weighted(self, losses: dict[str, Tensor]) -> Tensor:
+        """The sum of means by name, each times its factor."""
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
 
     def on_validation_start(self) -> None:

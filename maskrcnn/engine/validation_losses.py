@@ -6,8 +6,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from maskrcnn.engine.module import MaskRCNNModule
-from maskrcnn.structures import Batch, Losses
+from maskrcnn.engine import ranks
+from maskrcnn.engine.module import MaskRCNNModule, mean_losses
+from maskrcnn.structures import Batch, Loss, Losses
 
 
 class ValidationLosses(pl.Callback):
@@ -46,7 +47,6 @@ class ValidationLosses(pl.Callback):
         assert isinstance(pl_module, MaskRCNNModule)
         if self.total is None:
             return
-        total = trainer.strategy.reduce(self.total, reduce_op="sum")  # type: ignore[arg-type]
-        losses = dict(zip(Losses._fields, (total[:, 0] / total[:, 1].clamp(min=1)).float()))
-        weighted = torch.stack([pl_module.loss_weights[name] * loss for name, loss in losses.items()]).sum()
-        pl_module.log_dict({"val/loss": weighted, **{f"val/{name}": loss for name, loss in losses.items()}})
+        losses = mean_losses(Losses(*map(Loss, *ranks.add(self.total).T)))
+        logged = {f"val/{name}": loss for name, loss in losses.items()}
+        pl_module.log_dict({"val/loss": pl_module.weighted(losses), **logged})
