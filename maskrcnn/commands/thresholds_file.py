@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.run_files.whole_file import write_json
 
 
 def path_of(checkpoint: Path) -> Path:
@@ -34,8 +34,7 @@ def write(
         "thresholds": {name: found and found["score"] for name, found in best.items()},
         "f1": {name: found and found["f1"] for name, found in best.items()},
     }
-    with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
 def read(checkpoint: Path) -> dict[str, float]:

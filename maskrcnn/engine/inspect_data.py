@@ -1,6 +1,5 @@
 """Looks a data set through before anything is trained on it."""
 
-import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.run_files.whole_file import write_json
 
 COLOURS = {"error": "red", "mended": "yellow", "note": ""}
 
@@ -71,7 +71,7 @@ def inspect_data(
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
-    written[1].write_text(json.dumps(summary(found), indent=2) + "\n", encoding="utf-8")
+    write_json(written[1], summary(found))
     for file, path in zip(found.files, outs):
         written += write_mended(file, path)
     sound = not any(finding.level == "error" for finding in found.findings())

@@ -16,7 +16,7 @@ from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
 from maskrcnn.run_files.resume import changes
 from maskrcnn.run_files.sources import fingerprints
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.run_files.whole_file import write_json
 
 NAME = "receipt.json"
 
@@ -45,8 +45,7 @@ def read(run: Path) -> dict[str, Any]:
 
 def write(run: Path, receipt: dict[str, Any]) -> None:
     """Writes it as a whole, or not at all."""
-    with replacing(run / NAME) as part:
-        part.write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+    write_json(run / NAME, receipt)
 
 
 def last_start(receipt: dict[str, Any]) -> dict[str, Any]:

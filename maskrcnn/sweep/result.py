@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.run_files.whole_file import write_json
 
 ABOUT, RESULT = "trial.json", "result.json"
 DONE = ("finished", "pruned")  # a trial of this status is not trained again
@@ -30,7 +30,7 @@ def read_result(folder: Path) -> Result | None:
 
 def write_result(folder: Path, result: Result) -> None:
     """Writes the result into a trial's folder."""
-    _write(folder / RESULT, result._asdict())
+    write_json(folder / RESULT, result._asdict())
 
 
 def read_about(folder: Path) -> dict[str, Any] | None:
@@ -41,9 +41,4 @@ def read_about(folder: Path) -> dict[str, Any] | None:
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Writes into a trial's folder what it is."""
-    _write(folder / ABOUT, about)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / ABOUT, about)
