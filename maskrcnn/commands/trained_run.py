@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from rich.console import Console
@@ -17,8 +17,8 @@ from maskrcnn.config.later import renew
 from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.mean_ap import make_evaluator
+from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
-from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.tables import IOU_TYPES
 from maskrcnn.run_files import receipt_file
 from maskrcnn.run_files.metric_curves import read_curve
@@ -101,22 +101,24 @@ class TrainedRun:
             ValueError: there is no checkpoint, or the detections are not of all validation pictures.
         """
         best = self.folder / "checkpoints" / "best.ckpt"
-        file = next((file for name in FOLDERS if _serves(file := self.folder / name / "detections.json", best)), None)
+        places = [self.folder / name / "detections.json" for name in FOLDERS]
+        file = next((place for place in places if _serves(place, best)), None)
         if file is None:
             if not best.is_file():
                 raise ValueError(
                     f"{self.folder} has neither detections.json nor {best}: train it, or copy one of them there"
                 )
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
-            # Beside what was made in another way, and is kept.
-            places = [self.folder / name / "detections.json" for name in FOLDERS]
-            file = places[1] if _whole(places[0], best) else places[0]
+            file = places[1] if _whole(places[0], best) else places[0]  # what was made in another way is kept
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
             override = [] if self.config["trainer"]["limit_val_batches"] == 1.0 else ALL
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
         metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
-        self.evaluator.update(_by_picture(json.loads(file.read_text(encoding="utf-8")), self.annotations, file))
+        try:
+            self.evaluator.update(read_results(file, self.annotations))
+        except ValueError as error:
+            raise ValueError(f"{error}: delete the file, and they are found anew") from error
         for name, score in self.evaluator.compute().items():
             said = metrics.get(name)
             if name in ("bbox/AP", "segm/AP") and said is not None and abs(score - said) > SAME:
@@ -140,27 +142,3 @@ def _whole(file: Path, best: Path) -> bool:
     if not file.is_file() or not (file.parent / "metrics.json").is_file():
         return False
     return not best.is_file() or file.stat().st_mtime >= best.stat().st_mtime
-
-
-def _by_picture(entries: list[dict[str, Any]], annotations: CocoAnnotations, file: Path) -> dict[int, list[Result]]:
-    """COCO results with positions instead of the annotation file's ids, by picture; all pictures are there."""
-    pictures = {record.id: position for position, record in enumerate(annotations.records)}
-    labels = {number: label for label, number in enumerate(annotations.category_ids)}
-    found: dict[int, list[Result]] = {position: [] for position in pictures.values()}
-    for entry in entries:
-        if entry["image_id"] not in pictures or entry["category_id"] not in labels:
-            raise ValueError(
-                f"{file} has detections of picture {entry['image_id']}, class {entry['category_id']}, which are not "
-                f"those of the run's validation data {annotations.file}: delete it, and they are found anew"
-            )
-        position = pictures[entry["image_id"]]
-        found[position].append(
-            Result(
-                image_id=position,
-                category_id=labels[entry["category_id"]],
-                bbox=entry["bbox"],
-                score=entry["score"],
-                segmentation=entry["segmentation"],
-            )
-        )
-    return found

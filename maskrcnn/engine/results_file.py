@@ -31,18 +31,18 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
         ValueError: the file is none of COCO results, or not of this data set; the message names the entry.
     """
     if not path.is_file():
-        raise ValueError(f"results={path}: there is no such file")
+        raise ValueError(f"{path}: there is no such file")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"results={path} is not JSON, or broken: {error}") from error
+        raise ValueError(f"{path} is not JSON, or broken: {error}") from error
     if isinstance(entries, dict) and "annotations" in entries:
         raise ValueError(
-            f"results={path} is an annotation file; COCO results are a list of detections, such as detections.json of "
+            f"{path} is an annotation file; COCO results are a list of detections, such as detections.json of "
             "evaluate.py"
         )
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError(f"results={path} is not a list of detections, each with {', '.join(KEYS)}")
+        raise ValueError(f"{path} is not a list of detections, each with {', '.join(KEYS)}")
     records = list(annotations.records)
     positions = {record.id: position for position, record in enumerate(records)}
     labels = {id_: label for label, id_ in enumerate(annotations.category_ids)}
@@ -54,7 +54,7 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
             height, width = records[position].height, records[position].width
             rle = Rle(size=[height, width], counts=_encode(entry["segmentation"], height, width))
         except ValueError as error:
-            raise ValueError(f"results={path}: detection {number} (counted from 0) {error}") from error
+            raise ValueError(f"{path}: detection {number} (counted from 0) {error}") from error
         box = entry["bbox"] if is_box(entry.get("bbox")) else find_box(rle)
         label, score = labels[entry["category_id"]], float(entry["score"])
         found[position].append(Result(image_id=position, category_id=label, bbox=box, score=score, segmentation=rle))

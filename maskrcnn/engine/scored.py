@@ -81,7 +81,10 @@ def score_file(restored: Restored, data: CocoDataModule, results: Path, score_th
     """
     mean_ap = restored.config["callbacks"]["mean_ap"]
     evaluator = make_evaluator(data, mean_ap["max_detections"], mean_ap["backend"])
-    evaluator.update(read_results(results, data.val_annotations))
+    try:
+        evaluator.update(read_results(results, data.val_annotations))
+    except ValueError as error:
+        raise ValueError(f"results={error}") from error
     return Scored(restored, data, evaluator, evaluator.compute(), score_threshold)
 
 

@@ -128,6 +128,11 @@ def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> N
     file.write_text(json.dumps({**json.loads(file.read_text()), "bbox/AP": 0.99}))
     with pytest.raises(ValueError, match=r"detections\.json gives bbox/AP .* says 0\.9900: it was made on other pictu"):
         detections(other)
+    file = other / "evaluation" / "detections.json"
+    entries = json.loads(file.read_text())
+    file.write_text(json.dumps([{**entries[0], "image_id": -1}, *entries[1:]]))
+    with pytest.raises(ValueError, match=r"detections\.json: detection 0 .* has the image_id -1, .*: delete the file"):
+        detections(other)
 
 
 def test_other_pictures_are_refused_before_any_is_evaluated(first: Path, other: Path, tmp_path: Path) -> None:

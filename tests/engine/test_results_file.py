@@ -86,9 +86,9 @@ def test_what_is_refused(content: Any, answer: str, annotations: CocoAnnotations
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError) as raised:
         read_results(path, annotations)
-    assert str(raised.value).startswith(f"results={path}") and answer in str(raised.value)
+    assert str(raised.value).startswith(str(path)) and answer in str(raised.value)
 
 
 def test_a_missing_file(annotations: CocoAnnotations, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="results=.*none.json: there is no such file"):
+    with pytest.raises(ValueError, match="none.json: there is no such file"):
         read_results(tmp_path / "none.json", annotations)
