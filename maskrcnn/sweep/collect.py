@@ -21,6 +21,11 @@ class Trial(NamedTuple):
     config: dict[str, Any]  # with interpolations, so that a key's followers do not vary with it
     result: Result | None
 
+    @property
+    def status(self) -> str:
+        """Of its result."""
+        return "not begun" if self.result is None else self.result.status
+
     def value(self, key: str) -> str:
         """What a key or group is in this trial, as a command line would give it."""
         if key in self.overrides:

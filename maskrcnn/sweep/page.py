@@ -38,7 +38,7 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
     for title, column, along in (("mask AP", "segm/AP", "epoch"), ("training loss", "train/loss", "step")):
         curves = [
             Line(
-                f"{trial.described(told)} ({_status(trial)})",
+                f"{trial.described(told)} ({trial.status})",
                 shades.get(trial.folder, GREY),
                 [(x + (along == "epoch"), y) for x, y in read_curve(trial.folder, column, along)],
             )
@@ -67,13 +67,9 @@ def _trials(told: list[str], trials: list[Trial]) -> str:
     rows = []
     for trial in trials:
         result = trial.result
-        values = [*map(trial.value, told), _status(trial), _score(trial)]
+        values = [*map(trial.value, told), trial.status, _score(trial)]
         rows.append((*values, duration(result.seconds) if result else "", trial.folder.name))
     return table([*told, "status", "mask AP", "time", "folder"], rows)
-
-
-def _status(trial: Trial) -> str:
-    return "not begun" if trial.result is None else trial.result.status
 
 
 def _score(trial: Trial) -> str:

@@ -51,12 +51,10 @@ def summarise(trials: list[Trial]) -> Summary:
     rest = []
     told = [*columns, *(key for key in AVERAGED if len({trial.value(key) for trial in trials}) > 1)]
     for trial in trials:
-        result = trial.result
-        if result is not None and result.status == "finished":
+        if trial.status == "finished":
             settings.setdefault(trial.setting(), []).append(trial)
         else:
-            status = "not begun" if result is None else result.status
-            rest.append((trial.described(told) or trial.folder.name, status, _reason(trial)))
+            rest.append((trial.described(told) or trial.folder.name, trial.status, _reason(trial)))
     rows = [_row(columns, group) for group in settings.values()]
     rows.sort(key=lambda row: -math.inf if math.isnan(row.means["segm/AP"]) else row.means["segm/AP"], reverse=True)
     return Summary(columns, told, rows, rest, sum(t.result.seconds for t in trials if t.result is not None))
@@ -72,11 +70,11 @@ def _row(columns: list[str], trials: list[Trial]) -> Row:
 
 
 def _reason(trial: Trial) -> str:
-    if trial.result is None or trial.result.status == "failed" or not trial.last_score:
-        return "" if trial.result is None else trial.result.reason
-    epoch, score = trial.last_score
-    reached = f"mask AP {score:.3f} after epoch {epoch}"
-    return f"{trial.result.reason}; {reached}" if trial.result.reason else reached
+    result, last = trial.result, trial.last_score
+    if result is None or result.status == "failed" or last is None:
+        return "" if result is None else result.reason
+    reached = f"mask AP {last[1]:.3f} after epoch {last[0]}"
+    return f"{result.reason}; {reached}" if result.reason else reached
 
 
 def head(summary: Summary) -> list[str]:
