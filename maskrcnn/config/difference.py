@@ -41,8 +41,8 @@ def difference(a: Described, b: Described) -> Difference:
         return Difference([] if not pairs else None, keys)
     given = [line for line in a.overrides if _name(line) not in BESIDE]
     try:
-        base = _compose(given)
-        choices = _compose([line for line in b.overrides if _name(line) not in BESIDE]).choices
+        base = _composed(*given)
+        choices = _composed(*(line for line in b.overrides if _name(line) not in BESIDE)).choices
         if essence(base.plain) != essence(a.config):
             return Difference(None, keys)
         groups = [
@@ -74,14 +74,14 @@ def _singles(given: list[str], groups: list[str], target: dict[str, Any]) -> lis
     """Overrides of single keys that lead to the target together with some choices; None where they do not."""
     found: list[str] = []
     for _ in range(ROUNDS):
-        made = _compose(added(given, groups + found))
+        made = _composed(*added(given, groups + found))
         left = list(differing(essence(made.plain), target))
         if not left:
             return found
         changed = {key for key, _, _ in left}
         own = [one for one in left if not _follows(made.raw, one[0], changed)]
         found += [_override(key, old, new) for key, old, new in own or left]
-    made = _compose(added(given, groups + found))
+    made = _composed(*added(given, groups + found))
     return found if essence(made.plain) == target else None
 
 
@@ -109,12 +109,8 @@ def _follows(raw: Any, key: str, changed: set[str]) -> bool:
 
 
 @functools.cache
-def _composed(overrides: tuple[str, ...]) -> Provenance:
+def _composed(*overrides: str) -> Provenance:
     return Provenance(list(overrides))
-
-
-def _compose(overrides: list[str]) -> Provenance:
-    return _composed(tuple(overrides))
 
 
 def _name(override: str) -> str:

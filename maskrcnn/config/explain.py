@@ -190,5 +190,5 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _short(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 4]} ..."
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:56]} ..."

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maskrcnn.config.nested import join
 from maskrcnn.config.written import written
 
 _DATA = "maskrcnn.data.datamodule.CocoDataModule"
@@ -78,7 +79,7 @@ def add_later(stored: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Later]]
         for later in LATER:
             if later.target == (node["_target_"] if place else "") and later.key not in node:
                 node[later.key] = copy.deepcopy(later.before)
-                added[f"{place}.{later.key}".lstrip(".")] = later
+                added[join(place, later.key)] = later
     return config, added
 
 
@@ -107,7 +108,7 @@ def _nodes(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if not place or "_target_" in value:
             yield place, value
         for name, child in value.items():
-            yield from _nodes(child, f"{place}.{name}" if place else str(name))
+            yield from _nodes(child, join(place, name))
     elif isinstance(value, list):
         for i, child in enumerate(value):
             yield from _nodes(child, f"{place}[{i}]")

@@ -215,7 +215,7 @@ def learning_rate(config: dict[str, Any]) -> str | None:
     least = usual / (10 if config["weights"] is None else 100)
     if pictures < 1 or least < rate < usual * 10:
         return None
-    advice = f"optimizer.lr={SGD_RATE}" if optimizer["scale_lr"] else "optimizer.scale_lr=true optimizer.lr=0.02"
+    advice = f"optimizer.lr={SGD_RATE}" if optimizer["scale_lr"] else f"optimizer.scale_lr=true optimizer.lr={SGD_RATE}"
     return (
         f"the learning rate is {rate:.3g} for {pictures} pictures a step, where SGD usually has about {usual:.3g}: "
         f"{advice} gives that"
