@@ -8,7 +8,7 @@ models take turns; ratios are of one turn, and their median is told. Each comman
 benchmarks/results/cpu_<name>.json; `quick` uses small pictures and writes nothing.
 """
 
-import contextlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -23,17 +23,13 @@ from cpu_operators import operators
 from cpu_timing import peak_gflops, peak_mb, turns
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision_workload import torchvision_model, torchvision_pictures, torchvision_targets
+from torchvision_workload import KNOWN, torchvision_model, torchvision_pictures, torchvision_targets
 from workload import OBJECTS, PROPOSALS, calibrate, make_batch, make_model, total
 
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.profile import PARTS, name_parts, time_of_parts
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
-with contextlib.suppress(ImportError):
-    import torchvision  # noqa: F401
-
-KNOWN = "torchvision" in sys.modules
 # Operators that are convolutions and matrix products, forward and backward; everything else counts as the rest.
 PRODUCTS = {
     "aten::mkldnn_convolution", "aten::_slow_conv2d_forward", "aten::convolution_backward", "aten::addmm", "aten::mm",
@@ -158,7 +154,7 @@ def main() -> None:
         "hardware": f"{platform.machine()}, {torch.get_num_threads()} threads, {os.cpu_count()} cores",
         "instructions": f"{torch.backends.cpu.get_cpu_capability()}, oneDNN {isa}",
         "torch": torch.__version__,
-        "version of torchvision": sys.modules["torchvision"].__version__ if KNOWN else None,
+        "version of torchvision": importlib.metadata.version("torchvision") if KNOWN else None,
         "date": time.strftime("%Y-%m-%d"),
         "pictures": f"{height} x {width}, {OBJECTS} objects each",
         "measured peak, GFLOP/s": round(peak, 1),
@@ -171,7 +167,6 @@ def main() -> None:
             print(f"{key}: {value}")
     if not quick:
         path = Path(__file__).parent / "results" / f"cpu_{name}.json"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(results, indent=2) + "\n")
 
 

@@ -1,13 +1,12 @@
 """The operators on a CPU, and torchvision's beside them if it is there."""
 
-import contextlib
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from cpu_timing import turns
 from torch import Tensor
+from torchvision_workload import KNOWN
 from workload import OBJECTS, choose_levels, draw_boxes, make_batch, make_model
 
 from maskrcnn.ops.masks import crop_masks
@@ -15,11 +14,6 @@ from maskrcnn.ops.matching import match_boxes
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.roi_align import feature_table, roi_align
 from maskrcnn.structures import MASK_CROP
-
-with contextlib.suppress(ImportError):
-    import torchvision  # noqa: F401
-
-KNOWN = "torchvision" in sys.modules
 
 
 def operators(height: int, width: int, rounds: int, peak: float) -> dict[str, Any]:

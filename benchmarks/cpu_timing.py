@@ -29,6 +29,16 @@ def turns(works: dict[str, Callable[[], object]], rounds: int, base: str) -> dic
     return found
 
 
+def seconds(work: Callable[[], object], times: int) -> list[float]:
+    """Median, least and most seconds, after one that warms up."""
+    spent = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - start)
+    return [round(f(spent[1:]), 3) for f in (statistics.median, min, max)]
+
+
 def peak_mb(work: Callable[[], object]) -> float | None:
     """MB that the process grows by while it works, at most; None where the kernel does not say."""
     try:

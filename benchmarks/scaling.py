@@ -10,17 +10,16 @@ benchmarks/results/scaling.json; `quick` uses tiny pictures, the ends of the oth
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from cpu import make_step
-from cpu_timing import peak_mb
+from cpu_timing import peak_mb, seconds
 from data import open_dataset, write_dataset
 from torch.utils.data import DataLoader
 from workload import OBJECTS, PROPOSALS, calibrate, make_batch, make_model, total
@@ -30,16 +29,6 @@ from maskrcnn.engine.detector import detect
 Size = tuple[int, int]
 SIZES: list[Size] = [(160, 224), (320, 416), (480, 640), (600, 800), (800, 1333)]
 SIZE: Size = (320, 416)
-
-
-def seconds(work: Callable[[], object], times: int) -> list[float]:
-    """Median, least and most seconds, after one that warms up."""
-    spent = []
-    for _ in range(times + 1):
-        start = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - start)
-    return [round(f(spent[1:]), 3) for f in (statistics.median, min, max)]
 
 
 def training(size: Size, objects: int, images: int, times: int) -> dict[str, Any]:

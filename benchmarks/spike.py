@@ -9,31 +9,21 @@ ResNet-50-FPN, 2 pictures of 600 x 800 (canvas 608 x 800), 8 objects each, froze
 
 import json
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from cpu_timing import seconds
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from workload import make_model, total
 
-from maskrcnn.config.build import build
-from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine.module import mean_losses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.ops.boxes import clip_boxes, decode_boxes, iou
 from maskrcnn.structures import MASK_CROP, Batch, Targets
-
-PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null"]
-
-
-def make_model(*overrides: str) -> MaskRCNN:
-    torch.manual_seed(0)
-    return build(to_plain(compose([*PAPER, *overrides]))["model"], [])(80, 3)
 
 
 def make_batch(height: int, width: int, objects: int = 8) -> Batch:
@@ -54,19 +44,9 @@ def make_batch(height: int, width: int, objects: int = 8) -> Batch:
     return Batch(images, sizes, sizes, index, index + 1, targets)
 
 
-def median_seconds(work: Callable[[], object], times: int) -> float:
-    work()
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
-def train_step(model: MaskRCNN, batch: Batch, forward: Callable[[Batch], object] | None = None) -> None:
+def train_step(model: nn.Module, batch: Batch) -> None:
     model.zero_grad()
-    torch.stack(list(mean_losses((model if forward is None else forward)(batch)).values())).sum().backward()
+    total(model(batch)).backward()
 
 
 def rounds(boxes: Tensor, threshold: float) -> int:
@@ -122,14 +102,14 @@ def main() -> None:
         model = make_model(f"model.sampler.mask_slots={slots}")
         with FlopCounterMode(display=False) as counter:
             train_step(model, batch)
-        seconds = median_seconds(lambda: train_step(model, batch), times)  # noqa: B023
+        median, _, _ = seconds(lambda: train_step(model, batch), times)  # noqa: B023
         with torch.no_grad():
             output = model.score_anchors(model.extract(model.normalise(batch.images, batch.image_sizes)))
             proposals = model.rpn.propose(output, batch.image_sizes, training=True)
             samples = model.sampler(proposals, batch.targets, batch.keys)
             real = int(model.sampler.mask_samples(samples, batch.keys).valid.sum())
         results[f"{slots} mask slots a batch"] = {
-            "seconds": round(seconds, 2),
+            "seconds": round(median, 2),
             "TFLOP": round(counter.get_total_flops() / 1e12, 3),
             "slots with an object": real,
         }
@@ -141,7 +121,7 @@ def main() -> None:
     print({k: v for k, v in results.items() if k.startswith("NMS")}, flush=True)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     start = time.perf_counter()
-    train_step(model, batch, compiled)
+    train_step(compiled, batch)
     results["fullgraph forward and backward (aot_eager), first call, seconds"] = round(time.perf_counter() - start, 1)
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         detector = Detector(model.eval())

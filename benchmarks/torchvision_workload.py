@@ -1,5 +1,6 @@
 """The same work for torchvision, where it is installed: its model, and our batch as it wants it."""
 
+import importlib.util
 from typing import Any
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 from workload import CLASSES, OBJECTS, PROPOSALS, calibrate, make_batch
 
 from maskrcnn.structures import Batch
+
+KNOWN = importlib.util.find_spec("torchvision") is not None
 
 
 def torchvision_model(height: int, width: int) -> Any:

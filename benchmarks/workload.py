@@ -12,7 +12,7 @@ from maskrcnn.engine.module import mean_losses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.structures import MASK_CROP, Batch, Losses, Targets
 
-PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null", "model.rpn.test_post_nms=1000"]
+PAPER = ["experiment=coco_r50_fpn_1x", "data=shapes", "weights=null"]
 OBJECTS, SLOTS, CLASSES, PROPOSALS = 20, 32, 80, 1000
 
 
