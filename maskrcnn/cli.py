@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
-from maskrcnn.config.explain import explain
+from maskrcnn.config.explain import ROOT, explain
 from maskrcnn.config.groups import choices
 from maskrcnn.run import run, run_trial
 from maskrcnn.start import call, explained, find_plugins, packages, quieten, shorten_warnings, start, stoppable
@@ -97,7 +97,7 @@ def train() -> None:
     elif any(argument.startswith("verify=") for argument in sys.argv[1:]):
         start("verify", _verify, VERIFY)
     else:
-        start("train", run, "maskrcnn.engine.train.train")
+        start("train", run, ROOT)
 
 
 @stoppable()

@@ -14,10 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
+from maskrcnn.config.explain import ROOT
 from maskrcnn.config.limits import check_limits
 
 MOST = 20  # choices of a key that are looked at, as each takes a quarter of a second
-ROOT = "maskrcnn.engine.train.train"
 
 
 def check_choices(config: DictConfig, config_name: str) -> None:
