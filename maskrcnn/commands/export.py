@@ -21,7 +21,7 @@ from maskrcnn.engine.restore import restore
 from maskrcnn.ops.boxes import iou
 from maskrcnn.prediction.prediction import Prediction
 from maskrcnn.prediction.sources import find_files
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.whole_file import replacing
 
 CHECKED = 4  # pictures at most
 SURE = 0.5  # score from which on an instance is compared with what `predict` finds

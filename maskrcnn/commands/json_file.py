@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+from maskrcnn import whole_file
 from maskrcnn.engine.console import say
-from maskrcnn.run_files import whole_file
 
 
 def write_json(path: Path, content: Any, console: Console) -> None:

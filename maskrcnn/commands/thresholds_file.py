@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.run_files.whole_file import write_json
+from maskrcnn.whole_file import write_json
 
 
 def path_of(checkpoint: Path) -> Path:

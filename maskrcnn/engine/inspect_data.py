@@ -21,7 +21,7 @@ from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.run_files.whole_file import write_json
+from maskrcnn.whole_file import write_json
 
 COLOURS = {"error": "red", "mended": "yellow", "note": ""}
 

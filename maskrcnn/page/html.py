@@ -1,10 +1,11 @@
 """Parts of self-contained pages."""
 
-import os
 from collections.abc import Iterable
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
+
+from maskrcnn.whole_file import replacing
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1440px; padding: 0 1em; color: #222 }
@@ -43,9 +44,8 @@ def write_html(title: str, sections: Iterable[str], path: Path, style: str = "",
         f"<title>{title}</title><style>{STYLE}{style}</style>"
     )
     end = f"<script>{script}</script>" if script else ""
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}{end}</body></html>\n", encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as part:
+        part.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}{end}</body></html>\n", encoding="utf-8")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]], kinds: Iterable[str] = ()) -> str:

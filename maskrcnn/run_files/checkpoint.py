@@ -11,7 +11,7 @@ from torch import Tensor
 from maskrcnn.config.later import renew
 from maskrcnn.modeling.tensor_file import read_tensors
 from maskrcnn.modeling.weights import check_fit
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.whole_file import replacing
 
 FORMAT = 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from maskrcnn.run_files.whole_file import replacing
+from maskrcnn.whole_file import replacing
 
 NAME = "checksums.csv"
 HEAD = ["step", "loss"]  # before the names of the parts

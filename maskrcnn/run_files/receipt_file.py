@@ -16,7 +16,7 @@ from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
 from maskrcnn.run_files.resume import changes
 from maskrcnn.run_files.sources import fingerprints
-from maskrcnn.run_files.whole_file import write_json
+from maskrcnn.whole_file import write_json
 
 NAME = "receipt.json"
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskrcnn.run_files.whole_file import write_json
+from maskrcnn.whole_file import write_json
 
 ABOUT, RESULT = "trial.json", "result.json"
 DONE = ("finished", "pruned")  # a trial of this status is not trained again

@@ -1,6 +1,5 @@
 """Pictures beside each other: ground truth and prediction, and sheets of many such pairs."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 
 from maskrcnn.visualize.instances import Instances, draw_instances
 from maskrcnn.visualize.text import BLACK, WHITE, put_text, shorten, text_size
+from maskrcnn.whole_file import replacing
 
 _GAP = 8  # pixels between the two pictures of a pair
 
@@ -68,11 +68,8 @@ def save_png(path: Path, picture: np.ndarray) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: pictures are written as PNG; let the name end in .png")
     # cv2.imwrite says no more than False when it fails, so the bytes are written here, where the reason is known.
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(encode_png(picture))
-        os.replace(part, path)  # not through a link
+        with replacing(path) as part:  # not through a link
+            part.write_bytes(encode_png(picture))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk names no file
-    finally:
-        part.unlink(missing_ok=True)
