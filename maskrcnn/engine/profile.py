@@ -36,7 +36,8 @@ class Profile(pl.Callback):
     """Runs a few steps under torch's profiler, prints a table of the model's parts, and writes a trace.
 
     The backward of a part is told by autograd's sequence numbers. On an accelerator the times are those of its kernels,
-    but for the data. The profiler makes each operator a few microseconds slower.
+    but for the data. The profiler makes each operator a few microseconds slower. Of several ranks it looks at
+    the first; where that waits for the others counts as "other".
 
     Args:
         directory: for `trace.json`.
@@ -73,6 +74,8 @@ class Profile(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if not trainer.is_global_zero:
+            return
         if batch_idx == self.skip - 1:
             activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
             self.profiler = torch.profiler.profile(activities=activities)

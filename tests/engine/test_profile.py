@@ -73,6 +73,14 @@ def test_debug_profile_prints_all_parts_and_writes_a_trace(
     assert names.count("step: backbone") == names.count("step: optimiser") == names.count("step: data") == 5
 
 
+def test_of_several_ranks_one_is_looked_at(tmp_path: Path) -> None:
+    profile = Profile(directory=str(tmp_path), skip=1, steps=1)
+    for number in range(2):
+        trainer: Any = SimpleNamespace(is_global_zero=False)
+        profile.on_train_batch_end(trainer, Mock(spec=MaskRCNNModule), None, None, number)
+    assert profile.profiler is None and list(tmp_path.iterdir()) == []
+
+
 def test_an_epoch_too_short_for_a_profile_is_refused() -> None:
     profile = Profile(directory="profile", skip=3, steps=5)
     module = Mock(spec=MaskRCNNModule)
