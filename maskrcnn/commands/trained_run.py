@@ -20,11 +20,12 @@ from maskrcnn.engine.mean_ap import make_evaluator
 from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.tables import IOU_TYPES
-from maskrcnn.run_files import receipt_file
+from maskrcnn.run_files import checkpoint, receipt_file
 from maskrcnn.run_files.metric_curves import read_curve
 
 SAME = 1e-6  # two AP of the same detections
-ALL = ["trainer.limit_val_batches=1.0"]
+# Of trainer: all pictures, by this very process, as others would compare too.
+PLAIN = {"limit_val_batches": 1.0, "devices": 1, "num_nodes": 1}
 FOLDERS = ("evaluation", "evaluation_to_compare")  # of a run; the latter where the former is with overrides or tta
 
 
@@ -111,7 +112,8 @@ class TrainedRun:
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
             file = places[1] if _whole(places[0], best) else places[0]  # what was made in another way is kept
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
-            override = [] if self.config["trainer"]["limit_val_batches"] == 1.0 else ALL
+            trainer = checkpoint.read(best)["maskrcnn"]["config"]["trainer"]
+            override = [f"trainer.{key}={value}" for key, value in PLAIN.items() if trainer.get(key, value) != value]
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
         metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
@@ -134,7 +136,8 @@ def _serves(file: Path, best: Path) -> bool:
     if not _whole(file, best):
         return False
     metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
-    return metrics.get("tta") is None and metrics.get("override", []) in ([], ALL)
+    plain = {f"trainer.{key}={value}" for key, value in PLAIN.items()}
+    return metrics.get("tta") is None and plain.issuperset(metrics.get("override", []))
 
 
 def _whole(file: Path, best: Path) -> bool:

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
@@ -15,6 +18,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.results import Result
+from maskrcnn.run_files import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,23 @@ def test_an_evaluation_that_was_cut_off_is_made_anew(first: Path, tmp_path: Path
     (run / "evaluation" / "detections.json").write_text("[]")
     assert detections(run) == plain and plain
     assert sorted(path.name for path in run.glob("evaluation*")) == ["evaluation"]
+
+
+def test_a_run_of_several_devices_is_evaluated_on_one(
+    first: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Each rank would compare, and the second miss what the first has yet to write."""
+    plain = detections(first)
+    run = shutil.copytree(first, tmp_path / "run")
+    shutil.rmtree(run / "evaluation")
+    best = run / "checkpoints" / "best.ckpt"
+    content = checkpoint.read(best)
+    content["maskrcnn"]["config"]["trainer"] |= {"strategy": "ddp", "devices": 2}
+    torch.save(content, best)
+    done = command("compare.py", str(first), str(run), cwd=tmp_path, tiny=False)
+    assert done.returncode == 0 and done.stdout.count("configuration: the same") == 1, done.stdout + done.stderr
+    assert "box AP: no difference" in done.stdout and detections(run) == plain
+    assert json.loads((run / "evaluation" / "metrics.json").read_text())["override"] == ["trainer.devices=1"]
 
 
 def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:
