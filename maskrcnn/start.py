@@ -176,6 +176,7 @@ def quieten() -> None:
     """Leaves out what Lightning says of itself at every start; call it once Lightning is imported."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)  # that a rank was killed
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of its start and its stop
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6.6 under torch 2.13
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # we choose their number by measuring

@@ -108,7 +108,8 @@ class Interruption(pl.Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
             saved = self.last is not None and self.last.path.is_file()
-            _write(b"stopped at once\n")
+            if is_main():
+                _write(b"stopped at once\n")
             # Not KeyboardInterrupt, for which Lightning ends the process with 1.
             raise Stopped(128 + number, self.last.path.parent.parent if self.last is not None and saved else None)
         self.received = number

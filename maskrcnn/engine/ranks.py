@@ -107,5 +107,7 @@ def together(trainer: pl.Trainer) -> Iterator[None]:
         if isinstance(launcher, _SubprocessScriptLauncher):
             launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows lacks it
         if "gloo/transport" in str(error):
-            raise ValueError("another rank ended, and says why; so this one cannot go on") from error
+            raise ValueError(
+                "another rank ended, and says why unless it was killed, as where memory is full; so this one stops"
+            ) from error
         raise

@@ -81,6 +81,15 @@ def test_a_second_ctrl_c_ends_at_once_with_its_status(
     assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 4
 
 
+def test_of_several_ranks_one_speaks(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with Interruption(None):
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Stopped):
+            signal.raise_signal(signal.SIGINT)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_signal_that_comes_after_the_last_step_is_told_to_what_comes_after_the_run(
     fit: Callable[..., Any], tmp_path: Path
 ) -> None:

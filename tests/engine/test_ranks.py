@@ -6,12 +6,15 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
+from lightning_fabric.strategies.launchers import subprocess_script
 
 from maskrcnn.engine import ranks
 from maskrcnn.run_files import checkpoint
+from maskrcnn.start import quieten
 from tests.engine.test_resume import differences
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -123,6 +126,17 @@ def test_torchrun_with_ranks_and_exact_accumulation_takes_the_same_steps(
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "runs").iterdir()  # both agreed on it
     assert farthest(state(whole), state(folder)) < 1e-5
+
+
+def test_a_rank_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which cannot say so itself, and Lightning ends the others."""
+    told: list[str] = []
+    monkeypatch.setattr(subprocess_script._logger, "handle", lambda record: told.append(record.getMessage()))
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    monkeypatch.setattr("maskrcnn.start.shorten_warnings", lambda: None)  # those of the other tests
+    quieten()
+    subprocess_script._ChildProcessObserver(os.getpid(), [Mock(pid=7, returncode=-9)])._run()
+    assert len(told) == 1 and "Child process with PID 7 terminated with code -9" in told[0]
 
 
 FAILING = """
