@@ -44,7 +44,7 @@ def read_json(file: Path) -> dict[str, Any]:
         dataset.setdefault("annotations", [])
     for key in ("images", "annotations", "categories"):
         _check_list(file, key, dataset.get(key) if isinstance(dataset, dict) else None)
-    _use_slashes(dataset["images"])
+    _name_files(dataset["images"])
     return dataset
 
 
@@ -75,7 +75,7 @@ def read_pieces(file: Path) -> tuple[dict[str, Any], Iterator[list[dict[str, Any
     dataset["categories"] = orjson.loads(memoryview(content.categories))
     for key in ("images", "categories"):
         _check_list(file, key, dataset.get(key))
-    _use_slashes(dataset["images"])
+    _name_files(dataset["images"])
     starts = range(0, len(entries), PIECE)
 
     def pieces() -> Iterator[list[dict[str, Any]]]:
@@ -87,9 +87,14 @@ def read_pieces(file: Path) -> tuple[dict[str, Any], Iterator[list[dict[str, Any
     return dataset, pieces(), len(starts)
 
 
-def _use_slashes(images: list[dict[str, Any]]) -> None:
-    """Turns the paths of Windows, which Label Studio writes there, into those of any system."""
+def _name_files(images: list[dict[str, Any]]) -> None:
+    """Turns the paths of Windows, which Label Studio writes there, into those of any system; where there is no name, as
+    in LVIS's files of version 1, takes the folder and the name at the end of `coco_url`.
+    """
     for image in images:
+        url = image.get("coco_url")
+        if "file_name" not in image and isinstance(url, str):
+            image["file_name"] = "/".join(url.split("/")[-2:])
         name = image.get("file_name")
         if isinstance(name, str) and "\\" in name:
             image["file_name"] = name.replace("\\", "/")

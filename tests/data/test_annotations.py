@@ -48,6 +48,20 @@ def test_paths_of_windows_are_read(tiny: Dataset, write: Write, tmp_path: Path) 
     assert coco_file.read_json(split.annotations)["images"][0]["file_name"] == "in/a.png"
 
 
+def test_pictures_of_lvis_are_named_by_their_address(tiny: Dataset, write: Write, tmp_path: Path) -> None:
+    """Its files of version 1 have no file_name, and both parts hold pictures of COCO's train2017."""
+    del tiny["images"][0]["file_name"]
+    tiny["images"][0]["coco_url"] = "http://images.cocodataset.org/train2017/000000391895.jpg"
+    tiny["images"][1]["coco_url"] = "http://images.cocodataset.org/train2017/other.jpg"  # beside a name: plays no role
+    name = tiny["images"][1]["file_name"]
+    split = write(tiny)
+    (tmp_path / "train2017").mkdir()
+    (tmp_path / "train2017" / "000000391895.jpg").touch()
+    paths = [record.path for record in read_annotations(split).records]
+    assert paths == [tmp_path / "train2017" / "000000391895.jpg", tmp_path / name]
+    assert coco_file.read_json(split.annotations)["images"][0]["file_name"] == "train2017/000000391895.jpg"
+
+
 def test_a_polygon_that_is_not_in_a_list_is_read_as_the_only_one(tiny: Dataset, write: Write) -> None:
     tiny["annotations"][0]["segmentation"] = tiny["annotations"][0]["segmentation"][0]
     with pytest.warns(UserWarning, match=r"1 annotations with a polygon that is not in a list .* \(ids 5\)"):
