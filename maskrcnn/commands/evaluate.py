@@ -91,7 +91,7 @@ def evaluate(
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
     detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
-    write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console)
+    write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console, None)
     if not scored.evaluator.ground_truth["annotations"]:
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
         say(console, said)
@@ -110,7 +110,7 @@ def evaluate(
     curves = make_curves(scored.evaluator, score_threshold)
     print_best(console, curves["segm"])
     write_json(directory / "metrics.json", numbers, console)
-    write_json(directory / "curves.json", curves, console)
+    write_json(directory / "curves.json", curves, console, indent=None)
     if results is None:
         beside = [thresholds_file.path_of(Path(checkpoint))] if tta.off and not override else []
         for path in [directory / "thresholds.json", *beside]:

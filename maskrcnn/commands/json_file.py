@@ -10,9 +10,11 @@ from maskrcnn import whole_file
 from maskrcnn.engine.console import say
 
 
-def write_json(path: Path, content: Any, console: Console) -> None:
-    """Writes a file, whole or not at all, and says so. Null stands for what is not a number, which JSON lacks."""
-    whole_file.write_json(path, _plain(content))
+def write_json(path: Path, content: Any, console: Console, indent: int | None = 2) -> None:
+    """Writes a file, whole or not at all, and says so. Null stands for what is not a number, which JSON lacks. `indent` is
+    that of `whole_file.write_json`.
+    """
+    whole_file.write_json(path, _plain(content), indent)
     say(console, f"wrote {path}")
 
 
