@@ -20,8 +20,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
-    """Writes a JSON file: with a line for each value, indented; or, with None, on one line, which is for what nobody reads
-    and takes a fifth of the time.
-    """
+    """Writes a JSON file: with a line for each value, indented; or, with None, on one line, for what nobody reads."""
     with replacing(path) as part:
         part.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from rich.table import Table
 from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.config.difference import difference, differing
 from maskrcnn.config.identity import essence
+from maskrcnn.data.few import unlike_names
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.matches import Matches, match
@@ -119,10 +120,11 @@ def check_same(runs: list[TrainedRun]) -> None:
     for run in runs[1:]:
         between = f"of {runs[0].folder} and {run.folder}"
         if run.evaluator.classes != first.classes:
+            classes = "; ".join(unlike_names(first.classes, run.evaluator.classes))
             raise ValueError(
-                f"the classes {between} differ ({', '.join(first.classes)}; {', '.join(run.evaluator.classes)}): AP of "
-                "other classes is another number; train one of them anew with the other's data and data.class_map, or "
-                "score both by evaluate.py on one file and compare the AP of each class (docs/own-data.md)"
+                f"the classes {between} differ ({classes}): AP of other classes is another number; train one of them "
+                "anew with the other's data and data.class_map, or score both by evaluate.py on one file and compare "
+                "the AP of each class (docs/own-data.md)"
             )
         if run.evaluator.ground_truth != first.ground_truth:
             raise ValueError(

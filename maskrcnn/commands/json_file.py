@@ -11,9 +11,7 @@ from maskrcnn.engine.console import say
 
 
 def write_json(path: Path, content: Any, console: Console, indent: int | None = 2) -> None:
-    """Writes a file, whole or not at all, and says so. Null stands for what is not a number, which JSON lacks. `indent` is
-    that of `whole_file.write_json`.
-    """
+    """Writes a file as `whole_file.write_json` and says so. Null stands for what is not a number, which JSON lacks."""
     whole_file.write_json(path, _plain(content), indent)
     say(console, f"wrote {path}")
 

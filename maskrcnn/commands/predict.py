@@ -15,7 +15,7 @@ from rich.console import Console
 from maskrcnn.commands import thresholds_file
 from maskrcnn.commands.predict_bar import PredictBar
 from maskrcnn.commands.predictor import Predictor
-from maskrcnn.data.few import few
+from maskrcnn.data.few import few, few_names
 from maskrcnn.engine.console import say
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
@@ -156,7 +156,7 @@ def _lies_in(file: str, folder: str) -> bool:
 
 
 def _listed(thresholds: dict[str, float], classes: list[str]) -> str:
-    return ", ".join(f"{name} {thresholds[name]:.2f}" if name in thresholds else f"no {name}" for name in classes)
+    return few_names([f"{name} {thresholds[name]:.2f}" if name in thresholds else f"no {name}" for name in classes])
 
 
 def _predictions(

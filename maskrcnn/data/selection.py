@@ -9,7 +9,7 @@ import numpy as np
 from maskrcnn.data.annotations import CocoAnnotations, read_annotations
 from maskrcnn.data.census import Census
 from maskrcnn.data.class_map import ClassMap, join, join_classes, map_classes
-from maskrcnn.data.few import few
+from maskrcnn.data.few import few, few_names, unlike_names
 from maskrcnn.data.folds import find_groups, stratify
 from maskrcnn.data.records import Records
 from maskrcnn.data.repeat import repeat_factors
@@ -132,7 +132,7 @@ class Selection:
         if self.class_map is not None:
             before = [train, val]
             train, val = (map_classes(part, self.class_map) for part in before)
-            notes.append(f"classes {', '.join(train.classes)}{_left_out(before, self.class_map)}")
+            notes.append(f"classes {few_names(train.classes)}{_left_out(before, self.class_map)}")
         if self.fraction < 1:
             order = np.random.default_rng([self.fold_seed, 1]).permutation(len(train.records))
             kept = np.sort(order[: max(int(len(order) * self.fraction + 0.5), 1)])
@@ -251,12 +251,13 @@ def _left_out(parts: list[CocoAnnotations], class_map: ClassMap) -> str:
 def _difference(train: CocoAnnotations, val: CocoAnnotations) -> str:
     """What differs in the classes of the two parts, and what to do."""
     facts = [
-        f"{one.file} lacks {', '.join(sorted(set(other.classes) - set(one.classes)))}"
+        f"{one.file} lacks {few_names(sorted(set(other.classes) - set(one.classes)))}"
         for one, other in ((train, val), (val, train))
         if set(other.classes) - set(one.classes)
     ]
     if not facts:
-        facts = [f"{part.file} has the order {', '.join(part.classes)}" for part in (train, val)]
+        orders = unlike_names(train.classes, val.classes)
+        facts = [f"{part.file} has the order {order}" for part, order in zip((train, val), orders)]
     return (
         f"training and validation differ in their classes: {'; '.join(facts)}. "
         "Write the same 'categories' with the same ids into both files"

@@ -33,8 +33,8 @@ def print_scores(console: Console, scores: dict[str, float], per_class: dict[str
 
 
 def print_best(console: Console, curves: dict[str, Any]) -> None:
-    """Prints the score of each class from which on masks have the highest F1, of more than `CLASSES` of the best and the
-    worst, and how far scores can be taken for shares.
+    """Prints the score of each class from which on masks have the highest F1 (of more than `CLASSES`, of the best and
+    the worst), and how far scores can be taken for shares.
 
     Args:
         curves: of masks, see `maskrcnn.evaluation.curves`.

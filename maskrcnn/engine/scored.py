@@ -11,6 +11,7 @@ from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.few import few_names, unlike_names
 from maskrcnn.engine import lost_workers, ranks, unfit
 from maskrcnn.engine.console import say
 from maskrcnn.engine.detector import Detect
@@ -55,7 +56,8 @@ def open_data(restored: Restored, override: list[str], plugins: list[str], conso
 
 def other_classes(wanted: list[str], found: Sequence[str]) -> str:
     """What to do about data whose classes are not the checkpoint's."""
-    said = f"the checkpoint knows the classes {', '.join(wanted)}, but the data has {', '.join(found)}: "
+    known, there = unlike_names(wanted, found)
+    said = f"the checkpoint knows the classes {known}, but the data has {there}: "
     missing = [name for name in wanted if name not in found]
     if not missing:
         chosen = yaml.safe_dump({name: [name] for name in wanted}, default_flow_style=True, allow_unicode=True,
@@ -64,7 +66,7 @@ def other_classes(wanted: list[str], found: Sequence[str]) -> str:
         return said + "choose and order them by " + shlex.quote(f'override=["data.class_map={escaped}"]')
     return (
         f"{said}evaluate on data with the same classes in the same order, or rename, choose and order them by "
-        f"data.class_map in override; for classes that the data has under no name ({', '.join(missing)}), add an entry "
+        f"data.class_map in override; for classes that the data has under no name ({few_names(missing)}), add an entry "
         "to 'categories' of its file, which needs no annotations"
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from maskrcnn.data.few import few_names
 from maskrcnn.evaluation.results import Result
 
 OTHERS = "default"  # key of the classes that a mapping does not name
@@ -32,13 +33,13 @@ class Thresholds:
         unknown = [name for name in given if name not in classes and name != OTHERS]
         if unknown:
             raise ValueError(
-                f"score_threshold names {', '.join(map(repr, unknown))}, but the checkpoint's classes are "
-                f"{', '.join(classes)}"
+                f"score_threshold names {few_names([repr(name) for name in unknown])}, but the checkpoint's "
+                f"classes are {few_names(classes)}"
             )
         missing = [name for name in classes if name not in given]
         if missing and OTHERS not in given:
             raise ValueError(
-                f"score_threshold has no number for {', '.join(missing)}; give one to each class, or '{OTHERS}' for "
+                f"score_threshold has no number for {few_names(missing)}; give one to each class, or '{OTHERS}' for "
                 "those not named"
             )
         outside = {name: value for name, value in given.items() if not (0 <= value <= 1 or value == math.inf)}
