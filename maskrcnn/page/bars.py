@@ -4,14 +4,14 @@ from html import escape
 
 import numpy as np
 
-from maskrcnn.page.html import figure, shorten, svg
+from maskrcnn.page.html import figure, scrolling, shorten, svg
 
 _WIDTH, _ROW, _LABEL = 460, 18, 130  # pixels
 _COLOUR = "#3b7dd8"
 
 
 def bars(values: dict[str, int], title: str) -> str:
-    """One horizontal bar for each name, with its number."""
+    """One horizontal bar for each name, with its number; it scrolls where there are many."""
     most = max(max(values.values(), default=0), 1)
     rows = []
     for i, (name, value) in enumerate(values.items()):
@@ -21,7 +21,7 @@ def bars(values: dict[str, int], title: str) -> str:
             f'<rect x="{_LABEL}" y="{y + 2}" width="{length}" height="{_ROW - 4}" fill="{_COLOUR}"/>'
             f'<text x="{_LABEL + length + 5}" y="{y + 13}">{value}</text>'
         )
-    return figure(title, svg(_WIDTH, max(len(values), 1) * _ROW, rows))
+    return figure(title, scrolling(svg(_WIDTH, max(len(values), 1) * _ROW, rows)))
 
 
 def heat_map(counts: np.ndarray, title: str) -> str:

@@ -13,7 +13,7 @@ h1, p, td { overflow-wrap: anywhere }
 table { border-collapse: collapse } th { background: #f2f2f2 }
 th, td { border: 1px solid #ccc; padding: .3em .6em; text-align: left }
 .error { background: #fde0e0 } .mended { background: #fdf3d8 }
-.scroll { overflow-x: auto; margin: 1em 0 }
+.scroll { overflow: auto; margin: 1em 0; max-height: 1200px } figure .scroll { margin: 0 }
 figure { display: inline-block; vertical-align: top; margin: 0 1.5em 1.5em 0; max-width: 100% }
 figcaption { font-weight: 600; margin: .3em 0 }
 .picture figcaption { font-weight: 400; font-size: 13px; max-width: 330px; overflow-wrap: anywhere }
@@ -21,9 +21,9 @@ svg text { font-size: 12px }
 .curve { stroke-width: 1.6; stroke-opacity: .8 } .curve:hover { stroke-width: 4; stroke-opacity: 1 }
 .swatch { display: inline-block; width: 1em; height: 1em; border-radius: 3px; vertical-align: -.15em }
 .legend { margin: .2em 0; max-width: 480px } .legend > span { margin-right: .8em; white-space: nowrap }
-figure > svg, img { max-width: 100%; height: auto }
+figure svg, img { max-width: 100%; height: auto }
 @media (max-width: 600px) { body { margin: 1em auto } .scroll td { overflow-wrap: normal } }
-@media (max-width: 600px) { figure > svg text { font-size: 14px } }
+@media (max-width: 600px) { figure svg text { font-size: 14px } }
 @media (max-width: 600px) { table { font-size: 13px } th, td { padding: .2em .4em } }
 """
 
@@ -49,7 +49,7 @@ def write_html(title: str, sections: Iterable[str], path: Path, style: str = "",
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]], kinds: Iterable[str] = ()) -> str:
-    """A table; it scrolls by itself where the page is narrower. `kinds` are CSS classes of the rows, if any."""
+    """A table; it scrolls by itself where it is long or the page narrow. `kinds` are CSS classes of rows, if any."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
     body = "".join(f'<tr class="{kind}">{row}</tr>' for row, kind in zip_longest(cells, kinds, fillvalue=""))
@@ -62,7 +62,7 @@ def folded(title: str, content: str) -> str:
 
 
 def scrolling(wide: str) -> str:
-    """What may be wider than a phone."""
+    """What may be wider than a phone, or longer than some 40 rows."""
     return f'<div class="scroll">{wide}</div>'
 
 

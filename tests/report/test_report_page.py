@@ -14,6 +14,8 @@ from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.errors import count_errors
 from maskrcnn.evaluation.oracles import ask_oracles
 from maskrcnn.evaluation.results import Result
+from maskrcnn.page.bars import bars
+from maskrcnn.page.html import table, write_html
 from maskrcnn.report.analysis import curves_sections
 from maskrcnn.report.errors import errors_section, funnel_section
 from maskrcnn.report.gallery import gallery_section
@@ -183,3 +185,13 @@ def test_nothing_is_wider_than_the_window(html: Path, page: Page, width: int) ->
     page.open(html, width, 800)
     assert page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     assert page.run("Math.min(...[...document.querySelectorAll('.sides svg')].map(s => s.clientWidth))") >= 150
+
+
+def test_what_is_long_scrolls_by_itself(page: Page, tmp_path: Path) -> None:
+    """Of LVIS's 1,203 classes, a table is 36,000 pixels high and a chart 22,000."""
+    many = {f"class {i}": i for i in range(1203)}
+    write_html("many", [table(["class", "AP"], many.items()), bars(many, "objects by class")], tmp_path / "many.html")
+    page.open(tmp_path / "many.html", 1200, 800)
+    assert page.run("document.documentElement.scrollHeight") < 3000
+    inner = page.run("[...document.querySelectorAll('.scroll')].map(part => part.scrollHeight)")
+    assert len(inner) == 2 and min(inner) > 20_000  # nothing is left out
