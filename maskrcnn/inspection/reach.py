@@ -19,21 +19,22 @@ class Reach(NamedTuple):
 
 
 def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
-    """How much of the ground truth the configuration's anchors can reach; None without any.
+    """How much of the ground truth the configuration's anchors can reach; None without any. Of very many boxes, shares
+    are those of a sample.
 
     Args:
         boxes: [M, 4] x, y, width, height at the size of the network's pictures.
         limits: of the configuration.
     """
-    boxes = sample_boxes(boxes)
-    if not len(boxes):
+    sample = sample_boxes(boxes)
+    if not len(sample):
         return None
-    iou = best_iou(boxes, *limits.shapes)
-    sides = np.sqrt(boxes[:, 2] * boxes[:, 3])
-    by_size = {"all": (len(boxes), *shares(iou))}
+    iou = best_iou(sample, *limits.shapes)
+    every, drawn = (np.sqrt(some[:, 2:].clip(min=0).prod(axis=1)) for some in (boxes, sample))
+    by_size = {"all": (int((every > 0).sum()), *shares(iou))}
     for size, (low, high) in SIZES.items():
-        chosen = (sides >= low) & (sides < high)
+        chosen = (drawn >= low) & (drawn < high)
         if chosen.any():
-            by_size[size] = (int(chosen.sum()), *shares(iou[chosen]))
-    better = suggest(boxes, limits.strides)
+            by_size[size] = (int(((every > 0) & (every >= low) & (every < high)).sum()), *shares(iou[chosen]))
+    better = suggest(sample, limits.strides)
     return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)

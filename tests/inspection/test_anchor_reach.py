@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from maskrcnn.inspection.anchors import best_iou, cell_shapes, cluster, model_shapes, sample_boxes, shares, suggest
+from maskrcnn.inspection.reach import measure_reach
 from maskrcnn.modeling.anchors import Anchors
 from maskrcnn.ops.boxes import iou
+from tests.inspection.test_inspection import LIMITS
 
 STRIDES = (4, 8, 16)
 SCALES, RATIOS = [4.0, 6.0], [0.5, 1.0, 2.0]
@@ -47,6 +49,20 @@ def test_suggests_what_the_boxes_were_made_from() -> None:
     scales, ratios, reached = suggest(boxes, STRIDES)
     assert (scales, ratios) == ([4.0], [1.0])
     assert reached == (1.0, pytest.approx(shares(best_iou(boxes, *cell_shapes(STRIDES, [4.0], [1.0])))[1]))
+
+
+def test_numbers_are_of_all_boxes_and_shares_of_a_sample() -> None:
+    sides = np.repeat([16.0, 64.0], [40_000, 10_000])[:, None].repeat(2, axis=1)
+    boxes = np.concatenate([64 - sides / 2, sides], axis=1)
+    limits = LIMITS._replace(shapes=cell_shapes([8], [2.0], [1.0]), strides=(8,))
+    reach = measure_reach(boxes, limits)
+    assert reach is not None
+    assert {size: number for size, (number, *_) in reach.by_size.items()} == {
+        "all": 50_000, "small (under 32 px)": 40_000, "medium (32 to 96 px)": 10_000,
+    }  # fmt: skip
+    assert reach.by_size["small (under 32 px)"][1:] == (1.0, 1.0)
+    assert reach.by_size["medium (32 to 96 px)"][1:] == (0.0, 0.0)
+    assert reach.by_size["all"][1] == pytest.approx(0.8, abs=0.02)
 
 
 def test_many_boxes_are_sampled() -> None:
