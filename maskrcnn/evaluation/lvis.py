@@ -23,7 +23,8 @@ def lvis_scores(
     incomplete: Mapping[int, set[int]],
     frequency: Mapping[int, str],
 ) -> dict[str, float]:
-    """LVIS's average precision over the pictures that were updated.
+    """LVIS's average precision over the pictures that were updated, of the best `max_detections` of each picture, for
+    its cap is on all classes together.
 
     Args:
         evaluator: with ground truth and predictions; iou_type: match boxes or masks.
@@ -33,7 +34,10 @@ def lvis_scores(
     Returns:
         AP, AP50, AP75, and the AP of rare, common and frequent classes as APr, APc, APf; NaN where no object is.
     """
-    images = evaluator.seen()
+    images, most = evaluator.seen(), evaluator.max_detections
+    if any(len(found) > most for found in evaluator.predictions.values()):  # those of another program
+        ranked = {i: sorted(found, key=lambda one: -one["score"]) for i, found in evaluator.predictions.items()}
+        evaluator = evaluator.of({image: found[:most] for image, found in ranked.items()})
     rows = []
     for label, found in enumerate(match(evaluator, iou_type)):
         judged = (found.objects > 0) | np.array([label in absent.get(image, ()) for image in images])

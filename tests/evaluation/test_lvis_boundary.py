@@ -55,6 +55,22 @@ def test_lvis_equals_hotcoco(seed: int, iou_type: IouType) -> None:
     assert nothing["AP"] == pytest.approx(whole)  # with all looked for, as COCO
 
 
+@pytest.mark.parametrize("iou_type", IOU_TYPES)
+def test_lvis_takes_the_best_detections_of_a_picture(iou_type: IouType) -> None:
+    """Its cap is on all classes together, COCO's on each."""
+    truth = make_ground_truth(0, PICTURES)
+    truth["annotations"] = [a for a in truth["annotations"] if not a["iscrowd"]]
+    capped = CocoEvaluator(truth, CLASSES, max_detections=5, backend="hotcoco")
+    found = make_detections(truth, 0, extra=4)
+    best = {i: sorted(results, key=lambda one: -one["score"])[:5] for i, results in found.items()}
+    assert max(map(len, found.values())) > 5
+    capped.update(found)
+    all_looked_for = {i: set(range(4)) for i in range(PICTURES)}
+    scores = lvis_scores(capped, iou_type, all_looked_for, {}, FREQUENCY)
+    assert scores["AP"] == pytest.approx(capped.of(best).compute()[f"{iou_type}/AP"])
+    assert scores["AP"] < capped.compute()[f"{iou_type}/AP"]
+
+
 def erode(mask: np.ndarray, times: int) -> np.ndarray:
     """By a 3 x 3 neighbourhood, zeros outside, as often as told: as in the paper's own code."""
     for _ in range(times):
