@@ -13,6 +13,7 @@ from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.config.difference import difference, differing
 from maskrcnn.config.identity import essence
 from maskrcnn.data.few import unlike_names
+from maskrcnn.data.progress import follow
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.matches import Matches, match
@@ -22,6 +23,7 @@ from maskrcnn.run_files import receipt_file
 from maskrcnn.run_files.resume import changes
 
 RESAMPLES = 1000
+CLASSES = 40  # of more, those are printed that differ most
 REPEATED = ("seed", "data.seed", "data.fold")  # what the runs of a side may differ in
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 KINDS = {"bbox": "box", "segm": "mask"}
@@ -55,16 +57,35 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     found = {}
     for kind in IOU_TYPES:
         matches: list[list[list[Matches]]] = [[match(run.evaluator, kind) for run in side] for side in sides]
-        for name, one in bootstrap.compare(matches[0], matches[1], names, RESAMPLES, 0).items():
+        resamples = follow(range(RESAMPLES), RESAMPLES, f"resampling pictures, {KINDS[kind]} AP")
+        for name, one in bootstrap.compare(matches[0], matches[1], names, resamples, 0).items():
             found[f"{KINDS[kind]} {name}"] = one
     table = Table("average precision", "a", "b", "b - a", "95 % of resamples")
-    for name, one in found.items():
+    for name in rows_of(found, names):
+        one = found[name]
         numbers = ("-",) * 4 if math.isnan(one.a) else _numbers(one)
         table.add_row(name, *numbers)
     console.print(table)
+    if len(names) > CLASSES:
+        console.print(f"of {len(names)} classes, the {CLASSES} differences that are greatest")
     several = len(a) > 1 or len(b) > 1
     for name in ("box AP", "mask AP"):
         console.print(verdict(name, found[name], several))
+
+
+def rows_of(found: dict[str, Difference], classes: list[str]) -> list[str]:
+    """Which rows are printed: all; or, of more than `CLASSES` classes, those of all classes together and the greatest
+    differences.
+
+    Args:
+        found: by names such as "mask AP50", and "mask AP star" of a class; classes: their names.
+    """
+    if len(classes) <= CLASSES:
+        return list(found)
+    whole = {f"{kind} {number}" for kind in KINDS.values() for number in ("AP", "AP50", "AP75")}
+    known = {name: abs(one.b - one.a) for name, one in found.items() if name not in whole and not math.isnan(one.a)}
+    greatest = sorted(known, key=lambda name: -known[name])[:CLASSES]
+    return [name for name in found if name in whole or name in greatest]
 
 
 def configuration(a: TrainedRun, b: TrainedRun) -> list[str]:

@@ -2,6 +2,7 @@
 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13: percentile intervals).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ def metrics(classes: list[Matches], names: list[str], weights: np.ndarray) -> di
 
 
 def compare(
-    a: list[list[Matches]], b: list[list[Matches]], names: list[str], resamples: int, seed: int
+    a: list[list[Matches]], b: list[list[Matches]], names: list[str], resamples: Iterable[int], seed: int
 ) -> dict[str, Difference]:
     """Intervals of the difference of two sides. Each resample draws as many pictures as there are, with replacement and
     the same for all runs, and of each side as many runs as it has.
@@ -44,22 +45,23 @@ def compare(
     Args:
         a, b: the runs of the sides, each as the matches of its classes, over the same pictures.
         names: of the classes.
-        resamples: how many; seed: of the draws.
+        resamples: their numbers, such as range(1000); seed: of the draws.
     """
     count = len(a[0][0].objects)
     draw = np.random.default_rng(seed)
     whole = np.ones(count, np.int64)
     truth = [[metrics(run, names, whole) for run in side] for side in (a, b)]
     keys = list(truth[0][0])
-    differences = np.empty((resamples, len(keys)))
-    for i in range(resamples):
+    drawn = []
+    for _ in resamples:
         weights = np.bincount(draw.integers(count, size=count), minlength=count)
         sides = []
         for runs in (a, b):
             chosen = draw.integers(len(runs), size=len(runs)) if len(runs) > 1 else np.zeros(1, np.int64)
             made = {run: list(metrics(runs[run], names, weights).values()) for run in sorted(set(chosen.tolist()))}
             sides.append(np.mean([made[run] for run in chosen.tolist()], axis=0))
-        differences[i] = sides[1] - sides[0]
+        drawn.append(sides[1] - sides[0])
+    differences = np.stack(drawn)  # [resample, key]
     found = {}
     for j, key in enumerate(keys):
         column = differences[~np.isnan(differences[:, j]), j]  # a rare class is absent from some resamples

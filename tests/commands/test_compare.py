@@ -1,6 +1,7 @@
 """Two runs side by side."""
 
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from maskrcnn.commands.compare import compare, configuration, surroundings, verdict
+from maskrcnn.commands.compare import compare, configuration, rows_of, surroundings, verdict
 from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.config.build import build
@@ -188,3 +189,14 @@ def test_verdicts() -> None:
     )
     assert verdict("box AP", Difference(0.1, 0.1004, 0.0001, 0.001), False) == "box AP: no difference"
     assert verdict("AP", better._replace(a=float("nan")), False) == "AP: no object defines it"
+
+
+def test_of_many_classes_the_greatest_differences_are_printed() -> None:
+    classes = [f"c{i}" for i in range(1203)]
+    ends = ["AP", "AP50", "AP75", *(f"AP {name}" for name in classes)]
+    found = {f"{kind} {end}": Difference(0.5, 0.5, -0.1, 0.1) for kind in ("box", "mask") for end in ends}
+    found["box AP c7"] = Difference(math.nan, math.nan, math.nan, math.nan)
+    changed = {f"mask AP c{i}": Difference(0.5, 0.5 + 0.01 * (-1) ** i, 0.0, 0.0) for i in range(100, 140)}
+    rows = rows_of(found | changed, classes)
+    assert rows == [*(f"box {end}" for end in ends[:3]), *(f"mask {end}" for end in ends[:3]), *changed]
+    assert rows_of(found, classes[:40]) == list(found)

@@ -67,10 +67,10 @@ def test_weights_are_repeated_pictures(iou_type: IouType, seed: int) -> None:
 def test_a_side_against_itself_and_against_one_without_detections() -> None:
     made = evaluator(0, [1] * PICTURES, True)
     matches = match(made, "segm")
-    same = compare([matches], [matches], CLASSES, 50, 0)["AP"]
+    same = compare([matches], [matches], CLASSES, range(50), 0)["AP"]
     assert (same.low, same.high) == (0, 0) and not same.beyond_luck()
     made.update({picture: [] for picture in range(PICTURES)})
-    worse = compare([matches], [match(made, "segm")], CLASSES, 50, 0)["AP"]
+    worse = compare([matches], [match(made, "segm")], CLASSES, range(50), 0)["AP"]
     assert worse.b == 0 and worse.low <= -worse.a <= worse.high < 0 and worse.beyond_luck()
 
 
@@ -80,15 +80,15 @@ def test_the_interval_is_that_of_naive_resamples() -> None:
     for _ in range(40):
         weights = np.bincount(draw.integers(PICTURES, size=PICTURES), minlength=PICTURES)
         differences.append(metrics(b, CLASSES, weights)["AP"] - metrics(a, CLASSES, weights)["AP"])
-    found = compare([a], [b], CLASSES, 40, 7)["AP"]
+    found = compare([a], [b], CLASSES, range(40), 7)["AP"]
     assert [found.low, found.high] == np.percentile(differences, [2.5, 97.5]).tolist()
 
 
 def test_runs_that_scatter_widen_the_interval() -> None:
     good, bad = (match(evaluator(0, [1] * PICTURES, True), "bbox") for _ in range(2))
     bad = [one._replace(right=one.right & False, wrong=one.right | one.wrong) for one in bad]
-    sure = compare([good], [bad], CLASSES, 100, 0)["AP"]
-    unsure = compare([good, bad], [bad, good], CLASSES, 100, 0)["AP"]
+    sure = compare([good], [bad], CLASSES, range(100), 0)["AP"]
+    unsure = compare([good, bad], [bad, good], CLASSES, range(100), 0)["AP"]
     assert sure.beyond_luck() and not unsure.beyond_luck()
     assert unsure.a == unsure.b == pytest.approx(sure.a / 2)
     assert unsure.low < 0 < unsure.high and unsure.high - unsure.low > sure.high - sure.low
