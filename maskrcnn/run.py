@@ -72,7 +72,9 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], told: Any
     scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
     if scores is not None:
         if is_main():
-            print(f"the run in {plain['resume']} is finished: nothing to do. A longer schedule goes on with it.")
+            print(
+                f"the run in {plain['resume']} is finished: nothing to do. trainer.max_epochs=<more> goes on with it."
+            )
         return scores
     parts = build(plain, plain["plugins"])
     parts["callbacks"]["told"] = told

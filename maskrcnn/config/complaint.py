@@ -63,6 +63,10 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         if unlike and choice[2] and not OWN_FOLDER.search(" ".join(arguments)):
             said += f"; a file of your own, {choice[1]}/{choice[2]}.yaml, needs --config-dir=<the folder above>"
         return said
+    twice = re.search(r"Multiple values for (\w+)\.", text)
+    if twice is not None:
+        argument = next((a for a in arguments if a.startswith(f"+{twice[1]}=")), f"+{twice[1]}=...")
+        return f"{argument}: a choice is there already, which is changed without +: {argument[1:]}"
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
         key, value = ambiguous[1], ambiguous[2].replace('"', "")  # quotes that letters beyond ASCII got

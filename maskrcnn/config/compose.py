@@ -37,8 +37,10 @@ def compose(
         config_dir: folder of further choices, as of `--config-dir`.
 
     Raises:
-        ValueError: an override that does not fit, with the nearest valid names.
+        ValueError: an override that does not fit, with the nearest valid names, or a text instead of a list.
     """
+    if isinstance(overrides, str):
+        raise ValueError(f"overrides are a list: compose([{overrides!r}])")
     overrides = [readable(one) for one in overrides]
     if config_dir is not None:
         overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")

@@ -33,6 +33,11 @@ def left_out(trainer: pl.Trainer, batches: int, warmup: int) -> list[str]:
             f"schedule.warmup_steps={warmup} is not over within the run's {steps} steps, so the learning rate is never "
             "reached: give a shorter warm-up"
         )
+    if steps < trainer.max_steps:
+        said.append(
+            f"trainer.max_steps={trainer.max_steps} is not reached, as trainer.max_epochs={trainer.max_epochs} ends "
+            f"the run after {steps} steps: for more give trainer.max_epochs=null as well"
+        )
     interval = getattr(trainer, "log_every_n_steps")
     if interval > steps:
         said.append(

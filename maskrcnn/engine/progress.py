@@ -11,6 +11,7 @@ from maskrcnn.engine.bar import Bar
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.structures import Losses
 
+PATIENCE = 30.0  # seconds after which a log file gets a line anyhow, for slow steps
 SHORT = ("objectness", "rpn box", "class", "box", "mask")  # of `Losses`, for the 80 columns of a terminal
 
 
@@ -20,7 +21,8 @@ class Progress(pl.Callback):
 
     Args:
         every_n_steps: optimiser steps between two lines, each at the next step of which losses are logged
-            (`trainer.log_every_n_steps`).
+            (`trainer.log_every_n_steps`); besides them the run's last step has a line, and steps that take long have
+            some of their speed alone.
     """
 
     def __init__(self, *, every_n_steps: int) -> None:
@@ -44,19 +46,20 @@ class Progress(pl.Callback):
         metrics = trainer.callback_metrics
         logged = step % getattr(trainer, "log_every_n_steps") == 0 and "train/loss" in metrics
         interval = self.every_n_steps if self.bar is None else 1
-        due = step // interval > self.line_step // interval
-        if logged and due and trainer.is_global_zero:
+        due = step // interval > self.line_step // interval or step == module.total_steps
+        if trainer.is_global_zero and step > self.line_step and ((logged and due) or self._is_silent()):
             now = time.perf_counter()
             speed = (step - self.line_step) * module.images_per_step / (now - self.line_time)
             left = (module.total_steps - step) * (now - self.started) / max(step - self.first_step, 1)
-            pace = f"{speed:.1f} images/s  {left / 60:.1f} min left"
-            total, values = metrics["train/loss"], [metrics[f"train/{name}"] for name in Losses._fields]
+            pace = f"{speed:.{1 if speed >= 1 else 3}f} images/s  {left / 60:.1f} min left"
+            named = {n: metrics[f"train/{n}"] for n in ("loss", *Losses._fields)} if logged else {}
             if self.bar is None:
-                losses = " ".join(f"{name} {value:.3f}" for name, value in zip(Losses._fields, values))
-                print(f"step {step}/{module.total_steps}  loss {total:.3f} ({losses})  {pace}", flush=True)
+                losses = " ".join(f"{name} {value:.3f}" for name, value in named.items() if name != "loss")
+                shown = f"loss {named['loss']:.3f} ({losses})  " if named else ""
+                print(f"step {step}/{module.total_steps}  {shown}{pace}", flush=True)
             else:
                 self.bar.pace = pace
-                self.bar.losses = "  ".join(f"{n} {v:.3f}" for n, v in zip(("loss", *SHORT), (total, *values)))
+                self.bar.losses = "  ".join(f"{n} {v:.3f}" for n, v in zip(("loss", *SHORT), named.values()))
             self.line_time, self.line_step = now, step
         if self.bar is not None:
             epochs = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
@@ -66,8 +69,16 @@ class Progress(pl.Callback):
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
+        done, of = batch_idx + 1, int(sum(trainer.num_val_batches))
         if self.bar is not None:
-            self.bar.show("validation", batch_idx + 1, int(sum(trainer.num_val_batches)))
+            self.bar.show("validation", done, of)
+        elif trainer.is_global_zero and not trainer.sanity_checking and self._is_silent():
+            print(f"validation: {done} of {of} batches", flush=True)
+            self.line_time = time.perf_counter()
+
+    def _is_silent(self) -> bool:
+        """Whether a log file has had no line for long."""
+        return self.bar is None and time.perf_counter() - self.line_time > PATIENCE
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:  # on a few pictures, before the first epoch

@@ -215,13 +215,16 @@ def _own(file: dict[str, Any], colours: Colours | None) -> _Found:
 def _foreign(
     model: MaskRCNN, file: dict[str, Any], weights: str, category_ids: list[int | str], colours: Colours | None
 ) -> _Found:
-    """Reads a file of another project and compares its conventions with the model's.
+    """Reads a file of another project and compares its conventions with the model's; or this model's weights alone.
 
     Raises:
         ValueError: it is of none that is known, of another model than is read, or of one with other conventions.
     """
     state = _unwrapped(file)
     layout = find_layout(state)
+    plain = {key.removeprefix("model."): value for key, value in state.items()}
+    if layout is None and plain.keys() & model.state_dict().keys():  # of a loop of the user's own
+        return _Found(plain, _classes(file), colours or "rgb", NOTHING, [])
     if layout is None:
         raise ValueError(
             f"weights={weights}: neither a checkpoint of this project, nor weights of "

@@ -149,6 +149,19 @@ def test_what_other_keys_refer_to_stays(slip: str, answer: str) -> None:
     assert complain(raised.value, "train", ["~callbacks.pictures", slip]) == answer
 
 
+def test_a_second_choice_of_a_group_is_told_how_to_replace_the_first() -> None:
+    with pytest.raises(ValueError) as raised:
+        compose(["+backbone=resnet50"])
+    assert str(raised.value) == (
+        "+backbone=resnet50: a choice is there already, which is changed without +: backbone=resnet50"
+    )
+
+
+def test_overrides_are_a_list() -> None:
+    with pytest.raises(ValueError, match=r"^overrides are a list: compose\(\['backbone=resnet101'\]\)$"):
+        compose("backbone=resnet101")
+
+
 def test_a_group_is_given_a_name() -> None:
     assert unchosen(["seed=0", "neck=50"]) == "neck=50: give one of fpn, fpn_no_p6, fpn_small, or leave it out"
     assert unchosen(["debug=null"]) == "debug=null: give one of fast, overfit, profile, or leave it out"

@@ -47,7 +47,8 @@ def test_an_interrupted_run_gives_the_cursor_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("every", "logged", "lines"), [(2, 1, [2, 4, 6, 8, 10, 12]), (2, 4, [4, 8, 12]), (5, 2, [6, 10]), (20, 1, [])]
+    ("every", "logged", "lines"),
+    [(2, 1, [2, 4, 6, 8, 10, 12]), (2, 4, [4, 8, 12]), (5, 2, [6, 10, 12]), (5, 5, [5, 10]), (20, 1, [12])],
 )
 def test_lines_are_of_steps_whose_losses_are_logged(
     every: int, logged: int, lines: list[int], capsys: pytest.CaptureFixture[str]
@@ -64,3 +65,29 @@ def test_lines_are_of_steps_whose_losses_are_logged(
         progress.on_train_batch_end(trainer, module, None, None, 0)
     printed = capsys.readouterr().out.splitlines()
     assert [line.partition(" (")[0] for line in printed] == [f"step {n}/12  loss {n:.3f}" for n in lines]
+
+
+def test_a_log_file_is_told_of_slow_steps_and_of_a_slow_validation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("maskrcnn.engine.progress.time.perf_counter", lambda: now)
+    progress: Any = Progress(every_n_steps=50)
+    module = SimpleNamespace(images_per_step=2, total_steps=100)
+    trainer = SimpleNamespace(
+        is_global_zero=True, global_step=0, log_every_n_steps=50, callback_metrics={}, sanity_checking=False,
+        num_val_batches=[9], current_epoch=0, val_check_interval=1.0,
+    )  # fmt: skip
+    progress.on_train_start(trainer, module)
+    for seconds in (20.0, 40.0, 60.0, 80.0):
+        now, trainer.global_step = seconds, trainer.global_step + 1
+        progress.on_train_batch_end(trainer, module, None, None, 0)
+    for batch, seconds in enumerate((90.0, 115.0, 120.0, 200.0)):
+        now = seconds
+        progress.on_validation_batch_end(trainer, module, None, None, batch)
+    assert capsys.readouterr().out.splitlines() == [
+        "step 2/100  0.100 images/s  32.7 min left",
+        "step 4/100  0.100 images/s  32.0 min left",
+        "validation: 2 of 9 batches",
+        "validation: 4 of 9 batches",
+    ]

@@ -40,6 +40,7 @@ def test_steps_are_those_of_the_epochs_or_as_many_as_asked_for(given: dict[str, 
 WITHIN = "trainer.max_steps=9 ends within an epoch, and the last validation is after step 7: give a multiple of 7, or "
 BEFORE = "trainer.max_steps=3 ends within an epoch, and the last validation is not before step 7: give a multiple of 7"
 SHORT = "schedule.warmup_steps=50 is not over within the run's 21 steps"
+UNREACHED = "trainer.max_steps=900 is not reached, as trainer.max_epochs=3 ends the run after 21 steps: for more give "
 SILENT = "trainer.log_every_n_steps=50 is more than the run's 21 steps: no training loss will be shown or written"
 
 
@@ -52,7 +53,7 @@ SILENT = "trainer.log_every_n_steps=50 is more than the run's 21 steps: no train
         ({"max_steps": 3}, 0, [BEFORE]),
         ({"max_steps": 9}, 0, [WITHIN]),
         ({"max_steps": 14}, 0, []),
-        ({"max_steps": 900}, 0, []),
+        ({"max_steps": 900}, 0, [UNREACHED]),
         ({"max_steps": 9, "limit_val_batches": 0}, 0, []),
         ({"max_steps": 9, "check_val_every_n_epoch": None, "val_check_interval": 9}, 0, []),
         ({"max_steps": 9, "val_check_interval": 1}, 0, []),  # the integer: each batch

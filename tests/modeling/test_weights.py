@@ -122,6 +122,14 @@ def test_a_classifier_fills_the_backbone(state: dict[str, Tensor], tmp_path: Pat
     assert torch.equal(model.backbone.conv1.weight, body["conv1.weight"])
 
 
+def test_the_weights_of_a_loop_of_the_users_own_load(tmp_path: Path) -> None:
+    first, second = make_model(2), make_model(2)
+    torch.save(first.state_dict(), tmp_path / "own.pth")
+    load_weights(second, str(tmp_path / "own.pth"), named(1, 2))
+    found = second.state_dict()
+    assert all(torch.equal(value, found[key]) for key, value in first.state_dict().items())
+
+
 def test_weights_that_are_not_finite_are_refused(state: dict[str, Tensor], tmp_path: Path) -> None:
     key = "backbone.body.layer1.0.conv1.weight"
     path = save({**state, key: state[key] * float("nan")}, tmp_path / "nan.pth")
