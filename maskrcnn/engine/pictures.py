@@ -20,7 +20,7 @@ class Pictures(pl.Callback):
     Args:
         directory: where `step_NNNNNN.png` is written.
         count: pictures on the sheet.
-        score_threshold: detections that score less are not drawn.
+        score_threshold: detections that score less are not drawn; where that leaves none, the best score is written.
         paste: how masks are put into the picture.
     """
 
@@ -52,8 +52,16 @@ class Pictures(pl.Callback):
         for index, results in sorted(found.items()):
             record = data.val_annotations.records[index]
             size = (record.height, record.width)
-            shown = Prediction(size, classes, [r for r in results if r["score"] >= self.score_threshold])
+            drawn = [result for result in results if result["score"] >= self.score_threshold]
+            shown = Prediction(size, classes, drawn)
             picture = data.read(record.path, size)
-            pairs.append(side_by_side(picture, truth_of(record), shown.instances(), classes))
+            said = caption([result["score"] for result in results], self.score_threshold)
+            pairs.append(side_by_side(picture, truth_of(record), shown.instances(), classes, said))
         self.directory.mkdir(parents=True, exist_ok=True)
         save_png(self.directory / f"step_{trainer.global_step:06d}.png", contact_sheet(pairs, columns=2))
+
+
+def caption(scores: list[float], threshold: float) -> str:
+    """What stands above predictions of which those below a threshold are left out."""
+    none = bool(scores) and max(scores) < threshold
+    return f"prediction, from score {threshold:g}" + (f": none, the best is {max(scores):.2f}" if none else "")

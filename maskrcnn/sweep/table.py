@@ -125,9 +125,10 @@ def comma_separated(summary: Summary) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     scores = [name for score in SCORES for name in (score, f"{score} std")]
-    writer.writerow([*summary.columns, "trials", *scores, "hours", "commit"])
+    writer.writerow([*summary.columns, "trials", *scores, "hours", "commit", "folders"])
     for row in summary.rows:
         numbers = [number for score in SCORES for number in (row.means[score], row.deviations[score])]
         printed = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
-        writer.writerow([*row.values, len(row.trials), *printed, f"{row.seconds / 3600:.6g}", row.commits])
+        folders = ",".join(str(trial.folder) for trial in row.trials)  # a side of compare.py
+        writer.writerow([*row.values, len(row.trials), *printed, f"{row.seconds / 3600:.6g}", row.commits, folders])
     return file.getvalue()

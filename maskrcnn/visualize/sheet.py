@@ -19,19 +19,22 @@ def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
     return np.concatenate([bar, picture])
 
 
-def side_by_side(picture: np.ndarray, ground_truth: Instances, prediction: Instances, classes: list[str]) -> np.ndarray:
+def side_by_side(
+    picture: np.ndarray, ground_truth: Instances, prediction: Instances, classes: list[str], caption: str
+) -> np.ndarray:
     """Draws the truth on the left and what was predicted on the right, with captions.
 
     Args:
         picture: [h, w, C] u8, RGB if C is 3.
         ground_truth, prediction: objects in the frame of `picture`.
         classes: name of each label.
+        caption: of the prediction.
 
     Returns:
         A picture u8 RGB of the two, each enlarged as `draw_instances` does.
     """
     left = captioned(draw_instances(picture, ground_truth, classes), "ground truth")
-    right = captioned(draw_instances(picture, prediction, classes), "prediction")
+    right = captioned(draw_instances(picture, prediction, classes), caption)
     gap = np.full((left.shape[0], _GAP, 3), WHITE, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 

@@ -44,9 +44,9 @@ def test_seeds_are_averaged_and_only_what_varies_is_a_column(sweep: Path) -> Non
     assert head(summary) == ["backbone", "trials", "mask AP", "box AP", "time a trial"]
     # mean of 0.1 and 0.3 is 0.2; deviation sqrt((0.1² + 0.1²) / (2 - 1)) = 0.141421; 360 s and 1080 s are 0.2 h
     assert comma_separated(summary) == (
-        "backbone,trials,segm/AP,segm/AP std,bbox/AP,bbox/AP std,hours,commit\n"
-        "resnet18,1,0.4,,0.5,,0.1,aaa\n"
-        "tiny,2,0.2,0.141421,0.2,0,0.2,aaa\n"
+        "backbone,trials,segm/AP,segm/AP std,bbox/AP,bbox/AP std,hours,commit,folders\n"
+        f"resnet18,1,0.4,,0.5,,0.1,aaa,{sweep}/c\n"
+        f'tiny,2,0.2,0.141421,0.2,0,0.2,aaa,"{sweep}/a,{sweep}/b"\n'
     )
     assert markdown(summary) == (
         "| backbone | trials | mask AP | box AP | time a trial |\n| --- | --- | --- | --- | --- |\n"

@@ -23,7 +23,7 @@ def caption(text: str, width: int) -> np.ndarray:
 
 
 def test_side_by_side_is_two_captioned_drawings() -> None:
-    pair = side_by_side(PICTURE, TRUTH, FOUND, ["disc"])
+    pair = side_by_side(PICTURE, TRUTH, FOUND, ["disc"], "found")
     left, right = draw_instances(PICTURE, TRUTH, ["disc"]), draw_instances(PICTURE, FOUND, ["disc"])
     rows, columns = left.shape[:2]
     bar = text_size("A", 1)[1]
@@ -31,7 +31,7 @@ def test_side_by_side_is_two_captioned_drawings() -> None:
     np.testing.assert_array_equal(pair[bar:, :columns], left)
     np.testing.assert_array_equal(pair[bar:, columns + gap :], right)
     np.testing.assert_array_equal(pair[:bar, :columns], caption("ground truth", columns))
-    np.testing.assert_array_equal(pair[:bar, columns + gap :], caption("prediction", columns))
+    np.testing.assert_array_equal(pair[:bar, columns + gap :], caption("found", columns))
     assert gap > 0 and (pair[:, columns : columns + gap] == WHITE).all()
     assert pair.shape[0] == bar + rows
 
