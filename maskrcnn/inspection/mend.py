@@ -195,10 +195,14 @@ def _annotations(
     Those of pictures that are left out (which are listed, but not among the images) are looked through as well.
     """
     found: list[tuple[Any, dict[str, Any] | None, Size, dict[str, Any]]] = []  # id, picture, size, annotation
+    numbers = {str(number): number for number in categories}
     for position, annotation in enumerate(annotations):
         id_ = annotation.get("id", f"#{position}")
         key = (type(annotation.get("image_id")), _hashable(annotation.get("image_id")))
-        image, category = images.get(key), categories.get(_hashable(annotation.get("category_id")))
+        image = images.get(key)
+        named: Any = annotation.get("category_id")
+        as_text = isinstance(named, str) and named in numbers
+        category = categories.get(numbers[named] if as_text else _hashable(named))
         if key not in listed:
             findings.mend("error", "annotations of pictures that are not there", LEFT_OUT, id_)
             continue
@@ -212,6 +216,8 @@ def _annotations(
             done = AS_BACKGROUND if is_box(annotation.get("bbox")) else LEFT_OUT
             note("error", "annotations without a segmentation", done, id_, image and image["id"])
         elif size is not None:
+            if as_text:
+                note("mended", "annotations whose category_id is a text", "made a number", id_)
             changed = {"category_id": category["id"], "segmentation": nest(annotation["segmentation"])}
             if changed["segmentation"] is not annotation["segmentation"]:
                 note("mended", "annotations whose polygon is not in a list of polygons", "put into one", id_)

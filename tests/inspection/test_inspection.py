@@ -430,6 +430,15 @@ def test_a_polygon_that_is_not_in_a_list_is_put_into_one(tmp_path: Path) -> None
     assert [change.id for change in part.findings.changes] == [1]
 
 
+def test_a_category_id_that_is_a_text_is_made_a_number(tmp_path: Path) -> None:
+    objects = [square(1, 1, 8, 8, category_id="1"), square(2, 1, 32, 8, category_id="9"), square(3, 1, 8, 32)]
+    dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": objects}
+    found = inspect([Splits(write(tmp_path, "train", dataset, a=noise(0)), None)], ALL, "headers", LIMITS).files[0]
+    kept = [(annotation["id"], annotation["category_id"]) for annotation in found.mended["annotations"]]
+    assert kept == [(1, 1), (3, 1)]
+    assert [(change.id, change.done) for change in found.findings.changes] == [(1, "made a number"), (2, "left out")]
+
+
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     split = write(tmp_path, "train", {"images": [], "categories": [], "annotations": []})
     with pytest.raises(ValueError, match=r"train\.json: no usable picture is left: 'images' is empty"):
