@@ -41,8 +41,9 @@ def run(config: DictConfig) -> float:
         if stopped.scores is not None:  # it was at its end, and nothing comes after it
             return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
-            override = shlex.quote(f"resume={written(str(stopped.folder))}")
-            print(f"to go on: {override}, which remembers the rest of the command", flush=True)
+            plugins = [one for one in overrides if one.startswith("plugins=")]  # which are given anew each time
+            further = shlex.join([f"resume={written(str(stopped.folder))}", *plugins])
+            print(f"to go on: {further}, which remembers the rest of the command", flush=True)
         raise
 
 

@@ -29,6 +29,8 @@ ALLOWED = (
     "pytorch_lightning.profilers.",
 )
 THIRD_PARTIES = ("torch.", "albumentations.", "pytorch_lightning.")
+# Of ours, classes only, and the functions of this package: a command, as a part of a checkpoint, could name plugins.
+FUNCTIONS = "maskrcnn.data.convert."
 # Public names that are shorter than the module they lie in.
 ALIASES = {"pytorch_lightning.Trainer": "pytorch_lightning.trainer.Trainer"}
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -74,6 +76,8 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
         inspect.isclass(found) or (ours and inspect.isfunction(found))
     ):
         raise ValueError(refusal)
+    if inspect.isfunction(found) and target.startswith("maskrcnn.") and not target.startswith(FUNCTIONS):
+        raise ValueError(f"{key}._target_ is {target!r}, a function that no configuration may call; name a class")
     return found
 
 

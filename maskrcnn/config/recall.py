@@ -1,6 +1,7 @@
 """What a run was started with, so that `resume=<its folder>` alone goes on with it."""
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hydra.errors import HydraException
 from maskrcnn.config.groups import groups
 from maskrcnn.config.run_dir import last_checkpoint
 
-OWN = {"resume", "run_dir"}  # of each start
+# Of each start: its folders, and what may run code, which a run from elsewhere is not to choose.
+OWN = {"resume", "run_dir", "plugins", "hydra"}
 
 
 def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -21,8 +23,8 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
         arguments: of the command line.
 
     Returns:
-        All arguments, and those that were added: none whose key, or the group that it belongs to, is given anew; and
-        none at all without a `resume=<folder>` that holds a receipt, or in a sweep.
+        All arguments, and those that were added: none of `OWN`, none whose key, or the group that it belongs to, is
+        given anew; and none at all without a `resume=<folder>` that holds a receipt, or in a sweep.
 
     Raises:
         ValueError: the receipt is broken.
@@ -38,7 +40,11 @@ def recall(arguments: list[str]) -> tuple[list[str], list[str]]:
             return arguments, []
         before = _overrides(Path(folder))
         keys = {text: parse(text).key_or_group for text in before}
-        added = [text for text, key in keys.items() if key not in given.keys() | OWN and not key.startswith(replaced)]
+        added = [
+            text
+            for text, key in keys.items()
+            if key not in given and not key.startswith(replaced) and re.split("[./@]", key)[0] not in OWN
+        ]
     except HydraException:  # what cannot be read is told by those who must
         return arguments, []
     place = arguments.index(given["resume"])  # beside others: argparse takes them in one row only

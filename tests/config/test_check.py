@@ -128,6 +128,14 @@ def test_targets_outside_the_allow_list_are_refused(target: str) -> None:
         resolve_target(target, "x", [])
 
 
+@pytest.mark.parametrize("target", ["commands.evaluate.evaluate", "commands.verify.verify", "cli.train"])
+def test_a_command_is_no_part_of_a_configuration(target: str) -> None:
+    """It takes plugins of its own, so that a checkpoint that names it could run anything."""
+    with pytest.raises(ValueError, match=rf"x\._target_ is 'maskrcnn\.{target}', a function that no config.* may call"):
+        resolve_target(f"maskrcnn.{target}", "x", [])
+    assert resolve_target("maskrcnn.data.convert.voc.read_voc", "x", []).__name__ == "read_voc"
+
+
 def test_a_plugin_widens_the_allow_list_by_its_own_package_only() -> None:
     assert resolve_target("fractions.Fraction", "x", ["fractions"])(1, 2) == 0.5
     with pytest.raises(ValueError, match=r"plugins=\[fractions\]"):

@@ -21,7 +21,7 @@ TARGETS = sorted({found for path in CONF.rglob("*.yaml") for found in OURS.finda
 
 @pytest.mark.parametrize("target", [*TARGETS, ROOT])
 def test_annotations_are_those_of_the_imported_target(target: str) -> None:
-    made = resolve_target(target, "", [])
+    made = train if target == ROOT else resolve_target(target, "", [])
     hints = typing.get_type_hints(getattr(made, "__init__") if isinstance(made, type) else made)
     hints.pop("return", None)
     early = annotations(target)

@@ -28,6 +28,14 @@ def test_a_run_goes_on_with_what_it_was_started_with(started: Path) -> None:
     assert recall(["data=shapes", resume])[1] == [*kept[2:], "optimizer.lr=0.2"]  # there is no data.root to give
 
 
+def test_a_receipt_chooses_no_code(started: Path) -> None:
+    """It may be another's: packages that are called, and what Hydra itself makes, are named anew each time."""
+    code = ["plugins=[os]", "++plugins=[os]", "hydra.searchpath=[/tmp]", "+hydra.callbacks.x._target_=y", "hydra/launcher=z"]
+    (started / "receipt.json").write_text(json.dumps({"starts": [{"overrides": [*code, "seed=1"]}]}))
+    assert recall([f"resume={started}"])[1] == ["seed=1"]
+    assert recall(["plugins=[mine]", f"resume={started}"])[0] == ["plugins=[mine]", "seed=1", f"resume={started}"]
+
+
 @pytest.mark.parametrize(
     "arguments", [["seed=1"], ["-m", "resume={}"], ["resume=auto"], ["resume=null"], ["resume={}/no"]]
 )
