@@ -1,6 +1,7 @@
 """Files of tensors and plain values: weights, checkpoints, black boxes."""
 
 import codecs
+import math
 import pickle
 import re
 from collections import OrderedDict
@@ -22,21 +23,59 @@ class _Skipped:
         pass
 
 
+class _Kind:
+    """Stands for a dtype of NumPy, of plain numbers only: with any other, a file could name memory that is not its own.
+
+    Args:
+        code: such as "f4"; what else a file says is passed over.
+    """
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if code not in _CODES:
+            raise pickle.UnpicklingError(f"GLOBAL numpy.dtype({code!r})")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Any) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array of NumPy whose content a file gives; what else it is made of is passed over."""
+
+    def __new__(cls, *_: Any) -> "_Array":
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, by_columns, content = state
+        whole = math.prod(shape) * kind.dtype.itemsize == len(content)
+        if not whole or min(shape, default=0) < 0:
+            raise ValueError(f"an array of {shape} has {len(content)} bytes")
+        super().__setstate__((1, shape, kind.dtype, by_columns, content))
+
+
+def _number(kind: _Kind, content: bytes | str) -> Any:
+    """A number of NumPy; Python 2 wrote its bytes as text."""
+    return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, kind.dtype, 1)[0]
+
+
 # What is read besides tensors and plain values: NumPy's arrays and numbers. What training scripts keep beside weights
 # becomes `_Skipped`: the log of MMDetection 3, which names methods by getattr, and the arguments of torchvision's.
-_MAKERS = {"_reconstruct": np.array(0).__reduce__()[0], "scalar": np.int64(0).__reduce__()[0]}
+_CODES = {np.dtype(code).str[1:] for code in np.typecodes["AllInteger"] + "?efd"}  # such as f4
+_MAKERS = {"_reconstruct": _Array, "scalar": _number}
 _READABLE: dict[str, Any] = {
-    "numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype, "collections.OrderedDict": OrderedDict,
+    "numpy.ndarray": _Array, "numpy.dtype": _Kind, "collections.OrderedDict": OrderedDict,
     "_codecs.encode": codecs.encode,
     **{f"numpy.{core}.multiarray.{name}": make for name, make in _MAKERS.items() for core in ("core", "_core")},
     **dict.fromkeys(("builtins.getattr", "argparse.Namespace"), _Skipped),
     "mmengine.logging.history_buffer.HistoryBuffer": _Skipped,
 }  # fmt: skip
-_DTYPES = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"}  # which torch asks for one by one
 
 
-class _Arrays(pickle.Unpickler):
-    """Reads a plain pickle of NumPy's arrays, as Detectron2's model zoo has them, and nothing that could run code."""
+class _Arrays(pickle._Unpickler):
+    """Reads a plain pickle of NumPy's arrays, as Detectron2's model zoo has them, and nothing that could run code.
+
+    In Python, as torch does: the one in C makes room for as many values as a file claims to number.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -58,7 +97,7 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
         if path.suffix == ".pkl":
             with path.open("rb") as file:
                 return _Arrays(file, encoding="latin1").load()
-        with safe_globals([bytes, *_DTYPES, *((value, name) for name, value in _READABLE.items())]):
+        with safe_globals([bytes, *((value, name) for name, value in _READABLE.items())]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
         code = re.search(r"GLOBAL (\S+)", str(error))
@@ -68,6 +107,6 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
             f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]}). "
             "Where it was made, torch.save its tensors alone"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except Exception as error:  # a broken file raises whatever its bytes lead to
         why = str(error).partition(". ")[0] or "it holds nothing"  # what follows is for programmers
         raise ValueError(f"{given} is not {kind}, or it is cut short: {why}") from error

@@ -30,7 +30,13 @@ def test_a_run_goes_on_with_what_it_was_started_with(started: Path) -> None:
 
 def test_a_receipt_chooses_no_code(started: Path) -> None:
     """It may be another's: packages that are called, and what Hydra itself makes, are named anew each time."""
-    code = ["plugins=[os]", "++plugins=[os]", "hydra.searchpath=[/tmp]", "+hydra.callbacks.x._target_=y", "hydra/launcher=z"]
+    code = [
+        "plugins=[os]",
+        "++plugins=[os]",
+        "hydra.searchpath=[/tmp]",
+        "+hydra.callbacks.x._target_=y",
+        "hydra/launcher=z",
+    ]
     (started / "receipt.json").write_text(json.dumps({"starts": [{"overrides": [*code, "seed=1"]}]}))
     assert recall([f"resume={started}"])[1] == ["seed=1"]
     assert recall(["plugins=[mine]", f"resume={started}"])[0] == ["plugins=[mine]", "seed=1", f"resume={started}"]
