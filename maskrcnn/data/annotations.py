@@ -33,7 +33,7 @@ from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.source import Split
 
-VERSION = 7  # to be raised when the same file is read into other records
+VERSION = 8  # to be raised when the same file is read into other records
 
 
 @dataclass(frozen=True)

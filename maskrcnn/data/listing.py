@@ -19,5 +19,11 @@ class Listing:
         parent, base = os.path.split(name)
         if parent not in self.files:
             folder = self.root / parent
-            self.files[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+            entries = os.scandir(folder) if folder.is_dir() else ()
+            self.files[parent] = {entry.name for entry in entries if _is_file(entry)}
         return base in self.files[parent]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file or leads to one: a device or a pipe might be read for ever."""
+    return entry.is_file(follow_symlinks=False) or (entry.is_symlink() and os.path.isfile(entry.path))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn.data.rle import count_pixels
-from maskrcnn.data.segmentation import FARTHEST, Defect, encode_runs, pack, to_bytes
+from maskrcnn.data.segmentation import FARTHEST, LONGEST, Defect, encode_runs, pack, to_bytes
 
 CLEAR = 1.0  # pixels; pycocotools moves a polygon by less: to fifths of a pixel, at its corners and between them
 
@@ -76,11 +76,13 @@ def _examine(points: np.ndarray, lengths: np.ndarray, sizes: np.ndarray) -> tupl
         lengths: [P] int64, how many of them each polygon has; sizes: [P, 2] int64, width and height of its picture.
 
     Returns:
-        near: [P] bool, whether all numbers are finite and less than FARTHEST; seen: [P] bool, whether the centre of the
+        near: [P] bool, whether all numbers are finite and less than FARTHEST, and the sides surely less than LONGEST;
+        seen: [P] bool, whether the centre of the
         pixel is inside, by the even-odd rule, and so far from all sides that rasterising cannot change that.
     """
     firsts = np.cumsum(lengths) - lengths
-    near = np.maximum.reduceat(np.abs(points).ravel(), 2 * firsts) < FARTHEST  # not where one is NaN
+    farthest = np.maximum.reduceat(np.abs(points).ravel(), 2 * firsts)
+    near = (farthest < FARTHEST) & (2 * farthest * lengths < LONGEST)  # not where one is NaN
     with np.errstate(invalid="ignore", over="ignore"):
         mean = np.add.reduceat(points, firsts) / lengths[:, None]
         centre = np.clip(np.floor(mean), 0, sizes - 1) + 0.5

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from maskrcnn.data.rle import count_pixels
 
 FARTHEST = 1e5  # pixels; pycocotools walks along a polygon's edges, and one that leads far away takes all the memory
+LONGEST = 1e7  # pixels along a polygon's edges, for the same reason: 70 bytes each
 OUTLINE = b"p"  # what stored polygons start with; the characters of run lengths end one before
 GAP = struct.pack("d", math.nan)  # between stored polygons, whose coordinates are finite
 EMPTY = "an empty segmentation"
@@ -128,13 +129,21 @@ def _no_pixel(height: int, width: int) -> bytes:
 
 
 def is_polygon(polygon: Any) -> bool:
-    """Whether it is a list of finite numbers, two for each of at least three points."""
+    """Whether it is a list of finite numbers, two for each of at least three points, and no longer than `LONGEST`."""
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
         return False
     try:
-        return max(polygon) < FARTHEST and min(polygon) > -FARTHEST and sum(polygon) == sum(polygon)  # NaN != NaN
+        high, low = max(polygon), min(polygon)
+        near = high < FARTHEST and low > -FARTHEST and sum(polygon) == sum(polygon)  # NaN != NaN
     except TypeError:  # not numbers
         return False
+    return near and ((high - low) * len(polygon) < LONGEST or _length(polygon) < LONGEST)
+
+
+def _length(polygon: list[float]) -> float:
+    """How many pixels pycocotools walks along a polygon's edges."""
+    points = np.array(polygon, np.float64).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
 
 
 def _has_nan(polygon: list[Any]) -> bool:

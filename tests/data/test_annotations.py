@@ -142,6 +142,7 @@ LEFT_OUT = [
     ([[2, 3, 6, 7, 5]], NO_POLYGON),
     ([[2, 3, 6, float("nan"), 5, 5]], "coordinates that are NaN"),
     ([[2, 3, 6, 1e9, 5, 5]], NO_POLYGON),
+    ([[1, 1, 9e4, 1, 9e4, 9e4, 1, 9e4] * 41], NO_POLYGON),  # would take a gigabyte to walk along
     ([["2", 3, 6, 1, 5, 5]], NO_POLYGON),
     ([[[2, 3], [6, 3], [6, 7]]], NO_POLYGON),
     ([], "an empty segmentation"),
@@ -330,6 +331,23 @@ def test_missing_files(write: Write, tiny: Dataset) -> None:
         read_annotations(split)
     with pytest.raises(FileNotFoundError, match=r"2 of the 2 pictures"):
         read_annotations(Split(split.images / "nowhere", split.annotations))
+
+
+def test_a_picture_is_a_file_or_a_link_to_one(write: Write, tiny: Dataset) -> None:
+    """A device would be read without end, and a pipe waited for."""
+    split = write(tiny)
+    (split.images / "b.png").rename(split.images / "c.png")
+    (split.images / "b.png").symlink_to("c.png")
+    (split.images / "loop").symlink_to("loop")
+    assert len(read_annotations(split).records) == 2
+    for target in ("/dev/zero", "loop", "."):
+        (split.images / "b.png").unlink()
+        (split.images / "b.png").symlink_to(target)
+        with pytest.raises(FileNotFoundError, match=r"1 of the 2 pictures of .* are not in .*: b\.png\."):
+            read_annotations(split)
+    tiny["images"][1]["file_name"] = "/dev/zero"
+    with pytest.raises(FileNotFoundError, match=r"1 of the 2 pictures of .* are not in .*: /dev/zero\."):
+        read_annotations(write(tiny))
 
 
 def test_pictures_in_folders(write: Write, tiny: Dataset) -> None:
