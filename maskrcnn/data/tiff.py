@@ -90,7 +90,13 @@ def _decode(data: bytes) -> Stored:
 
 def _channels(file: tifffile.TiffFile) -> tuple[list[TiffPage], int]:
     """The pages that become channels, and `alpha` of `Stored`."""
-    every = [page.aspage() for page in file.pages]
+    every: list[TiffPage] = []
+    places = set()
+    for page in file.pages:
+        if page.offset in places:  # each names the place of the next
+            raise ValueError("its pages lead in a circle")
+        places.add(page.offset)
+        every.append(page.aspage())
     whole = [page for page in every if not page.subfiletype & _REDUCED_OR_MASK] or every[:1]
     pages = [page for page in whole if page.shape == whole[0].shape]
     declared = [int(kind) for kind in whole[0].extrasamples]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from maskrcnn.data.header import read_header
 from maskrcnn.data.pictures import PictureReader
 from tests.data.orientations import SEEN
 
@@ -190,3 +191,18 @@ def test_broken_files_are_named(tmp_path: Path, options: Any, share: float) -> N
     whole = encode(random_pixels(5, np.uint16), **options)
     with pytest.raises(ValueError, match=r"a\.tif is not a picture, or broken \(.* bytes\): replace it"):
         read(whole[: int(share * len(whole))], tmp_path, 5)
+
+
+def test_pages_that_lead_in_a_circle_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((HEIGHT, WIDTH), np.uint8))
+    with tifffile.TiffFile(path) as file:
+        first, last = file.pages.first.offset, file.pages.next_page_offset
+    data = bytearray(path.read_bytes())
+    end = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
+    assert last == 0 and data[end : end + 4] == b"\0\0\0\0"
+    struct.pack_into("<I", data, end, first)
+    path.write_bytes(data)
+    for read in (read_header, lambda path: PictureReader(3, 65535)(path, None)):
+        with pytest.raises(ValueError, match=r"a\.tif is not a picture, or broken"):
+            read(path)
