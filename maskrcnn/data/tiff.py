@@ -18,6 +18,8 @@ from maskrcnn.data.stored import ORIENTATION, Stored, from_opencv
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the latter two of BigTIFF
 _EXTRA_SAMPLES = 338
+# A file of few bytes may claim any size, as what it leaves out is black. No usual compression makes 3000 of one byte.
+_FEW, _EXPANDED = 2**28, 3000
 _REDUCED_OR_MASK = 0b101  # of NewSubfileType: a preview, or the transparency of another page
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs of a broken file, we say in one sentence
@@ -77,6 +79,8 @@ def _decode(data: bytes) -> Stored:
         pages, alpha = _channels(file)
         first = pages[0]
         orientation = _orientation(first)
+        if sum(page.nbytes for page in pages) > max(_FEW, _EXPANDED * len(data)):
+            raise ValueError("it claims more pixels than it can hold")
         if all(map(_is_plain, pages)):
             return Stored(np.concatenate([_pixels(page) for page in pages], axis=2), orientation, alpha)
         if len(pages) > 1 or first.index != 0 or not _suits_opencv(first):

@@ -1,5 +1,6 @@
 """TIFF pictures: any number of channels, layouts, compressions, orientations, and what is refused."""
 
+import contextlib
 import io
 import struct
 from pathlib import Path
@@ -197,12 +198,31 @@ def test_pages_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((HEIGHT, WIDTH), np.uint8))
     with tifffile.TiffFile(path) as file:
-        first, last = file.pages.first.offset, file.pages.next_page_offset
+        first = file.pages.first.offset
     data = bytearray(path.read_bytes())
     end = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
-    assert last == 0 and data[end : end + 4] == b"\0\0\0\0"
+    assert data[end : end + 4] == b"\0\0\0\0"
     struct.pack_into("<I", data, end, first)
     path.write_bytes(data)
     for read in (read_header, lambda path: PictureReader(3, 65535)(path, None)):
         with pytest.raises(ValueError, match=r"a\.tif is not a picture, or broken"):
             read(path)
+
+
+def test_few_bytes_are_no_large_picture(tmp_path: Path) -> None:
+    """A strip of no bytes is black: so written, a gigapixel takes 200."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((1, 1), np.uint8), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        places = {
+            name: file.pages.first.tags[name].valueoffset for name in ("ImageWidth", "ImageLength", "RowsPerStrip")
+        }
+        strip = file.pages.first.tags["StripByteCounts"].valueoffset
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, strip, 0)
+    for side, broken in ((100, False), (2**15, True)):
+        for place in places.values():
+            struct.pack_into("<I", data, place, side)
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="not a picture, or broken") if broken else contextlib.nullcontext():
+            assert PictureReader(1, 65535)(path, None).shape == (side, side, 1)
