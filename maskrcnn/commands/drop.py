@@ -11,7 +11,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import torch
 
@@ -82,26 +82,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "there is nothing here but /")
 
     def do_POST(self) -> None:
-        address = urlsplit(self.path)
+        path, _, query = self.path.partition("?")
         length = self.headers.get("Content-Length", "")
-        if not self._is_local() or address.path != "/predict":
+        if not self._is_local() or path != "/predict":
             self._refuse(404, "pictures go to /predict")
         elif not length.isdecimal():
             self._refuse(411, "the request does not say how long it is")
-        elif int(length) > self.server.limit:
-            self._refuse(413, f"the file has {int(length)} bytes; at most {self.server.limit} are taken")
+        elif len(length) > 15 or int(length) > self.server.limit:
+            self._refuse(413, f"the file has {length[:15]} bytes; at most {self.server.limit} are taken")
         else:
             data = self.rfile.read(int(length))
             try:
-                picture, found = self.server.predict(data, _threshold(parse_qs(address.query)))
+                picture, found = self.server.predict(data, _threshold(parse_qs(query)))
             except (ValueError, torch.OutOfMemoryError) as error:
                 self._refuse(400, str(error))
             else:
                 self._answer(200, "image/png", picture, json.dumps(found))
 
     def _is_local(self) -> bool:
-        # A page elsewhere may have its name lead here (DNS rebinding), but the browser sends that name.
-        return self.headers.get("Host", "").rsplit(":", 1)[0] in (HOST, "localhost")
+        # A page elsewhere may have its name lead here (DNS rebinding), or send to here, but the browser says its name.
+        host = self.headers.get("Host", "")
+        own = f"http://{host}"
+        return host.rsplit(":", 1)[0] in (HOST, "localhost") and self.headers.get("Origin", own) == own
 
     def _refuse(self, status: int, reason: str) -> None:
         self._answer(status, "text/plain", reason.encode())

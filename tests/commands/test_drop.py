@@ -77,6 +77,21 @@ def test_the_page_stands_by_itself_and_is_of_this_machine_alone(server: DropServ
     assert ask(server, "GET", "/", headers={"Host": "elsewhere.org"})[0] == 404
     assert ask(server, "GET", "/", headers={"Host": f"localhost:{server.server_port}"})[0] == 200
     assert ask(server, "POST", "/predict", png(PICTURE), {"Host": "elsewhere.org"})[0] == 404
+    # A browser says which page sends; one of another site, or of a file, is not to have pictures decoded.
+    own = f"127.0.0.1:{server.server_port}"
+    for origin, status in (
+        (f"http://{own}", 200),
+        ("http://elsewhere.org", 404),
+        ("http://127.0.0.1:1", 404),
+        ("null", 404),
+    ):
+        assert ask(server, "POST", "/predict", png(PICTURE), {"Host": own, "Origin": origin})[0] == status
+
+
+def test_a_length_of_thousands_of_digits_is_answered(server: DropServer, capsys: pytest.CaptureFixture[str]) -> None:
+    status, body, _ = ask(server, "POST", "/predict", headers={"Content-Length": "9" * 5000})
+    assert (status, body) == (413, b"the file has 999999999999999 bytes; at most 10000 are taken")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What every reader of a format gives, and every writer takes."""
 
+import reprlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +78,9 @@ def check_classes(names: Iterable[Any], where: str) -> tuple[str, ...]:
         ValueError: there is none, or one is no text or comes twice; the message starts with `where`.
     """
     classes = tuple(names)
-    odd = [repr(name) for name in classes if not isinstance(name, str) or not name or classes.count(name) > 1]
+    counts = Counter(name for name in classes if isinstance(name, str))
+    odd = [name for name in classes if not isinstance(name, str) or not name or counts[name] > 1]
     if odd or not classes:
-        raise ValueError(f"{where}: {few(odd, 3) or 'no class'}; name one class or more, each once and with a text")
+        shown = few([reprlib.repr(name) for name in odd[:4]], 3)  # one may be as large as it likes
+        raise ValueError(f"{where}: {shown or 'no class'}; name one class or more, each once and with a text")
     return classes

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import NoneType
@@ -43,7 +44,7 @@ def read_labelme(source: Path, *, classes: list[str] | None) -> Annotated:
         ValueError: a file is not LabelMe's, or broken; or its picture is missing or has another size.
     """
     present = sorted(path for path in source.rglob("*") if not _hidden(path.relative_to(source)))
-    files = [path for path in present if path.suffix == ".json"]
+    files = [path for path in present if path.suffix == ".json" and path.is_file()]
     if not files:
         raise ValueError(f"source={source}: no JSON file in this folder; LabelMe writes one for each picture")
     parsed = {file: _parse(file) for file in files}
@@ -89,7 +90,7 @@ def _hidden(path: Path) -> bool:
 def _parse(file: Path) -> dict[str, Any]:
     try:
         entry = json.loads(file.read_bytes())
-    except ValueError as error:  # of JSON or of UTF-8
+    except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
         raise ValueError(f"{file} is not JSON, or broken ({error}): copy or save it again, or remove it") from error
     shapes = entry.get("shapes") if isinstance(entry, dict) else None
     if not isinstance(shapes, list) or not isinstance(entry.get("imagePath"), str):
@@ -115,7 +116,9 @@ def _kind(shape: dict[str, Any]) -> str:
 
 def _is_point(point: Any) -> bool:
     return (
-        isinstance(point, list) and len(point) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in point)
+        isinstance(point, list)
+        and len(point) == 2
+        and all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in point)
     )
 
 
@@ -186,13 +189,15 @@ def _paste(where: str, shape: dict[str, Any], size: tuple[int, int]) -> dict[str
     (left, top), (right, bottom) = ([int(value) for value in point] for point in shape["points"])
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape.get("mask") or ""))) as picture:
-            values = np.asarray(picture) != 0
+            width, height = picture.size
+            fits = (height, width) == (bottom - top + 1, right - left + 1)
+            values = np.asarray(picture) != 0 if fits else np.zeros((0, 0), bool)
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{where}: its mask is not a PNG in base64; draw it again, or remove it") from error
-    if values.shape != (bottom - top + 1, right - left + 1):
+    if not fits:
         raise ValueError(
-            f"{where}: its mask of {' x '.join(map(str, values.shape))} pixels does not fit its points "
-            f"{shape['points']}; draw it again, or remove it"
+            f"{where}: its mask of {height} x {width} pixels does not fit its points {shape['points']}; draw it again, "
+            "or remove it"
         )
     whole = np.zeros(size, np.uint8, order="F")  # without what lies outside the picture
     inside = slice(max(top, 0), max(bottom + 1, 0)), slice(max(left, 0), max(right + 1, 0))

@@ -139,7 +139,7 @@ def _read_boxes(file: Path) -> list[Box]:
             )
             for entry in _parse(file).iter("object")
         ]
-    except (ElementTree.ParseError, expat.ExpatError, ValueError) as error:
+    except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
         raise ValueError(f"{file} is not an annotation of VOC, or broken ({error}): mend it, or remove it") from error
 
 

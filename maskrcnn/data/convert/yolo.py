@@ -1,6 +1,7 @@
 """YOLO's segmentation labels as Ultralytics reads them (https://docs.ultralytics.com/datasets/segment)."""
 
 import math
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _from_yaml(file: Path, split: str | None) -> tuple[Path, tuple[str, ...], li
     """Root, classes and pictures of a split in data.yaml."""
     try:
         entry = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{file} is not YAML, or broken ({' '.join(str(error).split())}): mend it") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("names"), list | dict):
         raise ValueError(f"{file} has no 'names'; add the classes, as a list or as a mapping from 0, 1, ...")
@@ -106,7 +107,7 @@ def _from_yaml(file: Path, split: str | None) -> tuple[Path, tuple[str, ...], li
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise ValueError(f"{file}: the keys of 'names' must be 0 to {len(names) - 1}, but are {[*names]}")
         names = [names[label] for label in range(len(names))]
-    root = file.parent / str(entry.get("path") or "")
+    root = file.parent / _text(entry.get("path") or "", "path", file)
     if not root.is_dir():
         raise ValueError(f"{file}: 'path' is {entry['path']!r}, but there is no {root}; correct it, or leave it out")
     known = [key for key in ("train", "val", "test") if entry.get(key)]
@@ -115,14 +116,22 @@ def _from_yaml(file: Path, split: str | None) -> tuple[Path, tuple[str, ...], li
             f"read.split={split}: {file} has {', '.join(known) or 'no split'}; choose one, or add it there"
         )
     places = entry[split] if isinstance(entry[split], list) else [entry[split]]
-    paths = [path for place in places for path in _find(root, str(place), file)]
+    paths = [path for place in places for path in _find(root, _text(place, split, file), file)]
     return root, check_classes(names, f"'names' of {file}"), paths
+
+
+def _text(value: Any, key: str | None, file: Path) -> str:
+    if not isinstance(value, str | int):  # a folder may be called 2024
+        raise ValueError(f"{file}: {key!r} is {reprlib.repr(value)}; it must be a path")
+    return str(value)
 
 
 def _find(root: Path, place: str, file: Path) -> list[Path]:
     """The pictures of a folder, or of a list of paths."""
     # Roboflow's exports say ../train/images for a folder beside data.yaml; Ultralytics takes that too.
-    found = next((path for path in (root / place, root / place.removeprefix("../")) if path.exists()), None)
+    found = next(
+        (path for path in (root / place, root / place.removeprefix("../")) if path.is_dir() or path.is_file()), None
+    )
     if found is None:
         raise ValueError(f"{file}: there is no {root / place}; correct 'path' and the splits")
     if found.is_dir():

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.annotations import CocoAnnotations
@@ -212,6 +213,7 @@ def test_two_files_for_one_picture_are_refused(write: Write) -> None:
         ([], {"imagePath": None}, r"a\.json has no 'shapes' and 'imagePath', so it is not of LabelMe: move it"),
         ([{"label": "cat"}], {}, r"a\.json, shape 0: it needs a 'label' and 'points' of two finite numbers each; mend"),
         ([shape("cat", [[1, float("nan")]])], {}, r"a\.json, shape 0: it needs a 'label'"),
+        ([shape("cat", [[1, 10**400]])], {}, r"a\.json, shape 0: it needs a 'label'"),
         ([{**shape("cat", SQUARE), "group_id": [1]}], {}, r"shape 0: its 'group_id' is \[1\]; mend it in LabelMe"),
         ([{**shape("cat", SQUARE), "shape_type": []}], {}, r"shape 0: its 'shape_type' is \[\]; mend it in LabelMe"),
         ([{**shape("cat", SQUARE, "mask"), "mask": 7}], {}, r"shape 0: its 'mask' is 7; mend it in LabelMe"),
@@ -233,6 +235,17 @@ def test_folders_without_labels_and_broken_json_are_refused(write: Write, tmp_pa
     other.mkdir()
     with pytest.raises(ValueError, match="no JSON file in this folder"):
         read_labelme(other, classes=None)
-    (other / "a.json").write_bytes(b'{"shapes": [')
-    with pytest.raises(ValueError, match=r"a\.json is not JSON, or broken"):
+    (other / "pipe.json").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="no JSON file in this folder"):
         read_labelme(other, classes=None)
+    for content in (b'{"shapes": [', b"[" * 100_000):
+        (other / "a.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.json is not JSON, or broken"):
+            read_labelme(other, classes=None)
+
+
+def test_a_mask_of_another_size_is_not_decoded(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write([{**mask_shape("cat", 5, 5, [[1, 1]]), "points": [[5, 5], [7, 5]]}])
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it may be a hundred million pixels of a few bytes"))
+    with pytest.raises(ValueError, match="its mask of 1 x 2 pixels does not fit its points"):
+        read_labelme(folder, classes=None)

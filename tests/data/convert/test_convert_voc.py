@@ -153,6 +153,8 @@ def test_what_does_not_fit_together_is_named(voc: Path, picture: Callable[[Path]
     refused(r"a\.xml is not an annotation of VOC, or broken")
     (voc / "Annotations" / "a.xml").write_text(xml([]).replace("</ann", "<object><name>cat</name></object></ann"))
     refused(r"a\.xml is not an annotation of VOC, or broken")
+    (voc / "Annotations" / "a.xml").write_text('<?xml version="1.0" encoding="none"?><annotation/>')
+    refused(r"a\.xml is not an annotation of VOC, or broken \(unknown encoding: none\)")
     write_indices(voc / "SegmentationClass" / "a.png", np.zeros((5, 5), np.uint8))
     refused(r"SegmentationObject/a\.png is 20 x 30, but its SegmentationClass 5 x 5: replace one")
     write_indices(voc / "SegmentationObject" / "a.png", np.zeros((5, 5), np.uint8))

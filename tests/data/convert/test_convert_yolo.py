@@ -155,6 +155,7 @@ def test_what_does_not_fit_together_is_named(plain: Path) -> None:
     refused(r"'path' is '/nowhere', but there is no /nowhere; correct it", "{names: [cat], path: /nowhere}")
     refused("has 'kpt_shape': its labels are boxes with key points", "{names: [cat], kpt_shape: [4, 3], train: images}")
     refused(r"read\.split=None: .* has train; choose one", "{names: [cat], train: images}")
+    refused("is not YAML, or broken", "[" * 10_000)
     (plain / "data.yaml").write_text("{names: [cat], train: pictures}")
     with pytest.raises(ValueError, match=r"data\.yaml: there is no .*pictures; correct 'path' and the splits"):
         read_yolo(plain, split="train")
@@ -195,3 +196,20 @@ def test_one_data_yaml_names_splits_that_were_written_apart(plain: Path, tmp_pat
         folder = tmp_path / "yolo" / split / "images" / "images"
         assert [picture.path for picture in again.pictures] == [folder / "a.png", folder / "b.PNG"]
         assert [found.label for found in again.pictures[0].objects] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("names: *z\ntrain: images", r"'names' of .*data\.yaml: .*\.\.\.; name one class or more"),
+        ("names: [cat]\ntrain: *z", r"data\.yaml: 'train' is .*\.\.\..*; it must be a path"),
+        ("names: [cat]\ntrain: images\npath: *z", r"data\.yaml: 'path' is .*\.\.\..*; it must be a path"),
+    ],
+)
+def test_lists_of_lists_of_lists_are_not_written_out(plain: Path, entry: str, message: str) -> None:
+    """26 lists of nine times the one before: as text more than fits any memory."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    nested = [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip(letters, letters[1:])]
+    (plain / "data.yaml").write_text(f"a: &a [x]\n{''.join(nested)}{entry}\n")
+    with pytest.raises(ValueError, match=message):
+        read_yolo(plain, split="train")
