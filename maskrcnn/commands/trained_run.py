@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from rich.console import Console
@@ -26,6 +26,7 @@ from maskrcnn.run_files.metric_curves import read_curve
 SAME = 1e-6  # two AP of the same detections
 # Of trainer: all pictures, by this very process, as others would compare too.
 PLAIN = {"limit_val_batches": 1.0, "devices": 1, "num_nodes": 1}
+PARTS = ("data", "model", "trainer")  # of a configuration that are asked for
 FOLDERS = ("evaluation", "evaluation_to_compare")  # of a run; the latter where the former is with overrides or tta
 
 
@@ -60,7 +61,7 @@ class TrainedRun:
         path = folder / "config.yaml"
         if not path.is_file():
             raise ValueError(f"there is no {path}; name the folder of a run")
-        self.config = renew(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+        self.config = renew(_read_config(path), path)
         self.receipt = receipt_file.read(folder) if (folder / receipt_file.NAME).is_file() else None
 
     def described(self) -> Described:
@@ -129,6 +130,21 @@ class TrainedRun:
                     f"metrics.json beside it says {said:.4f}: it was made on other pictures; delete it, and "
                     "they are found anew"
                 )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """A run's config.yaml.
+
+    Raises:
+        ValueError: it is broken, or of something else.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is broken ({' '.join(str(error).split())}): copy it again") from error
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in PARTS):
+        raise ValueError(f"{path} is not the configuration of a run")
+    return config
 
 
 def _serves(file: Path, best: Path) -> bool:

@@ -63,7 +63,9 @@ def _overrides(run: Path) -> list[str]:
         return []
     try:
         overrides: list[str] = json.loads(path.read_text(encoding="utf-8"))["starts"][-1]["overrides"]
-    except (ValueError, LookupError, TypeError) as error:
+        if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+            raise TypeError("overrides are a list of texts")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} is broken: copy it again from where the run was made, or delete it and give the overrides of the "
             "run's start again"

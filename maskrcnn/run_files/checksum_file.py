@@ -45,12 +45,15 @@ def read(run: Path) -> Checksums:
     path = run / NAME
     if not path.is_file():
         raise ValueError(f"there is no {path}: the run ended before its first step, or had callbacks.receipt=null")
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     head, *rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines())) or [[]]
     if head[:2] != HEAD:
         raise ValueError(f"{path} is broken: its first line is not that of checksums")
     whole = [row for row in rows if len(row) == len(head)]
-    return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
+    try:
+        return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
+    except ValueError as error:
+        raise ValueError(f"{path} is broken: {error}") from error
 
 
 def write(run: Path, checksums: Checksums) -> None:

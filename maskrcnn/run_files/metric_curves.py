@@ -15,13 +15,20 @@ def read_curves(folder: Path, along: str) -> dict[str, list[tuple[float, float]]
 
     Args:
         folder: of the run; along: the column "step" or "epoch" of its metrics.
+
+    Raises:
+        ValueError: a table holds what is no number; the message names it.
     """
-    earlier = sorted(folder.glob("metrics/metrics_*.csv"), key=lambda path: int(path.stem.partition("_")[2]))
+    earlier = [path for path in folder.glob("metrics/metrics_*.csv") if path.stem.partition("_")[2].isdecimal()]
+    earlier.sort(key=lambda path: int(path.stem.partition("_")[2]))
     points: dict[str, dict[float, float]] = {}
     for path in [*earlier, folder / "metrics" / "metrics.csv"]:
         if path.is_file():
             for row in read_rows(path)[1]:
                 for column, value in row.items():
                     if value and row.get(along):
-                        points.setdefault(column, {})[float(row[along])] = float(value)
+                        try:
+                            points.setdefault(column, {})[float(row[along])] = float(value)
+                        except ValueError as error:
+                            raise ValueError(f"{path} is broken: {error}") from error
     return {column: sorted(values.items()) for column, values in points.items()}

@@ -34,13 +34,22 @@ def read(run: Path) -> dict[str, Any]:
         raise ValueError(f"there is no {path}; name the folder of a run")
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} is broken ({error}): copy it again from where the run was made, or delete it to go on with the run"
         ) from error
-    if not isinstance(receipt, dict) or not {"config", "starts"} <= receipt.keys():
+    if not isinstance(receipt, dict) or not _is_whole(receipt):
         raise ValueError(f"{path} is not the receipt of a run")
     return receipt
+
+
+def _is_whole(receipt: dict[str, Any]) -> bool:
+    starts = receipt.get("starts")
+    if not isinstance(receipt.get("config"), dict) or not isinstance(receipt.get("end"), dict | None):
+        return False
+    if not isinstance(starts, list) or not starts:
+        return False
+    return all(isinstance(one, dict) and isinstance(one.get("overrides"), list) for one in starts)
 
 
 def write(run: Path, receipt: dict[str, Any]) -> None:

@@ -55,7 +55,11 @@ def test_what_cannot_be_read_is_left_to_others(started: Path) -> None:
     assert recall(broken) == (broken, [])
 
 
-@pytest.mark.parametrize("text", ['{"starts": [', "", "[]", '{"starts": []}'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"starts": [', "", "[]", '{"starts": []}', "[" * 100_000]
+    + [f'{{"starts": [{{"overrides": {overrides}}}]}}' for overrides in ('"seed=1"', "[1]", "{}")],
+)
 def test_a_broken_receipt_is_named(text: str, started: Path) -> None:
     (started / "receipt.json").write_text(text)
     with pytest.raises(

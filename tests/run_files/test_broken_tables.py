@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.engine.metrics_file import MetricsFile
-from maskrcnn.run_files import checksum_file
+from maskrcnn.run_files import checksum_file, receipt_file
 from maskrcnn.run_files.checksum_file import Checksums, Step
 from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.run_files.metric_rows import read_rows
@@ -90,3 +91,52 @@ def test_checksums_of_another_model_begin_anew(tmp_path: Path) -> None:
     checksum_file.write(tmp_path, Checksums(("neck",), {0: Step("", (111,))}))
     checksum_file.cut(tmp_path, ("neck", "rpn"), 1)
     assert checksum_file.read(tmp_path) == Checksums(("neck", "rpn"), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, r"is broken \(maximum recursion depth"),
+        ("[]", "is not the receipt of a run"),
+        ('{"config": {}, "starts": []}', "is not the receipt of a run"),
+        ('{"config": [], "starts": [{"overrides": []}]}', "is not the receipt of a run"),
+        ('{"config": {}, "starts": ["x"]}', "is not the receipt of a run"),
+        ('{"config": {}, "starts": [{"overrides": "x"}]}', "is not the receipt of a run"),
+        ('{"config": {}, "starts": [{"overrides": []}], "end": 1}', "is not the receipt of a run"),
+    ],
+)
+def test_what_is_no_receipt_is_told(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"receipt\.json {reason}"):
+        receipt_file.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("!!python/object/apply:os.system [exit]", r"is broken \(could not determine a constructor"),
+        ("[" * 10_000, "is broken"),
+        ("", "is not the configuration of a run"),
+        ("{data: {}, model: 1, trainer: {}}", "is not the configuration of a run"),
+    ],
+)
+def test_what_is_no_configuration_is_told(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match=rf"config\.yaml {reason}"):
+        TrainedRun(tmp_path)
+
+
+def test_tables_of_no_numbers_are_named(tmp_path: Path) -> None:
+    (tmp_path / "checksums.csv").write_text("step,loss,neck\n0,,seven\n")
+    with pytest.raises(ValueError, match=r"checksums\.csv is broken: invalid literal .*'seven'"):
+        checksum_file.read(tmp_path)
+    (tmp_path / "checksums.csv").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(ValueError, match=r"checksums\.csv is broken: its first line"):
+        checksum_file.read(tmp_path)
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "metrics.csv").write_text("step,AP\n1,0.5\n")
+    (tmp_path / "metrics" / "metrics_old.csv").write_text("step,AP\n0,0.25\n")  # none of ours, which have numbers
+    assert read_curve(tmp_path, "AP", "step") == [(1.0, 0.5)]
+    (tmp_path / "metrics" / "metrics.csv").write_text("step,AP\n1,high\n")
+    with pytest.raises(ValueError, match=r"metrics\.csv is broken: could not convert string to float: 'high'"):
+        read_curve(tmp_path, "AP", "step")
