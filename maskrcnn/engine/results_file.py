@@ -34,7 +34,7 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
         raise ValueError(f"{path}: there is no such file")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON, or broken: {error}") from error
     if isinstance(entries, dict) and "annotations" in entries:
         raise ValueError(

@@ -45,11 +45,24 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is not a checkpoint of this project; to start from foreign weights use weights={path}"
         )
-    if checkpoint["maskrcnn"]["format"] != FORMAT:
-        raise ValueError(f"{path} has format {checkpoint['maskrcnn']['format']}, this version reads {FORMAT}")
     content = checkpoint["maskrcnn"]
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}")
+    if not _is_whole(content, checkpoint.get("state_dict")):
+        raise ValueError(f"{path} lacks a part of a checkpoint: copy it again from where it was made")
     content["config"] = renew(content["config"], path)
     return checkpoint
+
+
+def _is_whole(content: dict[str, Any], state: Any) -> bool:
+    """Whether all parts are there, and of their type."""
+    kinds = (("config", dict), ("classes", list), ("category_ids", list))
+    if not isinstance(state, dict) or not all(isinstance(content.get(key), kind) for key, kind in kinds):
+        return False
+    parts = [content["config"].get(key) for key in ("model", "data", "callbacks")]
+    texts = [*state, *content["classes"]]
+    return all(isinstance(one, dict) for one in parts) and all(isinstance(one, str) for one in texts)
 
 
 def model_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

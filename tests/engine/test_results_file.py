@@ -61,6 +61,7 @@ def test_every_form_of_mask_is_read_best_first(annotations: CocoAnnotations, tmp
     "content, answer",
     [
         ("{", "is not JSON, or broken"),
+        ("[" * 100_000, "is not JSON, or broken"),
         ({"annotations": []}, "is an annotation file; COCO results are a list of detections"),
         ({"boxes": []}, "is not a list of detections, each with image_id, category_id, segmentation, score"),
         ([1], "is not a list of detections"),

@@ -87,6 +87,32 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) ->
         checkpoint.read(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"maskrcnn": [1]}, "has format None, this version reads 1"),
+        ({"maskrcnn": {"format": 2}}, "has format 2, this version reads 1"),
+        ({"maskrcnn": {"format": 1}}, "lacks a part of a checkpoint: copy it again"),
+        ({"state_dict": [1]}, "lacks a part of a checkpoint: copy it again"),
+        ({"state_dict": {5: torch.zeros(1)}}, "lacks a part of a checkpoint: copy it again"),
+    ],
+)
+def test_what_lacks_a_part_is_named(run: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.save(loaded | change, tmp_path / "odd.ckpt")
+    with pytest.raises(ValueError, match=rf"odd\.ckpt {message}"):
+        restore(tmp_path / "odd.ckpt", [], [])
+
+
+@pytest.mark.parametrize(("key", "value"), [("config", {}), ("config", []), ("classes", 5), ("classes", [1])])
+def test_odd_content_is_named(run: Path, tmp_path: Path, key: str, value: Any) -> None:
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    loaded["maskrcnn"][key] = value
+    torch.save(loaded, tmp_path / "odd.ckpt")
+    with pytest.raises(ValueError, match=r"odd\.ckpt lacks a part of a checkpoint: copy it again"):
+        restore(tmp_path / "odd.ckpt", [], [])
+
+
 def test_a_truncated_checkpoint_is_named(run: Path, tmp_path: Path) -> None:
     whole = (run / "checkpoints" / "last.ckpt").read_bytes()
     (tmp_path / "cut.ckpt").write_bytes(whole[: len(whole) // 2])
