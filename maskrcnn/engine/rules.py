@@ -3,6 +3,8 @@
 import difflib
 import math
 import os
+import shutil
+import sys
 import warnings
 from typing import Any
 
@@ -171,6 +173,17 @@ def recorded_steps(config: dict[str, Any]) -> str | None:
     return None
 
 
+def no_compiler(config: dict[str, Any]) -> str | None:
+    """What torch's inductor compiles for a CPU, a C++ compiler is to make."""
+    compiler = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    if not config["compile"] or config["trainer"].get("accelerator") != "cpu" or shutil.which(compiler):
+        return None
+    return (
+        f"compile=true needs a C++ compiler, and there is no {compiler}: install one, name yours in the environment's "
+        "CXX, or give compile=false"
+    )
+
+
 def canvas_size(config: dict[str, Any]) -> str | None:
     """A canvas that no resized picture fits on: its longer side has at least the resize's shortest, unless capped."""
     canvases, resize = config["data"]["canvases"], config["data"]["resize"]
@@ -278,6 +291,6 @@ def _normalises(part: Any) -> bool:
 
 REFUSED = (
     no_gpu, half_precision, synchronised_batch_norm, double_precision, lightnings_overfitting, unknown_metric,
-    unlogged_loss, recorded_steps, canvas_size, narrow_shortcut,
+    unlogged_loss, recorded_steps, no_compiler, canvas_size, narrow_shortcut,
 )  # fmt: skip
 DOUBTED = (learning_rate, small_batch_norm, frozen_without_weights, few_regions, no_validation)

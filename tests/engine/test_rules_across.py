@@ -1,6 +1,7 @@
 """Values of different parts that do not fit together."""
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -263,6 +264,17 @@ def test_what_recorded_steps_cannot_go_with(override: str, message: str, monkeyp
     [said] = refused_or_doubted("trainer=gpu", "cuda_graphs=true", override)
     assert said.startswith(f"error: {message}")
     assert not refused_or_doubted("trainer=gpu", "cuda_graphs=true", "trainer.devices=[1]")
+
+
+def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", sys.executable)
+    assert refused_or_doubted("compile=true") == []
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    assert refused_or_doubted() == []
+    assert refused_or_doubted("compile=true") == [
+        "error: compile=true needs a C++ compiler, and there is no /nowhere/g++: install one, name yours in the "
+        "environment's CXX, or give compile=false"
+    ]
 
 
 def test_too_few_regions_are_told_once(fit: Callable[..., dict[str, float]], tmp_path: Path) -> None:
