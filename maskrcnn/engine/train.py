@@ -121,7 +121,9 @@ def train(
         for note in load_weights(detector, weights, categories, weights_colours):
             say(console, note)
     if compile:
-        detector.compile(fullgraph=True)
+        say(console, "compile=true: the first step is compiled, which takes minutes, and so is one of another shape")
+        # A graph for each range of shapes, and anew where `Freeze` lets parts go: more than torch's usual 8.
+        detector.compile(fullgraph=True, recompile_limit=256)
     last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
     interruption = Interruption(last)
     # The trial of the largest batch comes first: parts that are frozen at the start learn later.
