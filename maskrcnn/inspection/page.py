@@ -33,7 +33,7 @@ def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
     """
     sections = [_summary(found), _findings(found), _anchors(found)]
     for part in found.parts:
-        sections += [f"<h2>{part.name}</h2>", _charts(part)]
+        sections += [f"<h2>{escape(part.name)}</h2>", _charts(part)]
         sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
     title = ", ".join(str(file.split.annotations) for file in found.files)

@@ -21,6 +21,7 @@ from maskrcnn.inspection.file import mended_paths, write_mended
 from maskrcnn.inspection.finding import Finding
 from maskrcnn.inspection.inspection import Inspection, glance, inspect
 from maskrcnn.inspection.limits import Limits
+from maskrcnn.inspection.page import write_page
 from maskrcnn.inspection.pixels import SAME
 
 SIDE = 64
@@ -370,6 +371,14 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
         f"{planted.val.annotations} (val): 3 {SAME} (ids own.png = own.png, near.png = near.png, same.png = same.png)"
         in said
     )
+
+
+def test_the_name_of_a_mixed_set_is_text_in_the_page(planted: Splits, tmp_path: Path) -> None:
+    assert planted.val is not None
+    found = inspect([Splits(planted.val, planted.val, name="<b>a"), planted._replace(name="b")], ALL, "headers", LIMITS)
+    write_page(found, LIMITS.read, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h2>&lt;b&gt;a/train</h2>" in page and "<b>a" not in page
 
 
 def test_objects_that_are_annotated_twice_are_named(tmp_path: Path) -> None:
