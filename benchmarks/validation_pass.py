@@ -33,8 +33,8 @@ Detect = Callable[[Tensor, Tensor], Detections]
 def stand_in(noise: bool, ms: float) -> Detect:
     """A device that takes some milliseconds a picture and finds always the same, in 480 x 640.
 
-    As on a GPU the host goes on meanwhile, and waits when it brings the next batch before this one has ended. So for the
-    last batch nobody waits, neither in a pass nor in its inference alone.
+    As on a GPU the host goes on meanwhile, and waits when it brings the next batch before this one has ended. So nobody
+    waits for the last batch, neither in a pass nor in its inference alone.
     """
     draw = np.random.default_rng(0)
     boxes = torch.from_numpy(draw_boxes(DETECTIONS, draw))
