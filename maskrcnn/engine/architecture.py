@@ -43,16 +43,16 @@ def _backbone(shapes: dict[str, torch.Size], config: dict[str, Any]) -> list[str
     """Names the choice of `backbone` that a file's tensors fill best, if that is better than the configuration's."""
     theirs = {key: shape for key, shape in shapes.items() if key.startswith("backbone.")}
 
-    def unfilled(backbone: Any) -> float:
-        with torch.device("meta"):
+    def unfilled(backbone: Any, device: str) -> float:
+        with torch.device(device):
             state = build(backbone, config["plugins"])(config["data"]["channels"]).state_dict(prefix="backbone.")
         own = {key: value.shape for key, value in state.items()}
         return len(own.keys() - theirs.keys()) if theirs.items() <= own.items() else math.inf
 
     files = sorted((CONF / "backbone").glob("*.yaml"))
-    found = {path.stem: unfilled(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in files}
+    found = {path.stem: unfilled(yaml.safe_load(path.read_text(encoding="utf-8")), "meta") for path in files}
     best = min(found, key=found.__getitem__)
-    if found[best] >= unfilled(config["model"]["backbone"]):
+    if found[best] >= unfilled(config["model"]["backbone"], "cpu"):  # one of the user's own may need numbers
         return []
     return [f"its backbone is that of backbone={best}, with the values of that choice's file"]
 
