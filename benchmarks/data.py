@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,17 @@ def write_dataset(root: Path, pictures: int, height: int, width: int) -> list[in
     (root / "train").mkdir()
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    sizes = []
-    for i in range(pictures):
+
+    def write_picture(i: int) -> int:
         file = root / "train" / f"{i:012d}.jpg"
-        cv2.imwrite(str(file), draw_picture(height, width, rng), [cv2.IMWRITE_JPEG_QUALITY, 90])
-        sizes.append(file.stat().st_size)
-        images.append({"id": i, "file_name": file.name, "height": height, "width": width})
+        picture = draw_picture(height, width, np.random.default_rng((1, i)))
+        cv2.imwrite(str(file), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        return file.stat().st_size
+
+    with ThreadPoolExecutor() as pool:
+        sizes = list(pool.map(write_picture, range(pictures)))
+    for i in range(pictures):
+        images.append({"id": i, "file_name": f"{i:012d}.jpg", "height": height, "width": width})
         for _ in range(OBJECTS):
             radius = float(np.exp(rng.normal(3.6, 0.8)).clip(8, 200)) * height / 480
             polygon = draw_polygon(rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height, radius, rng)
