@@ -74,6 +74,7 @@ class MeanAP(pl.Callback):
         self.seconds = 0.0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self.workers.start()
         data: CocoDataModule = getattr(trainer, "datamodule")
         self.evaluator = make_evaluator(data, self.max_detections, self.backend)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskrcnn.engine.result_workers import AHEAD, ResultWorkers
+from maskrcnn.engine.result_workers import AHEAD, ResultWorkers, _to_bytes
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.part import Part, find_part
 from maskrcnn.evaluation.rle import encode_crops
@@ -36,7 +37,7 @@ EVALUATOR = CocoEvaluator(
 )  # fmt: skip
 
 
-def make_call(index: int, score: float = 0.5) -> Callable[[], Part]:
+def make_call(index: int, score: float = 0.5) -> partial[Part]:
     """Detections of two pictures, made under inference mode as a model's are; some match an object by luck."""
     draw = torch.Generator().manual_seed(index)
     with torch.inference_mode():
@@ -77,6 +78,32 @@ def test_processes_give_the_same_results_in_the_order_of_the_calls() -> None:
     for part in found:
         EVALUATOR.update(part.predictions)  # matches them anew
     assert from_processes == scores() and all(0 < score < 1 for score in from_processes.values())
+
+
+def test_what_processes_get_is_no_larger_for_the_memory_that_it_lies_in() -> None:
+    call = make_call(0)
+    detections, *numbers = call.args
+    pieces = [torch.cat((number.flatten(), torch.zeros(2**20, dtype=torch.int64))) for number in numbers]
+    views = [piece[: number.numel()].view(number.shape) for piece, number in zip(pieces, numbers)]
+    written = _to_bytes(partial(find_part, detections, *views, **call.keywords))
+    assert len(written) < 20_000
+    assert pickle.loads(written)().predictions == call().predictions and call().predictions[0]
+
+
+def test_what_processes_need_is_begun_before_the_first_call(tmp_path: Path) -> None:
+    script = tmp_path / "main.py"
+    script.write_text(
+        "from multiprocessing import forkserver\n"
+        "from maskrcnn.engine.result_workers import ResultWorkers\n"
+        "if __name__ == '__main__':\n"
+        "    for count in (0, 1):\n"
+        "        workers = ResultWorkers(count)\n"
+        "        workers.start()\n"
+        "        print(forkserver._forkserver._forkserver_pid is not None, workers.waiting)\n"
+        "        workers.close()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False deque([])", f"{sys.platform == 'linux'} deque([])"], done.stderr
 
 
 def test_an_error_of_a_process_reaches_the_caller() -> None:
