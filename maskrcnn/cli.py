@@ -17,8 +17,9 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import ROOT, explain
 from maskrcnn.config.groups import choices
+from maskrcnn.config.own import find_plugins, own_folder, searching
 from maskrcnn.run import run, run_trial
-from maskrcnn.start import call, explained, find_plugins, packages, quieten, shorten_warnings, start, stoppable
+from maskrcnn.start import call, explained, packages, quieten, shorten_warnings, start, stoppable
 
 CONVERT, VERIFY = "maskrcnn.commands.convert.convert", "maskrcnn.commands.verify.verify"
 
@@ -34,10 +35,7 @@ def _search(config: DictConfig) -> None:
     plain = to_plain(config)
     find_plugins(plain["plugins"])
     check(plain, search)
-    sources = HydraConfig.get().runtime.config_sources
-    own = [f"file://{Path(one.path).resolve()}" for one in sources if one.provider == "command-line"]
-    if own:  # of --config-dir, where the choices of trials lie too
-        plain["override"] = [f"hydra.searchpath={own}", *plain["override"]]
+    plain["override"] = [*searching(own_folder(HydraConfig.get())), *plain["override"]]  # the choices of trials, too
     GlobalHydra.instance().clear()  # each trial composes a configuration of its own
     if not search(run_trial, **plain):
         sys.exit(1)
@@ -68,7 +66,7 @@ def _inspect(config: DictConfig) -> None:
 
 def _explain(key: str, arguments: list[str]) -> None:
     given = get_args_parser().parse_args(arguments)
-    folder = [] if given.config_dir is None else [f"hydra.searchpath=['file://{os.path.abspath(given.config_dir)}']"]
+    folder = searching(None if given.config_dir is None else os.path.abspath(given.config_dir))
     sys.path.insert(0, os.getcwd())  # for plugins
     try:
         print(explain(key, folder + given.overrides))

@@ -14,9 +14,10 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.launcher import check_sweep, is_main
 from maskrcnn.config.limits import check_limits
+from maskrcnn.config.own import find_plugins
 from maskrcnn.config.run_dir import alone
 from maskrcnn.config.written import written
-from maskrcnn.start import find_plugins, quieten
+from maskrcnn.start import quieten
 
 
 def run(config: DictConfig) -> float:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import importlib.util
+import importlib
 import logging
 import os
 import shlex
@@ -32,6 +32,7 @@ from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
 from maskrcnn.config.launcher import is_main, launched, rank_name
 from maskrcnn.config.limits import check_limits
+from maskrcnn.config.own import find_plugins
 from maskrcnn.config.reason import reason
 from maskrcnn.config.recall import recall
 from maskrcnn.config.run_dir import claimed, remove_start
@@ -147,20 +148,6 @@ def packages(words: list[str]) -> list[str]:
     """Names of packages, each a word of its own or, as an override, plugins=[a,b]."""
     names = [name.strip() for word in words for name in word.removeprefix("plugins=").strip("[]").split(",")]
     return [name for name in names if name]
-
-
-def find_plugins(plugins: list[str]) -> None:
-    """Makes packages in the current folder importable, if the command line names any.
-
-    Raises:
-        ValueError: one is nowhere.
-    """
-    if plugins and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in plugins:
-        top = name.partition(".")[0]
-        if importlib.util.find_spec(top) is None:
-            raise ValueError(f"plugins: there is no package {top!r}: start in the folder that holds it, or install it")
 
 
 def _sentence(error: Exception) -> str:

@@ -15,7 +15,9 @@ from maskrcnn.config.complaint import complain
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
 from maskrcnn.config.explain import ROOT
+from maskrcnn.config.groups import groups
 from maskrcnn.config.limits import check_limits
+from maskrcnn.config.own import find_plugins, own_folder, searching
 
 MOST = 20  # choices of a key that are looked at, as each takes a quarter of a second
 
@@ -33,7 +35,7 @@ def check_choices(config: DictConfig, config_name: str) -> None:
     task = list(config.hydra.overrides.task)
     searched = [one for one in config.hydra.overrides.hydra if one.startswith("hydra.searchpath=")]
     trials: list[tuple[list[str], dict[str, Any]]] = []
-    overrides: list[str] = task
+    overrides, choices = task, list[list[str]]()
     try:
         choices = [_choices(override) for override in task]
         first = [one[0] for one in choices]
@@ -46,17 +48,23 @@ def check_choices(config: DictConfig, config_name: str) -> None:
             trials.append((named, to_plain(hydra.compose(config_name, [*searched, *overrides]))))
     except (HydraException, OmegaConfBaseException) as error:
         GlobalHydra.instance().clear()  # what was meant is found by composing again
-        raise ValueError(complain(error, config_name, overrides)) from error
+        own = searching(own_folder(config.hydra))
+        with _of([one for one, several in zip(overrides, choices) if len(several) > 1 and _is_group(one)]):
+            raise ValueError(complain(error, config_name, [*own, *searched, *overrides])) from error
     for named, plain in trials:
         with _of(named):
             check_early(plain, ROOT)
             check_limits(plain)
+            find_plugins(plain["plugins"])
     from maskrcnn.engine.train import train  # late: what is said above need not wait for torch
 
     for named, plain in trials:
-        if not plain["plugins"]:  # whose packages are found once a trial begins
-            with _of(named):
-                check(plain, train)
+        with _of(named):
+            check(plain, train)
+
+
+def _is_group(override: str) -> bool:
+    return override.partition("=")[0] in groups()
 
 
 def _choices(override: str) -> list[str]:
@@ -76,8 +84,10 @@ def _choices(override: str) -> list[str]:
 
 @contextlib.contextmanager
 def _of(named: list[str]) -> Iterator[None]:
-    """Says of which trial an error is."""
+    """Says of which trial an error is, if anything tells it from the others."""
     try:
         yield
     except ValueError as error:
+        if not named:
+            raise
         raise ValueError(f"a trial with {' '.join(named)} cannot be: {error}") from error

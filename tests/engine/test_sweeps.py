@@ -97,7 +97,11 @@ def test_a_report_is_made_at_any_time(
             "ranges\n",
         ),
         (["optimizer.lrr=1,2"], "error: unknown key 'optimizer.lrr'. Did you mean optimizer.lr?\n"),
-        (["neck=fpn_small,fnp"], "error: there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, fpn_small\n"),
+        (
+            ["neck=fpn_small,fnp"],
+            "error: a trial with neck=fnp cannot be: there is no neck=fnp. Did you mean fpn? Choices: fpn, fpn_no_p6, "
+            "fpn_small\n",
+        ),
         (
             ["neck=glob(q*)"],
             "error: neck=glob(q*) stands for no value at all, so that there is nothing to try\n",
@@ -115,6 +119,33 @@ def test_what_cannot_be_is_refused_before_the_first_trial(
     done = command("train.py", "-m", *overrides, cwd=tmp_path, tiny=False)
     assert (done.returncode, done.stderr) == (1, message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["neck=fpn_small,mine", "model.neck.gates=1,2"], "a trial with neck=fpn_small cannot be: unknown key "
+         "'model.neck.gates'. Known: channels, extra_level, norm, norm_eps."),
+        (["neck=mine", "model.neck.gate=1,2"], "unknown key 'model.neck.gate'. Did you mean model.neck.gates?"),
+        (["neck=mine", "model.neck.gates=1,x"], "a trial with model.neck.gates=x cannot be: 'model.neck.gates' is 'x', "
+         "but must be int"),
+        (["neck=mine", "model.neck._target_=mine.Neck,mine.Nek"], "a trial with model.neck._target_=mine.Nek cannot "
+         "be: model.neck._target_: mine has no 'Nek'. Did you mean Neck?"),
+    ],
+)  # fmt: skip
+def test_parts_of_ones_own_are_checked_before_the_first_trial_too(
+    overrides: list[str], message: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "conf" / "neck").mkdir(parents=True)
+    (tmp_path / "conf/neck/mine.yaml").write_text(
+        "# @package model.neck\n_target_: mine.Neck\n_partial_: true\nchannels: 16\ngates: 1\n"
+    )
+    (tmp_path / "mine.py").write_text(
+        "class Neck:\n    def __init__(self, in_channels, in_strides, *, channels: int, gates: int) -> None: ...\n"
+    )
+    done = command("train.py", "--config-dir=conf", "-m", "plugins=[mine]", *overrides, cwd=tmp_path, tiny=False)
+    assert (done.returncode, done.stderr) == (1, f"error: {message}\n")
+    assert not (tmp_path / "multirun").exists()
 
 
 def test_a_run_keeps_its_report(command: Command, tmp_path: Path) -> None:
