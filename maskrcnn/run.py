@@ -14,7 +14,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
 from maskrcnn.config.launcher import check_sweep, is_main
 from maskrcnn.config.limits import check_limits
-from maskrcnn.config.own import find_plugins
+from maskrcnn.config.own import find_plugins, own_folder
 from maskrcnn.config.run_dir import alone
 from maskrcnn.config.written import written
 from maskrcnn.start import quieten
@@ -42,10 +42,16 @@ def run(config: DictConfig) -> float:
         if stopped.scores is not None:  # it was at its end, and nothing comes after it
             return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
-            plugins = [one for one in overrides if one.startswith("plugins=")]  # which are given anew each time
-            further = shlex.join([f"resume={written(str(stopped.folder))}", *plugins])
-            print(f"to go on: {further}, which remembers the rest of the command", flush=True)
+            print(f"to go on: {further(stopped.folder, own_folder(hydra_config), overrides)}", flush=True)
         raise
+
+
+def further(run: Path, own: str | None, overrides: list[str]) -> str:
+    """How to go on with a run: what of its command, with a folder of choices perhaps, has to be given anew."""
+    options = [] if own is None else [f"--config-dir={own}"]
+    plugins = [one for one in overrides if one.startswith("plugins=")]
+    command = shlex.join([*options, f"resume={written(str(run))}", *plugins])
+    return f"{command}, which remembers the rest of the command"
 
 
 def run_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.engine.interruption import Interruption, Stopped
+from maskrcnn.run import further
 from maskrcnn.run_files import checkpoint
 from maskrcnn.run_files.checkpoint import CheckpointFile
 from maskrcnn.run_files.resume import changes
@@ -110,6 +111,14 @@ def test_the_command_and_not_the_run_says_how_to_go_on(
     said = capfd.readouterr().out
     assert f"stopped after step 1 of 4; {tmp_path}/run/checkpoints/last.ckpt is written\n" in said
     assert "to go on" not in said and "resume" not in said
+
+
+def test_what_a_resumed_run_does_not_remember_is_named() -> None:
+    """Without its folder of choices, `backbone=mine` would be refused."""
+    assert further(Path("/runs/a"), None, ["seed=1"]) == "resume=/runs/a, which remembers the rest of the command"
+    assert further(Path("/runs/a"), "/my conf", ["backbone=mine", "plugins=[mine]"]) == (
+        "'--config-dir=/my conf' resume=/runs/a 'plugins=[mine]', which remembers the rest of the command"
+    )
 
 
 def test_changes_are_named_key_by_key() -> None:
