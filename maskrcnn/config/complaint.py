@@ -11,7 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
-from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, training_groups
+from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, overriding, training_groups
 from maskrcnn.config.nested import at, keys
 from maskrcnn.config.suggest import suggest, suggest_key
 
@@ -54,6 +54,8 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         return resolved[1]
     if "interpolation" in text.lower() and (spoilt := _spoilt(text, config_name, arguments)):
         return spoilt
+    if (file := _of_a_file(text, arguments)) is not None:
+        return file
     choice = re.search(r"Could not find '(hydra/[^'/]+|[^'/]+)/([^']*)'", text)
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
@@ -63,10 +65,12 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         if unlike and choice[2] and not OWN_FOLDER.search(" ".join(arguments)):
             said += f"; a file of your own, {choice[1]}/{choice[2]}.yaml, needs --config-dir=<the folder above>"
         return said
-    twice = re.search(r"Multiple values for (\w+)\.", text)
-    if twice is not None:
-        argument = next((a for a in arguments if a.startswith(f"+{twice[1]}=")), f"+{twice[1]}=...")
-        return f"{argument}: a choice is there already, which is changed without +: {argument[1:]}"
+    there = re.search(r"Multiple values for (\w+)\.|An item is already at '([^']+)'", text)
+    if there is not None:
+        key = there[1] or there[2]
+        argument = next((a for a in arguments if a.startswith(f"+{key}=")), f"+{key}=...")
+        what = "a choice" if there[1] else "the key"
+        return f"{argument}: {what} is there already, which is changed without +: {argument[1:]}"
     ambiguous = re.search(r"Ambiguous value for argument '([^=]+)=([^\n]*)'", text)
     if ambiguous is not None:
         key, value = ambiguous[1], ambiguous[2].replace('"', "")  # quotes that letters beyond ASCII got
@@ -96,6 +100,23 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     key = unknown[1] if inside is None else inside[1]
     sentence = meant(key, value, config_name, arguments)
     return sentence if config_name == "verify" else f"unknown key '{key}'. {sentence}"  # a key of training
+
+
+def _of_a_file(text: str, arguments: list[str]) -> str | None:
+    """A sentence about a file of the user's that does not choose from a group as files do, if the text is of one."""
+    twice = re.search(r"Multiple values for (\w+)\.", text)
+    if twice is not None and not any(argument.startswith(f"+{twice[1]}=") for argument in arguments):
+        return f"{twice[1]} is chosen already; {overriding(twice[1])}"
+    packages = {package: group for group, package in groups().items()}
+    single = re.search(r"node `([\w.]+)` is not a container", text)
+    if single is not None and single[1] in packages:
+        return f"{single[1]} holds several keys, but is given a single value; {overriding(packages[single[1]])}"
+    found = re.search(r"In '([^']+)': Could not find '[^'/]+/([^'/]+)/([^']*)'", text)
+    found = found or re.search(r"In '([^']+)': Could not override '(?:[^'@]*/)?([^'/@]+)()(?:@[^']*)?'", text)
+    if found is None:
+        return None
+    group = packages.get(found[2], found[2])
+    return f"{found[1]}.yaml: {overriding(group, found[3] or '...')}" if group in groups() else None
 
 
 def _spoilt(text: str, config_name: str, arguments: list[str]) -> str | None:

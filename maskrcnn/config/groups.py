@@ -27,6 +27,14 @@ def training_groups() -> dict[str, str]:
     return {group: package for group, package in groups().items() if group not in CONVERSION}
 
 
+def overriding(group: str, name: str = "...") -> str:
+    """How a file of the user's, such as an experiment, chooses from a group."""
+    return (
+        f"a file of yours chooses by '- override /{group}: {name}' in its defaults, and its first line is "
+        f"'{HEADER}_global_'"
+    )
+
+
 def list_choices() -> str:
     """The choices of each group of a training, a line each, for --help."""
     return "\n".join(f"{group}: {', '.join(choices(group))}" for group in training_groups())
@@ -69,6 +77,8 @@ def check_groups(config: Mapping[str, Any]) -> None:
         if package == group:
             continue
         values = config.get(group)
+        if isinstance(values, str):
+            raise ValueError(f"{group}: {values} chooses nothing where it stands; {overriding(group, values)}")
         if values is not None:
             instead = "" if package == "_global_" else f" On the command line, single values are {package}.KEY=..."
             raise ValueError(

@@ -55,6 +55,7 @@ SLIPS = {
     "callbacks.receipt=null callbacks.receipt.every_n_steps=2": "unknown key 'callbacks.receipt.every_n_steps'. "
     "callbacks.receipt=null takes it away: leave out one of the two",
     "~foo": "unknown key 'foo'. See --help for all keys",
+    "+optimizer.lr=1": "+optimizer.lr=1: the key is there already, which is changed without +: optimizer.lr=1",
     "+foo=1": "unknown key 'foo'. See --help for all keys",
     "++model.neck.foo=1": "unknown key 'model.neck.foo'. Known: channels, extra_level, norm, norm_eps.",
     "~optimizer.lr": "'optimizer.lr' is missing: add it to its file, let a file of your own start from a complete one "
@@ -274,6 +275,34 @@ def test_a_file_without_its_header_is_told_which_one_to_add(more: list[str], tmp
     assert HEADLESS in str(raised.value)
     (tmp_path / "neck" / "mine.yaml").write_text((CONF / "neck" / "fpn.yaml").read_text())
     check(to_plain(compose([search, "neck=mine", "model.neck.channels=16"])), train)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("# @package _global_\ndefaults: [/neck: fpn]\n", "neck is chosen already; {neck: ...}"),
+        ("defaults: [override /neck: fpn]\n", "experiment/own.yaml: {neck: ...}"),
+        ("# @package _global_\ndefaults: [override neck: fpn]\n", "experiment/own.yaml: {neck: ...}"),
+        ("# @package _global_\ndefaults: [override /model.neck: fpn]\n", "experiment/own.yaml: {neck: ...}"),
+        ("# @package _global_\ndefaults: [neck: fpn]\n", "experiment/own.yaml: {neck: fpn}"),
+        ("# @package _global_\nneck: fpn\n", "neck: fpn chooses nothing where it stands; {neck: fpn}"),
+        ("# @package _global_\nmodel: {box_head: fc}\n", "model.box_head holds several keys, but is given a single "
+         "value; {box_head: ...}"),
+    ],
+)  # fmt: skip
+def test_a_file_that_does_not_choose_as_files_do_is_told_how(text: str, answer: str, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "own.yaml").write_text(text)
+    with pytest.raises((ValueError, OmegaConfBaseException)) as raised:
+        check(to_plain(compose(["experiment=own"], config_dir=tmp_path)), train)
+    said = str(raised.value)
+    if isinstance(raised.value, OmegaConfBaseException):
+        said = complain(raised.value, "train", ["experiment=own"])
+    begin, _, choice = answer.rstrip("}").partition("{")
+    assert said == (
+        f"{begin}a file of yours chooses by '- override /{choice}' in its defaults, and its first line is "
+        "'# @package _global_'"
+    )
 
 
 def test_verify_takes_the_runs_own_configuration() -> None:
