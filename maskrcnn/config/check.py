@@ -8,7 +8,9 @@ parties.
 
 import importlib
 import inspect
+import pkgutil
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -51,10 +53,12 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
             f"{key}._target_ is {target!r}; it must be the full name of a class, such as maskrcnn.modeling.fpn.FPN"
         )
     allowed = ALLOWED + tuple(f"{plugin}." for plugin in plugins)
+    near = suggest(target.split(".")[0], {prefix.split(".")[0] for prefix in allowed})
+    meant = f"{near} " if near.startswith("Did") else ""
     refusal = (
         f"{key}._target_ is {target!r}, which is not among the packages that a configuration may call "
-        f"({', '.join(prefix[:-1] for prefix in allowed)}). If the code is yours, add plugins=[{target.split('.')[0]}] "
-        "to the command line."
+        f"({', '.join(prefix[:-1] for prefix in allowed)}). {meant}If the code is yours, add "
+        f"plugins=[{target.split('.')[0]}] to the command line."
     )
     path = ALIASES.get(target, target)
     if not path.startswith(allowed):
@@ -63,7 +67,12 @@ def resolve_target(target: Any, key: str, plugins: list[str]) -> Callable[..., A
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        remedy = "" if target.startswith("maskrcnn.") else ": start in the folder that holds it, or install it"
+        parent, _, missing = str(error.name).rpartition(".")
+        if parent in sys.modules:  # its package is there
+            beside = [one.name for one in pkgutil.iter_modules(getattr(sys.modules[parent], "__path__", []))]
+            remedy = f". {suggest(missing, beside)}".rstrip(". ")
+        else:
+            remedy = ": start in the folder that holds it, or install it"
         raise ValueError(f"{key}._target_ is {target!r}, but there is no module {error.name!r}{remedy}") from error
     if not hasattr(module, name):
         public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
@@ -174,10 +183,19 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
         check_value(value, every.hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
-            raise ValueError(
-                f"'{where}{name}' is missing: add it to its file, let a file of your own start from a complete one "
-                "(defaults: [<another choice of its group>, _self_]), or leave out the ~ that removed it"
-            )
+            raise ValueError(f"'{where}{name}' is missing: {_remedy(function, values, parameter)}")
+
+
+def _remedy(function: Callable[..., Any], values: dict[str, Any], parameter: inspect.Parameter) -> str:
+    """What to do where a parameter without a default is given nothing."""
+    if str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn."):
+        return (
+            "add it to its file, let a file of your own start from a complete one (defaults: [<another choice of its "
+            "group>, _self_]), or leave out the ~ that removed it"
+        )
+    if parameter.kind is parameter.KEYWORD_ONLY:
+        return f"add it to its file, or give it a default in {function.__name__}, which checkpoints from before it need"
+    return "add it to its file; or, if the program gives it by position, add '_partial_: true'"
 
 
 def check_value(value: Any, annotation: Any, key: str) -> None:

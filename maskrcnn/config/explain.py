@@ -83,7 +83,7 @@ def _reader(made: Provenance, key: str) -> Iterator[str]:
         yield from _row("meaning", {"_target_": "the class or function that is called with the other keys of its node",
                         "_partial_": "true: what is missing is given later, by the node above"}[name])  # fmt: skip
         return
-    target = read_target(called, made.plain["plugins"])
+    target = read_target(called, ".".join(names[:depth]), made.plain["plugins"])
     parameter = target.parameters.get(name)
     if parameter is not None:
         default = "" if parameter.default is None else f"; the library's default is {parameter.default}"
@@ -96,7 +96,7 @@ def _node(made: Provenance, key: str) -> Iterator[str]:
     """A node: what it makes, and its keys with their values and origins."""
     node = _at(made.raw, key)
     if "_target_" in node:
-        target = read_target(node["_target_"], made.plain["plugins"])
+        target = read_target(node["_target_"], key, made.plain["plugins"])
         yield f"{key}: {_place(target, target.line)}"
         yield from _wrap(target.doc.strip().partition("\n\n")[0], "  ", "  ")
     else:

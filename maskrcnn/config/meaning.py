@@ -36,8 +36,8 @@ class Target(NamedTuple):
     parameters: dict[str, Parameter]
 
 
-def read_target(target: str, plugins: list[str]) -> Target:
-    """Looks a target up: ours in the source, others by importing them.
+def read_target(target: str, key: str, plugins: list[str]) -> Target:
+    """Looks a target up: ours in the source, others by importing them. The key is of its node, for messages.
 
     Raises:
         ValueError: as `resolve_target`.
@@ -47,7 +47,7 @@ def read_target(target: str, plugins: list[str]) -> Target:
         found = _definition(_file(module), name)
         if isinstance(found, (ast.ClassDef, ast.FunctionDef)):
             return _from_source(target, _file(module), found)
-    made = resolve_target(target, target, plugins)
+    made = resolve_target(target, key, plugins)
     line = inspect.getsourcelines(made)[1]
     parameters = {
         name: Parameter(_annotated(p.annotation), None if p.default is p.empty else repr(p.default), line)

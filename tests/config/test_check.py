@@ -147,8 +147,10 @@ def test_a_plugin_widens_the_allow_list_by_its_own_package_only() -> None:
 def test_unknown_names_are_answered_with_near_ones() -> None:
     with pytest.raises(ValueError, match="no 'ResNett'. Did you mean ResNet"):
         resolve_target("maskrcnn.modeling.resnet.ResNett", "model.backbone", [])
-    with pytest.raises(ValueError, match="there is no module"):
+    with pytest.raises(ValueError, match=r"modeling\.resnext'\. Did you mean resnet\?$"):
         resolve_target("maskrcnn.modeling.resnext.ResNet", "model.backbone", [])
+    with pytest.raises(ValueError, match=r"profilers, mine\)\. Did you mean mine\? If the code is yours"):
+        resolve_target("mien.Net", "model.backbone", ["mine"])
     with pytest.raises(ValueError, match="there is no module 'nowhere': start in the folder that holds it, or install"):
         resolve_target("nowhere.Net", "model.backbone", ["nowhere"])
     assert suggest("wram_up", ["warm_up", "gamma"]) == "Did you mean warm_up?"
@@ -183,6 +185,17 @@ def test_a_key_that_a_part_of_ones_own_lacks_may_come_from_the_file_it_starts_fr
         with pytest.raises(ValueError, match=r"^unknown key 'k.features'\. Known: a, b, c, d\.") as raised:
             check_call(function, {"_target_": target, **values}, "k")
         assert str(raised.value).endswith("they are merged; copy that file instead") == more
+
+
+def test_a_part_of_ones_own_that_lacks_a_value_is_told_where_it_may_come_from() -> None:
+    for values, name, remedy in (
+        ({"depth": 1}, "width", "add it to its file; or, if the program gives it by position, add '_partial_: true'"),
+        ({"_partial_": True}, "depth", "add it to its file, or give it a default in made, which checkpoints from "
+         "before it need"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as raised:
+            check_call(made, {"_target_": "mine.made", **values}, "k")
+        assert str(raised.value) == f"'k.{name}' is missing: {remedy}"
 
 
 def test_hydras_other_special_keys_are_refused() -> None:
@@ -244,6 +257,10 @@ class Foreign:
         self.rate, self.depth, self.name = rate, depth, name
 
 
+def made(width: int, *, depth: int) -> None:
+    pass
+
+
 def free(width: int, **others: Any) -> None:
     """Takes anything."""
 
@@ -263,7 +280,7 @@ def test_a_part_that_hands_on_keywords_has_those_of_the_class_that_it_derives_fr
     del plain["model"]["box_head"]["pre_nms"]
     with pytest.raises(ValueError, match=r"^'model\.box_head\.pre_nms' is missing"):
         check_nodes(plain, "", ["test_check"])
-    target = read_target("test_check.Derived", ["test_check"])
+    target = read_target("test_check.Derived", "k", ["test_check"])
     assert meaning(target, "gamma") == "how fast it forgets."
     assert meaning(target, "pre_nms") == "best (region, class) pairs of an image that enter NMS."
     assert target.parameters["pre_nms"].type == "int"

@@ -95,6 +95,11 @@ def test_an_unknown_key_is_answered_with_what_was_meant(key: str, answer: str) -
     assert str(raised.value) == answer
 
 
+def test_a_part_of_ones_own_needs_its_package_here_too() -> None:
+    with pytest.raises(ValueError, match=r"^model\.neck\._target_ is 'mine\.Neck', which is not among the packages"):
+        explain("model.neck.channels", ["model.neck._target_=mine.Neck"])
+
+
 def test_the_last_setting_of_every_key_is_its_value() -> None:
     """For each key of two whole configurations: the file and line that are named hold what was composed."""
     for overrides in (["experiment=coco_r50_fpn_1x", "trainer=gpu", "augmentation=copy_paste"], ["debug=overfit"]):
@@ -120,7 +125,7 @@ def test_every_key_of_ours_has_a_type_and_a_meaning() -> None:
     names = {"maskrcnn.engine.train.train", *re.findall(r"_target_: (maskrcnn[\w.]+)", files)}
     assert len(names) > 40
     for name in names:
-        target = read_target(name, [])
+        target = read_target(name, "k", [])
         for parameter, found in target.parameters.items():
             assert found.type != "not stated", (name, parameter)
             assert meaning(target, parameter), (name, parameter)
