@@ -59,10 +59,13 @@ class Receipt(pl.Callback):
             receipt = receipt_file.read(self.directory)
             if self.step == 0:
                 receipt["starting_weights"] = self.starting
-            before = next((start["data"] for start in receipt["starts"][-2::-1] if start["data"]), self.data)
-            for what in receipt_file.changed_data(before, self.data) if self.step else ():
+            start = receipt["starts"][-1]
+            start |= {"data": self.data, "step": self.step}
+            before = next((one for one in receipt["starts"][-2::-1] if one["data"]), start)
+            changed = receipt_file.changed_code(before["versions"], start["versions"])
+            changed += receipt_file.changed_data(before["data"], self.data)
+            for what in changed if self.step else ():
                 print(f"{what} changed since the run was last started", flush=True)
-            receipt["starts"][-1] |= {"data": self.data, "step": self.step}
             receipt["end"] = None  # that of the start before
             receipt_file.write(self.directory, receipt)
 

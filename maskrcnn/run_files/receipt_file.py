@@ -73,6 +73,11 @@ def changed_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return found
 
 
+def changed_code(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """The user's packages that the versions of two starts name with other code, such as "the code of plugin mine"."""
+    return [f"the code of {key}" for key in now if key.startswith("plugin ") and before.get(key, now[key]) != now[key]]
+
+
 def begin(run: Path, plain: dict[str, Any], overrides: list[str], resume: str | None) -> None:
     """Notes a start of the process, and writes `config.yaml`. A resumed run keeps its receipt, also in another folder.
 
