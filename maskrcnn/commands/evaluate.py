@@ -90,7 +90,8 @@ def evaluate(
         return scored.scores
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
-    detections = [result for _, found in sorted(scored.evaluator.predictions.items()) for result in found]
+    predictions = scored.evaluator.predictions
+    detections = [result for image in sorted(predictions) for result in predictions[image]]
     write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console, None)
     if not scored.evaluator.ground_truth["annotations"]:
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"

@@ -1,12 +1,13 @@
 """COCO's average precision and recall."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.part import Part, make_part
+from maskrcnn.evaluation.predictions import Predictions
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.stream import Matcher, Streams, accumulate, merge
 from maskrcnn.evaluation.tables import IOU_TYPES, Backend, IouType, Tables, make_tables
@@ -37,11 +38,11 @@ class CocoEvaluator:
 
     Attributes:
         images, objects: entries of the ground truth's images, and lists of its annotations, by image id.
-        predictions: results by image id.
+        predictions: results by image id; a picture's are made anew each time that they are asked for.
         cap: where `max_detections` stands among the caps of `Tables`.
     """
 
-    predictions: dict[int, list[Result]]
+    predictions: Predictions
 
     def __init__(
         self, ground_truth: dict[str, Any], classes: list[str], *, max_detections: int, backend: Backend
@@ -66,7 +67,7 @@ class CocoEvaluator:
             self._matcher = Matcher(self.images, self.objects, ground_truth["categories"], self.caps)
         self.reset()
 
-    def of(self, predictions: dict[int, list[Result]]) -> "CocoEvaluator":
+    def of(self, predictions: Mapping[int, list[Result]]) -> "CocoEvaluator":
         """One with the same ground truth, but other predictions."""
         other = CocoEvaluator(self.ground_truth, self.classes, max_detections=self.max_detections, backend=self.backend)
         other.update(predictions)
@@ -74,7 +75,7 @@ class CocoEvaluator:
 
     def reset(self) -> None:
         """Forgets all predictions."""
-        self.predictions = {}
+        self.predictions = Predictions()
         self._matches: list[Streams] = []
         self._tables: dict[IouType, Tables] = {}
 
@@ -82,7 +83,7 @@ class CocoEvaluator:
         """For `find_part` of these pictures in another process; none with pycocotools, which matches at the end."""
         return self._matcher and self._matcher.of(images)
 
-    def update(self, predictions: dict[int, list[Result]]) -> None:
+    def update(self, predictions: Mapping[int, list[Result]]) -> None:
         """Adds the results of pictures by image id, as `coco_results` returns them.
 
         A picture that comes again (samplers pad the last batch by repeating pictures) replaces what was known of it, so
@@ -116,7 +117,7 @@ class CocoEvaluator:
         self.reset()
         for part in parts:
             self.add(part)
-        self.predictions = dict(sorted(self.predictions.items()))
+        self.predictions.sort()
 
     def compute(self) -> dict[str, float]:
         """Precision and recall over the pictures that were updated; over all pictures of the ground truth if none was.

@@ -61,8 +61,11 @@ def pair(results: list[Result], objects: list[dict[str, Any]], iou_type: IouType
 
 def pairings(evaluator: CocoEvaluator, iou_type: IouType, iou: float) -> Iterator[tuple[int, Pairing]]:
     """The pairing of each picture that was updated, by its id, in their order."""
-    for image, results in sorted(evaluator.predictions.items()):
-        yield image, pair(results, evaluator.objects[image], iou_type, iou, evaluator.max_detections)
+    for image in sorted(evaluator.predictions):
+        yield (
+            image,
+            pair(evaluator.predictions[image], evaluator.objects[image], iou_type, iou, evaluator.max_detections),
+        )
 
 
 def _overlap(results: list[Result], objects: list[dict[str, Any]], iou_type: IouType) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Results of some pictures and how they match, made in whatever process."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
 
+from maskrcnn.evaluation.predictions import Predictions
 from maskrcnn.evaluation.results import Result, coco_results
 from maskrcnn.evaluation.stream import Matcher, Streams
 from maskrcnn.ops.paste import Convention
@@ -13,13 +15,13 @@ from maskrcnn.structures import Detections
 class Part(NamedTuple):
     """What is known of some pictures; it pickles."""
 
-    predictions: dict[int, list[Result]]  # by image id
+    predictions: Predictions
     matches: list[Streams]  # of these; empty where all are matched at the end
 
 
-def make_part(predictions: dict[int, list[Result]], matcher: Matcher | None) -> Part:
+def make_part(predictions: Mapping[int, list[Result]], matcher: Matcher | None) -> Part:
     """The results of pictures by image id, as `coco_results` returns them, and their matches if there is a matcher."""
-    return Part(predictions, [matcher.match(predictions)] if matcher and predictions else [])
+    return Part(Predictions(predictions), [matcher.match(predictions)] if matcher and predictions else [])
 
 
 def find_part(

@@ -1,6 +1,6 @@
 """Detections matched with the ground truth as they come, in any process, while a device looks at other pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import hotcoco
@@ -29,7 +29,7 @@ class Matcher(NamedTuple):
             objects={image: self.objects[image] for image in chosen},
         )
 
-    def match(self, predictions: dict[int, list[Result]]) -> Streams:
+    def match(self, predictions: Mapping[int, list[Result]]) -> Streams:
         """Matches the results of pictures by image id, at least one."""
         images = [self.images[image] for image in predictions]
         objects = [entry for image in predictions for entry in self.objects[image]]

@@ -66,9 +66,10 @@ def test_others_are_ignored_and_not_missing(evaluator: CocoEvaluator) -> None:
     truth = evaluator.ground_truth
     objects = [a for a in truth["annotations"] if not a["iscrowd"]]
     made = CocoEvaluator(truth, CLASSES, max_detections=100, backend="hotcoco")
-    made.update({i: [] for i in range(PICTURES)})
+    results: dict[int, list[Any]] = {i: [] for i in range(PICTURES)}
     for known in objects:
-        made.predictions[known["image_id"]].append({**known, "score": 0.5})  # type: ignore[typeddict-item]
+        results[known["image_id"]].append({**known, "score": 0.5})
+    made.update(results)
     half = Attributes({}, {a["id"]: {"hard": a["id"] % 2} for a in objects})
     found = scored(made, "hard == 1", half)
     assert found.objects == sum(a["id"] % 2 for a in objects) and 0 < found.objects < len(objects)
