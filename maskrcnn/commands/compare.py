@@ -95,7 +95,8 @@ def configuration(a: TrainedRun, b: TrainedRun) -> list[str]:
         return ["configuration: the same"]
     if found.overrides is None:
         return [
-            "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
+            "configuration: conf/ and their command lines do not compose to it, as conf/ changed since or a "
+            "--config-dir was given; the keys that differ are",
             *_list(found.keys),
         ]
     return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]

@@ -83,7 +83,8 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     a, b = TrainedRun(run), TrainedRun(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
     assert configuration(a, b) == [
-        "configuration: conf/ and their command lines no longer compose to it; the keys that differ are",
+        "configuration: conf/ and their command lines do not compose to it, as conf/ changed since or a --config-dir "
+        "was given; the keys that differ are",
         "  optimizer.lr: 0.003 -> 0.5",
     ]
 
