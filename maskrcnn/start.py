@@ -33,6 +33,7 @@ from maskrcnn.config.groups import CONF, PACKAGE
 from maskrcnn.config.launcher import is_main, launched, rank_name
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.own import find_plugins
+from maskrcnn.config.printable import printable
 from maskrcnn.config.reason import reason
 from maskrcnn.config.recall import recall
 from maskrcnn.config.run_dir import claimed, remove_start
@@ -63,7 +64,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         except ValueError as error:
             sys.exit(f"error: {error}")
         if recalled and is_main():
-            print(f"as the run was started: {shlex.join(recalled)}")
+            print(printable(f"as the run was started: {shlex.join(recalled)}"))
     if not is_main():  # one process of a run writes files
         sys.argv += ["hydra.output_subdir=null"]
     if "HYDRA_FULL_ERROR" in os.environ:
@@ -176,6 +177,6 @@ def quieten() -> None:
 
 def shorten_warnings() -> None:
     """Gives a warning one line, without our file and line, and that of one process of a run only."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(str(message))}\n"
     if not is_main():
         warnings.filterwarnings("ignore")

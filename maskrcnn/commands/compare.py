@@ -14,6 +14,7 @@ from maskrcnn.config.difference import difference, differing
 from maskrcnn.config.identity import essence
 from maskrcnn.data.few import unlike_names
 from maskrcnn.data.progress import follow
+from maskrcnn.engine.console import Terminal
 from maskrcnn.evaluation import bootstrap
 from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.matches import Matches, match
@@ -39,7 +40,7 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     Raises:
         ValueError: a folder is no run's, or validation pictures or classes are not the same.
     """
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     sides = [[TrainedRun(folder) for folder in side] for side in (a, b)]
     first, second = sides[0][0], sides[1][0]
     for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:

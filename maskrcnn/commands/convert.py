@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.output import check_free
 from maskrcnn.data.few import few
+from maskrcnn.engine.console import Terminal
 
 
 def convert(
@@ -40,7 +39,7 @@ def convert(
 
 
 def _summarize(annotated: Annotated, out: str) -> None:
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = Terminal(highlight=False, soft_wrap=True)
     found = [found for picture in annotated.pictures for found in picture.objects]
     counts = Counter(annotated.classes[each.label] for each in found if not each.crowd)
     crowds = sum(each.crowd for each in found)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback
-from rich.console import Console
 
 from maskrcnn.commands import funnel_files, thresholds_file
 from maskrcnn.commands.extra_metrics import find_metric
@@ -14,7 +13,7 @@ from maskrcnn.commands.json_file import write_json
 from maskrcnn.commands.slices import Slices
 from maskrcnn.config.launcher import is_main
 from maskrcnn.data.annotations import CocoAnnotations
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.evaluation_report import write_evaluation_report
 from maskrcnn.engine.print_scores import print_best, print_scores
 from maskrcnn.engine.restore import restore
@@ -72,7 +71,7 @@ def evaluate(
     if funnel and results is not None:
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
-    console = Console(quiet=not is_main(), markup=False, emoji=False)
+    console = Terminal(quiet=not is_main())
     directory = _folder(Path(checkpoint), results) if output is None else Path(output)
     if results is not None and (directory / "detections.json").resolve() == Path(results).resolve():
         raise ValueError(f"output={directory} holds results={results}, which would be replaced: give another folder")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from maskrcnn.commands.exportable import Exportable, Fit, make_program
@@ -16,7 +15,7 @@ from maskrcnn.commands.onnx_file import require_onnx, run_onnx, write_onnx
 from maskrcnn.commands.predictor import Predictor
 from maskrcnn.data.pictures import PictureReader
 from maskrcnn.data.resize import STRIDE, Resize, canvas_side
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.restore import restore
 from maskrcnn.ops.boxes import iou
 from maskrcnn.prediction.prediction import Prediction
@@ -67,7 +66,7 @@ def export(
     Raises:
         ValueError: the checkpoint, the name, the canvas or the pictures are refused, or the file finds something else.
     """
-    path, console = Path(output), Console(markup=False, emoji=False)
+    path, console = Path(output), Terminal()
     if path.suffix not in (".pt2", ".onnx"):
         raise ValueError(f"output={output}: its name must end in .pt2 (torch) or .onnx")
     if path.suffix == ".onnx":

@@ -16,7 +16,7 @@ from maskrcnn.commands import thresholds_file
 from maskrcnn.commands.predict_bar import PredictBar
 from maskrcnn.commands.predictor import Predictor
 from maskrcnn.data.few import few, few_names
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
 from maskrcnn.prediction.outputs import Kind, make_output, written
@@ -68,7 +68,7 @@ def predict(
             where something would be written.
         SystemExit: with 130, after Ctrl-C.
     """
-    console = Console(markup=False, emoji=False)
+    console = Terminal()
     if not outputs and not stages:
         raise ValueError("outputs=[] would write nothing: give what to write, such as outputs=[pictures,coco]")
     files = find_files(source)

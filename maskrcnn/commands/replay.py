@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.engine import black_box
+from maskrcnn.engine.console import Terminal
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.engine.ranges import Range, watch
 from maskrcnn.engine.restore import override_config
@@ -39,7 +39,7 @@ def replay(path: Path, plugins: list[str]) -> int:
     box = black_box.read(path)
     model, batch = _model(box, path, plugins), black_box.batch_of(box)
     losses, ranges = watch(model, batch)
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     console.print(f"step {box['step']}, rank {box['rank']}: the loss was {box['loss']}. Pictures of the batch:")
     for picture, annotations in zip(box["pictures"], box["annotations"]):
         console.print(f"- {picture}, annotations {', '.join(map(str, annotations)) or 'none'}")

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, LearningRateMonitor
-from rich.console import Console
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.later import renew
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.nested import moved
+from maskrcnn.engine.console import Terminal
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.mean_ap import MeanAP
 from maskrcnn.engine.pictures import Pictures
@@ -93,7 +93,7 @@ def verify(*, verify: str, plugins: list[str]) -> int:
             return IDENTICAL
         again, replayed = receipt_file.read(Path(folder)), checksum_file.read(Path(folder))
     found = compare(kept, replayed, last)
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Terminal(highlight=False, soft_wrap=True)
     console.print(answer(found))
     others = differences(receipt, again, last)
     if others:

@@ -3,9 +3,15 @@
 import errno
 import re
 
+from maskrcnn.config.printable import printable
+
 
 def reason(error: Exception) -> str:
-    """The sentence of an error, without what is for programmers."""
+    """The sentence of an error, without what is for programmers and what is for terminals."""
+    return printable(_told(error))
+
+
+def _told(error: Exception) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         return f"{error.filename} cannot be a folder: a file of that name, or above it, is in the way. Choose another"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

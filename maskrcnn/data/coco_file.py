@@ -146,6 +146,9 @@ def _category_problems(categories: list[dict[str, Any]]) -> Iterator[str]:
     if odd:
         yield f"a category needs an integer 'id' and a 'name', but one is {odd[0]}"
         return
+    halves = [c for c in categories if c["name"].encode(errors="ignore").decode() != c["name"]]
+    if halves:
+        yield f"the name of category {halves[0]['id']} holds half a character, which no file can: give it another name"
     for key in ("id", "name"):
         twice = _twice(c[key] for c in categories)
         if twice:

@@ -11,7 +11,7 @@ from rich.text import Text
 from maskrcnn.config.written import written as as_override
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.source import CocoSource, Splits
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
@@ -60,7 +60,7 @@ def inspect_data(
         raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
     if draw < 0:
         raise ValueError(f"draw is {draw}; give the number of samples to draw, or 0")
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Terminal(highlight=False)
     data.prepare_data()
     sources = data.selection.used(data.source.splits(data.root))
     outs = [] if out is None else _outs(sources, Path(out))

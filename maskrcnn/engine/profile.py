@@ -6,12 +6,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, record_function
 
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 
@@ -85,7 +84,7 @@ class Profile(pl.Callback):
             self.directory.mkdir(parents=True, exist_ok=True)
             trace = self.directory / "trace.json"
             self.profiler.export_chrome_trace(str(trace))
-            console = Console(markup=False, emoji=False)
+            console = Terminal()
             console.print(time_table(time_of_parts(self.profiler.events()), self.steps))
             say(console, f"wrote {trace}: open it at https://ui.perfetto.dev or chrome://tracing")
             self.profiler = None

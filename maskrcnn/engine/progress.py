@@ -5,9 +5,9 @@ import time
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from rich.console import Console
 
 from maskrcnn.engine.bar import Bar
+from maskrcnn.engine.console import Terminal
 from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.structures import Losses
 
@@ -36,7 +36,7 @@ class Progress(pl.Callback):
         self.started = self.line_time = time.perf_counter()
         self.first_step = self.line_step = trainer.global_step
         if trainer.is_global_zero and sys.stdout.isatty():
-            self.bar = Bar(Console(markup=False, emoji=False))
+            self.bar = Bar(Terminal())
             self.bar.start()
 
     def on_train_batch_end(

@@ -18,7 +18,7 @@ from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine import lost_workers, ranks, unfit
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.early_stopping import why_stopped
 from maskrcnn.engine.freeze import Freeze
 from maskrcnn.engine.inspect_data import limits
@@ -101,7 +101,7 @@ def train(
         Stopped: by a signal, also where it came too late to stop this run.
         ValueError: data, weights or configuration do not fit; the message says what to change.
     """
-    console = Console(quiet=not is_main(), markup=False, emoji=False)
+    console = Terminal(quiet=not is_main())
     chosen = [callback for callback in callbacks.values() if callback is not None]
     with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
         any_detector = model(1, data.read.channels)  # refuses values that do not fit together, before data is read

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from maskrcnn.config.nested import join
+from maskrcnn.config.printable import printable
 from maskrcnn.config.run_dir import check_resume, last_checkpoint
 from maskrcnn.run_files import checkpoint
 from maskrcnn.run_files.callback_states import fit_states
@@ -163,7 +164,7 @@ class Resumption(pl.Callback):
         checkpoint["progress"]["position"] = self.position._asdict()
         for note in fit_states(getattr(trainer, "callbacks"), checkpoint["callbacks"]):
             if trainer.is_global_zero:
-                print(note, flush=True)
+                print(printable(note), flush=True)
         self.max_steps = trainer.max_steps
         if self.position.validation_due and 0 < self.max_steps <= self.position.step:
             trainer.fit_loop.epoch_loop.max_steps = self.position.step + 1  # or Lightning would not begin at all

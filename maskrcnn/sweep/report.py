@@ -3,9 +3,7 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from maskrcnn.engine.console import say
+from maskrcnn.engine.console import Terminal, say
 from maskrcnn.page.duration import duration
 from maskrcnn.sweep.collect import check_folder, collect
 from maskrcnn.sweep.page import write_page
@@ -22,7 +20,7 @@ def report(folder: Path) -> None:
     trials = collect(folder)
     summary = summarise(trials)
     width = None if sys.stdout.isatty() else 160  # a log has no edge to break lines at
-    console = Console(width=width, markup=False, emoji=False)
+    console = Terminal(width=width)
     if summary.rows:
         console.print(terminal(summary))
     if summary.several_commits:

@@ -14,9 +14,14 @@ _MARGIN = 3  # pixels around the text
 
 def text_size(text: str, scale: int) -> tuple[int, int]:
     """Width and height in pixels of a text with its background; all texts of one `scale` have the same height."""
-    (width, _), _ = cv2.getTextSize(text, _FONT, _SCALE * scale, scale)
+    (width, _), _ = cv2.getTextSize(_whole(text), _FONT, _SCALE * scale, scale)
     (_, ascent), descent = cv2.getTextSize("Ag", _FONT, _SCALE * scale, scale)
     return width + 2 * _MARGIN * scale, ascent + descent + 2 * _MARGIN * scale
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which a file may hold: at one, OpenCV ends the process."""
+    return text.encode(errors="replace").decode()
 
 
 def shorten(text: str, width: int, scale: int) -> str:
@@ -43,4 +48,4 @@ def put_text(picture: np.ndarray, text: str, left: int, top: int, background: Co
     luma = 0.299 * background[0] + 0.587 * background[1] + 0.114 * background[2]
     colour = BLACK if luma > 100 else WHITE
     baseline = (left + _MARGIN * scale, top + height - _MARGIN * scale - descent)
-    cv2.putText(picture, text, baseline, _FONT, _SCALE * scale, colour, scale, cv2.LINE_AA)
+    cv2.putText(picture, _whole(text), baseline, _FONT, _SCALE * scale, colour, scale, cv2.LINE_AA)

@@ -273,6 +273,10 @@ FATAL = [
         change("categories", 1, "name", to="dog"),
         "category name dog comes more than once; make it unique (inspect",
     ),
+    (
+        change("categories", 1, "name", to="\ud800x"),
+        "the name of category 3 holds half a character, which no file can: give it another name",
+    ),
     (change("categories", 1, "id", to="3"), "a category needs an integer 'id' and a 'name', but one is {'id': '3'"),
     (
         change("annotations", 0, "image_id", to=11),

@@ -41,6 +41,15 @@ def test_text_stays_on_its_background(text: str, scale: int) -> None:
     assert (edge == (230, 159, 0)).all()  # strokes keep off the rim of the background
 
 
+def test_half_a_character_is_drawn_as_a_question_mark() -> None:
+    """OpenCV ended the process at one."""
+    pictures = [np.zeros((40, 200, 3), np.uint8) for _ in range(2)]
+    for picture, text in zip(pictures, ("a\ud800b", "a?b")):
+        put_text(picture, text, 5, 5, (230, 159, 0), 1)
+    assert np.array_equal(*pictures)
+    assert text_size("\ud800", 1) == text_size("?", 1)
+
+
 def test_shortened_text_is_the_longest_that_fits() -> None:
     assert shorten("nucleus", 500, 1) == "nucleus"
     width = text_size("nucleus of a cell", 1)[0] - 1
