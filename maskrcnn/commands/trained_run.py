@@ -69,7 +69,12 @@ class TrainedRun:
         path = self.folder / ".hydra" / "overrides.yaml"
         if self.receipt is not None:
             return Described(self.config, receipt_file.last_start(self.receipt)["overrides"])
-        return Described(self.config, yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None)
+        if not path.is_file():
+            return Described(self.config, None)
+        overrides = _read_yaml(path)
+        if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
+            raise ValueError(f"{path} is no list of overrides: copy it again, or delete it")
+        return Described(self.config, overrides)
 
     def summary(self) -> Summary:
         """Its course, from metrics.csv and the receipt."""
@@ -138,13 +143,28 @@ def _read_config(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is broken, or of something else.
     """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is broken ({' '.join(str(error).split())}): copy it again") from error
+    config = _read_yaml(path)
     if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in PARTS):
         raise ValueError(f"{path} is not the configuration of a run")
     return config
+
+
+def _read_yaml(path: Path) -> Any:
+    """What a YAML file of a run holds.
+
+    Raises:
+        ValueError: it is broken, or has aliases, which training never writes: with them, a few lines are more than any
+            memory.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+        content = None if aliases else yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is broken ({' '.join(str(error).split())}): copy it again") from error
+    if aliases:
+        raise ValueError(f"{path} was not written by training, for it has aliases of YAML (*name): copy it again")
+    return content
 
 
 def _serves(file: Path, best: Path) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from maskrcnn.config.nested import join
 from maskrcnn.config.written import written
 
+MOST_VALUES = 100_000  # of a configuration, which takes seconds then; ours have some hundreds
 _DATA = "maskrcnn.data.datamodule.CocoDataModule"
 _BOX_HEAD = "maskrcnn.modeling.box_head.BoxHead"
 _MEAN_AP = "maskrcnn.engine.mean_ap.MeanAP"
@@ -88,7 +89,12 @@ def renew(stored: dict[str, Any], file: str | Path) -> dict[str, Any]:
 
     Args:
         file: that holds the configuration.
+
+    Raises:
+        ValueError: it holds more values than any configuration does, or holds itself.
     """
+    if _too_many(stored):
+        raise ValueError(f"{file} was not opened: its configuration holds more than {MOST_VALUES} values")
     config, added = add_later(stored)
     if added:
         values = ", ".join(f"{key}={written(later.before)}" for key, later in added.items())
@@ -100,6 +106,17 @@ def renew(stored: dict[str, Any], file: str | Path) -> dict[str, Any]:
 @functools.cache  # a run that is resumed reads its checkpoint twice
 def _warn(sentence: str) -> None:
     warnings.warn(sentence, stacklevel=3)
+
+
+def _too_many(value: Any) -> bool:
+    """Whether a configuration holds more than `MOST_VALUES`, one by one, though several may be the same object."""
+    waiting, seen = [value], 0
+    while waiting and seen <= MOST_VALUES:
+        one = waiting.pop()
+        seen += 1
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+    return seen > MOST_VALUES
 
 
 def _nodes(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """How the parts of the detector are joined: what each is made from, and whether it returns what it says."""
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 Part = TypeVar("Part")
+_NO_SIZE = re.compile("allocate|[Oo]verflow")  # what torch says of one
 
 
 def wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
@@ -17,7 +19,7 @@ def wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
         name: of the part in the configuration's `model`; make: takes `wired` by position.
 
     Raises:
-        ValueError: it takes others.
+        ValueError: it takes others, or is of a size that no memory here has.
     """
     try:
         inspect.signature(make).bind(*wired)
@@ -27,7 +29,16 @@ def wire(name: str, make: Callable[..., Part], *wired: object) -> Part:
             f"model.{name} cannot be made by {called}: {error}. The docstring of MaskRCNN says what comes by position; "
             "what the configuration chooses is keyword-only"
         ) from error
-    return make(*wired)
+    try:
+        return make(*wired)
+    except (RuntimeError, TypeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not _NO_SIZE.search(str(error)):
+            raise
+        why = str(error).partition("\n")[0].rpartition("Allocator: ")[2]
+        raise ValueError(
+            f"model.{name} cannot be made: give it, or the part before it, sizes that fit into memory "
+            f"(width, channels, features); torch says: {why}"
+        ) from error
 
 
 def check_backbone(backbone: nn.Module) -> None:

@@ -89,6 +89,24 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     ]
 
 
+def test_aliases_of_yaml_are_refused(other: Path) -> None:
+    """A few lines with them, of lists or of merged mappings, are more than a memory holds."""
+    path = other / "config.yaml"
+    lines = [f"a{i + 1}: &a{i + 1} {{<<: [*a{i}, *a{i}], k{i}: 1}}" for i in range(40)]
+    path.write_text("\n".join([path.read_text(), "a0: &a0 {x: 1}", *lines]))
+    with pytest.raises(ValueError, match=r"config\.yaml was not written by training, for it has aliases of YAML"):
+        TrainedRun(other)
+
+
+def test_overrides_that_are_no_list_are_refused(run: Path, other: Path) -> None:
+    (other / "receipt.json").unlink()
+    path = other / ".hydra" / "overrides.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("- [1]")
+    with pytest.raises(ValueError, match=r"overrides\.yaml is no list of overrides: copy it again, or delete it"):
+        configuration(TrainedRun(run), TrainedRun(other))
+
+
 def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare([first], [other], [])
     output = capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 
 from maskrcnn.config.check import check_call, resolve_target
 from maskrcnn.config.compose import check
-from maskrcnn.config.later import LATER, add_later, renew
+from maskrcnn.config.later import LATER, MOST_VALUES, add_later, renew
 from maskrcnn.engine.restore import override_config
 from maskrcnn.engine.train import train
 
@@ -49,6 +49,19 @@ def test_each_key_is_one_of_its_target(later: Any) -> None:
 def test_a_node_of_another_class_gets_none(first: dict[str, Any]) -> None:
     first["model"]["box_head"]["_target_"] = "mypackage.MyHead"
     assert "nms" not in add_later(first)[0]["model"]["box_head"]
+
+
+def test_a_configuration_without_end_is_refused(first: dict[str, Any]) -> None:
+    """Each of these took minutes, or all of the memory."""
+    laughs: list[Any] = ["ha"]
+    for _ in range(40):
+        laughs = [laughs, laughs]
+    itself: dict[str, Any] = {}
+    itself["a"] = itself
+    for value in (laughs, itself, [1.0] * MOST_VALUES):
+        first["model"]["anchors"]["scales"] = value
+        with pytest.raises(ValueError, match="^a.ckpt was not opened: its configuration holds more than 100000 values"):
+            renew(first, "a.ckpt")
 
 
 def test_one_warning_names_what_was_added(first: dict[str, Any]) -> None:

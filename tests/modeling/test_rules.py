@@ -75,6 +75,28 @@ def test_a_backbone_or_neck_that_does_not_say_what_it_returns_is_refused() -> No
             model()(1, 3, neck=lambda channels, strides, made=made: made)
 
 
+@pytest.mark.parametrize(
+    ("override", "part", "why"),
+    [
+        ("model.backbone.width=1000000000000", "backbone", r".*tried to allocate \d+ bytes"),
+        ("model.backbone.width=10000000000000000000", "backbone", "Storage size calculation overflowed"),
+        ("model.box_head.trunk.features=[1000000000000]", "box_head", r".*tried to allocate \d+ bytes"),
+    ],
+)
+def test_sizes_that_no_memory_has_are_refused(override: str, part: str, why: str) -> None:
+    sizes = rf"give it, or the part before it, sizes that fit into memory \(width, .*\); torch says: {why}"
+    with pytest.raises(ValueError, match=rf"^model\.{part} cannot be made: {sizes}"):
+        model(override)(1, 3)
+
+
+def test_an_error_of_a_part_itself_is_left_as_it_is() -> None:
+    def broken(channels: int) -> nn.Module:
+        raise RuntimeError(f"no {channels} today")
+
+    with pytest.raises(RuntimeError, match="^no 3 today$"):
+        model()(1, 3, backbone=broken)
+
+
 def test_a_part_that_is_called_otherwise_than_it_says_is_refused() -> None:
     def alone(*, width: int) -> nn.Module:
         raise AssertionError(width)
