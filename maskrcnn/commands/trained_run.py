@@ -1,9 +1,8 @@
 """A trained run as `compare.py` reads it: its configuration, its results, and its detections on validation pictures."""
 
-import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import yaml
 from rich.console import Console
@@ -22,6 +21,7 @@ from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.tables import IOU_TYPES
 from maskrcnn.run_files import checkpoint, receipt_file
 from maskrcnn.run_files.metric_curves import read_curve
+from maskrcnn.whole_file import read_json
 
 SAME = 1e-6  # two AP of the same detections
 # Of trainer: all pictures, by this very process, as others would compare too.
@@ -37,6 +37,18 @@ class Summary(NamedTuple):
     last: dict[str, float]
     steps: float
     seconds: float
+
+
+# What is read of metrics.json.
+_Metrics = TypedDict(
+    "_Metrics",
+    {
+        "checkpoint": str,
+        "override": NotRequired[list[str]],
+        "bbox/AP": NotRequired[float | None],
+        "segm/AP": NotRequired[float | None],
+    },
+)
 
 
 class TrainedRun:
@@ -121,7 +133,7 @@ class TrainedRun:
             trainer = checkpoint.read(best)["maskrcnn"]["config"]["trainer"]
             override = [f"trainer.{key}={value}" for key, value in PLAIN.items() if trainer.get(key, value) != value]
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
-        metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
+        metrics = _read_metrics(file)
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         try:
             self.evaluator.update(read_results(file, self.annotations))
@@ -171,9 +183,14 @@ def _serves(file: Path, best: Path) -> bool:
     """Whether detections are of the best checkpoint, and were made as the other side's are: plainly."""
     if not _whole(file, best):
         return False
-    metrics = json.loads((file.parent / "metrics.json").read_text(encoding="utf-8"))
+    metrics = _read_metrics(file)
     plain = {f"trainer.{key}={value}" for key, value in PLAIN.items()}
     return metrics.get("tta") is None and plain.issuperset(metrics.get("override", []))
+
+
+def _read_metrics(file: Path) -> Any:
+    """What metrics.json beside detections holds."""
+    return read_json(file.parent / "metrics.json", _Metrics, "delete it, and it is made anew")
 
 
 def _whole(file: Path, best: Path) -> bool:

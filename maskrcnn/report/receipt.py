@@ -22,7 +22,7 @@ def receipt_section(receipt: dict[str, Any] | None) -> str:
     last = receipt["starts"][-1]
     rows: list[tuple[str, object]] = [
         ("command", f"python train.py {' '.join(map(shlex.quote, last['overrides']))}".rstrip()),
-        ("seed", receipt["config"]["seed"]),
+        ("seed", receipt["config"].get("seed")),
         ("identity", receipt["identity"]),
     ]
     for name, part in (last["data"] or {}).items():

@@ -1,12 +1,12 @@
 """A run's `receipt.json`: what it was made of, and what came out."""
 
 import hashlib
-import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+import msgspec
 from omegaconf import OmegaConf
 
 from maskrcnn.config.identity import essence, identity
@@ -16,9 +16,55 @@ from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
 from maskrcnn.run_files.resume import changes
 from maskrcnn.run_files.sources import fingerprints
-from maskrcnn.whole_file import write_json
+from maskrcnn.whole_file import read_json, write_json
 
 NAME = "receipt.json"
+
+
+class _Part(TypedDict):
+    annotations: str
+    pictures: str
+    number: int
+
+
+class _Hardware(TypedDict):
+    cpu: str
+    cores: int
+    threads: int
+    gpus: list[str]
+
+
+class _Start(TypedDict):
+    time: datetime
+    overrides: list[str]
+    identity: str
+    changed: list[str]
+    commit: str | None
+    diff: str | None
+    diff_sha256: str | None
+    versions: dict[str, str | None]
+    hardware: _Hardware
+    data: dict[str, _Part] | None
+    step: int | None
+    seconds: float | None
+
+
+class _End(TypedDict):
+    finished: bool
+    steps: int
+    seconds: float
+    scores: dict[str, float | None]
+    weights: str
+
+
+class _Receipt(TypedDict):
+    """What is read of a receipt: `begin` and `maskrcnn.engine.receipt` write it."""
+
+    identity: str
+    config: dict[str, Any]
+    starting_weights: str | None
+    starts: Annotated[list[_Start], msgspec.Meta(min_length=1)]
+    end: _End | None
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -32,24 +78,9 @@ def read(run: Path) -> dict[str, Any]:
         raise ValueError(f"{run} is a file; name the folder of the run, such as {run.resolve().parent}")
     if not path.is_file():
         raise ValueError(f"there is no {path}; name the folder of a run")
-    try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is broken ({error}): copy it again from where the run was made, or delete it to go on with the run"
-        ) from error
-    if not isinstance(receipt, dict) or not _is_whole(receipt):
-        raise ValueError(f"{path} is not the receipt of a run")
+    remedy = "copy it again from where the run was made, or delete it to go on with the run"
+    receipt: dict[str, Any] = read_json(path, _Receipt, remedy)
     return receipt
-
-
-def _is_whole(receipt: dict[str, Any]) -> bool:
-    starts = receipt.get("starts")
-    if not isinstance(receipt.get("config"), dict) or not isinstance(receipt.get("end"), dict | None):
-        return False
-    if not isinstance(starts, list) or not starts:
-        return False
-    return all(isinstance(one, dict) and isinstance(one.get("overrides"), list) for one in starts)
 
 
 def write(run: Path, receipt: dict[str, Any]) -> None:

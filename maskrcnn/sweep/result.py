@@ -1,10 +1,9 @@
 """What a trial's folder says of it: trial.json, what it is, and result.json, how it went."""
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
-from maskrcnn.whole_file import write_json
+from maskrcnn.whole_file import read_json, write_json
 
 ABOUT, RESULT = "trial.json", "result.json"
 DONE = ("finished", "pruned")  # a trial of this status is not trained again
@@ -22,10 +21,26 @@ class Result(NamedTuple):
     started: float  # when the last of them did; seconds since 1970
 
 
+_Kept: Any = TypedDict("_Kept", Result.__annotations__)  # type: ignore[misc]
+
+
+class _About(TypedDict):
+    overrides: list[str]
+    choices: dict[str, Any]
+    config: dict[str, Any]
+
+
 def read_result(folder: Path) -> Result | None:
-    """The result in a trial's folder, if there is one."""
+    """The result in a trial's folder, if there is one.
+
+    Raises:
+        ValueError: it is broken.
+    """
     path = folder / RESULT
-    return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    content = read_json(path, _Kept, "delete it, and repeat the command of the sweep, which goes on with the trial")
+    return Result(**{name: content[name] for name in Result._fields})
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -34,9 +49,17 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def read_about(folder: Path) -> dict[str, Any] | None:
-    """What a trial is, if the folder is one's: its "overrides", "choices" and "config"."""
+    """What a trial is, if the folder is one's: its "overrides", "choices" and "config".
+
+    Raises:
+        ValueError: its file is broken.
+    """
     path = folder / ABOUT
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return (
+        read_json(path, _About, f"delete {folder} as a whole, and repeat the command of the sweep")
+        if path.is_file()
+        else None
+    )
 
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:

@@ -176,6 +176,17 @@ def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> N
         detections(other)
 
 
+def test_numbers_of_an_evaluation_that_are_broken_are_told(first: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    detections(run)
+    (run / "evaluation" / "metrics.json").write_text('{"checkpoint": "best.ckpt", "override": 3}')
+    message = (
+        r"metrics\.json is broken \(Expected `array`, got `int` - at `\$\.override`\): delete it, and it is made anew"
+    )
+    with pytest.raises(ValueError, match=message):
+        detections(run)
+
+
 def test_other_pictures_are_refused_before_any_is_evaluated(first: Path, other: Path, tmp_path: Path) -> None:
     source = yaml.safe_load((other / "config.yaml").read_text())["data"]["source"]
     change(other, "data", "source", {**source, "val_seed": 3})

@@ -1,6 +1,5 @@
 """The receipt and the checksums that a run leaves."""
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -84,9 +83,6 @@ def test_a_broken_receipt_is_named(tmp_path: Path) -> None:
         receipt_file.read(tmp_path)
     (tmp_path / "receipt.json").write_text("{")
     with pytest.raises(ValueError, match=r"receipt\.json is broken"):
-        receipt_file.read(tmp_path)
-    (tmp_path / "receipt.json").write_text(json.dumps([1]))
-    with pytest.raises(ValueError, match=r"receipt\.json is not the receipt of a run"):
         receipt_file.read(tmp_path)
 
 

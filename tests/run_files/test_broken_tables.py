@@ -1,7 +1,9 @@
 """Tables that a kill or a loss of power left broken: what is whole stays, and nothing is invented."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,16 +95,42 @@ def test_checksums_of_another_model_begin_anew(tmp_path: Path) -> None:
     assert checksum_file.read(tmp_path) == Checksums(("neck", "rpn"), {})
 
 
+START: dict[str, Any] = {
+    "time": "2026-11-27T18:00:40+00:00", "overrides": [], "identity": "a", "changed": [], "commit": None, "diff": None,
+    "diff_sha256": None, "versions": {"cuda": None}, "data": None, "step": None, "seconds": 1,
+    "hardware": {"cpu": "a", "cores": 2, "threads": 1, "gpus": [], "MKL_CBWR": "a"},
+}  # fmt: skip
+RECEIPT: dict[str, Any] = {"identity": "a", "config": {}, "starting_weights": None, "starts": [START], "end": None}
+
+
+def changed(**values: Any) -> str:
+    return json.dumps(RECEIPT | values)
+
+
+def started(**values: Any) -> str:
+    return changed(starts=[START | values])
+
+
+def test_a_receipt_is_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(changed(note="of tomorrow"))
+    assert receipt_file.read(tmp_path) == RECEIPT | {"note": "of tomorrow"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("[" * 100_000, r"is broken \(maximum recursion depth"),
-        ("[]", "is not the receipt of a run"),
-        ('{"config": {}, "starts": []}', "is not the receipt of a run"),
-        ('{"config": [], "starts": [{"overrides": []}]}', "is not the receipt of a run"),
-        ('{"config": {}, "starts": ["x"]}', "is not the receipt of a run"),
-        ('{"config": {}, "starts": [{"overrides": "x"}]}', "is not the receipt of a run"),
-        ('{"config": {}, "starts": [{"overrides": []}], "end": 1}', "is not the receipt of a run"),
+        ("[]", r"is broken \(Expected `object`, got `array`\)"),
+        ("{}", r"is broken \(Object missing required field `identity`\)"),
+        (changed(starts=[]), r"is broken \(Expected `array` of length >= 1 - at `\$\.starts`\)"),
+        (changed(config=[]), r"is broken \(Expected `object`, got `array` - at `\$\.config`\)"),
+        (changed(starts=["x"]), r"is broken \(Expected `object`, got `str` - at `\$\.starts\[0\]`\)"),
+        (changed(end=1), r"is broken \(Expected `object \| null`, got `int` - at `\$\.end`\)"),
+        (started(overrides="x"), r"is broken \(Expected `array`, got `str` - at `\$\.starts\[0\]\.overrides`\)"),
+        (started(step="x"), r"is broken \(Expected `int \| null`, got `str` - at `\$\.starts\[0\]\.step`\)"),
+        (started(data=[1]), r"is broken \(Expected `object \| null`, got `array` - at `\$\.starts\[0\]\.data`\)"),
+        (started(hardware={"cpu": "a"}), r"is broken \(Object missing required field `cores` - at `\$\.starts"),
+        (started(time="yesterday"), r"is broken \(Invalid RFC3339 encoded datetime - at `\$\.starts\[0\]\.time`\)"),
     ],
 )
 def test_what_is_no_receipt_is_told(text: str, reason: str, tmp_path: Path) -> None:

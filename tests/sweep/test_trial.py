@@ -1,5 +1,6 @@
 """A trial is trained once, goes on where it was stopped, and says how it went."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 from filelock import FileLock
 
 from maskrcnn.engine.interruption import Stopped
-from maskrcnn.sweep.result import Result, read_result, write_result
+from maskrcnn.sweep.result import Result, read_about, read_result, write_result
 from maskrcnn.sweep.trial import Pruned, visit
 
+RESULT = Result("finished", "", {"segm/AP": 0.5}, 1.5, ["aaa"], 1, 1.0)
 ABOUT = {"overrides": ["seed=0"], "choices": {}, "config": {"seed": 0, "plugins": []}}
 
 
@@ -128,3 +130,27 @@ def test_the_scores_of_a_run_with_nothing_left_to_do_are_as_logged(tmp_path: Pat
     saved(tmp_path)
     result = visit(tmp_path, ABOUT, lambda resume: {})
     assert result.scores == {"segm/AP": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[]", "Expected `object`, got `array`"),
+        ('{"status": "finished"}', "Object missing required field `reason`"),
+        (json.dumps({**RESULT._asdict(), "seconds": "x"}), r"Expected `float`, got `str` - at `\$.seconds`"),
+        (json.dumps({**RESULT._asdict(), "scores": [1]}), r"Expected `object`, got `array` - at `\$.scores`"),
+        ("[" * 100_000, "maximum recursion depth"),
+    ],
+)
+def test_a_broken_result_is_told(text: str, why: str, tmp_path: Path) -> None:
+    write_result(tmp_path, RESULT)
+    assert read_result(tmp_path) == RESULT
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"result\.json is broken \({why}.*\): delete it, and repeat the command of"):
+        read_result(tmp_path)
+
+
+def test_a_broken_description_of_a_trial_is_told(tmp_path: Path) -> None:
+    (tmp_path / "trial.json").write_text('{"overrides": "x", "choices": {}, "config": {}}')
+    with pytest.raises(ValueError, match=rf"trial\.json is broken \(.* - at `\$.overrides`\): delete {tmp_path} as a"):
+        read_about(tmp_path)
