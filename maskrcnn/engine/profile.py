@@ -51,15 +51,24 @@ class Profile(pl.Callback):
         self.profiler: Any = None
         self.range: record_function | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, MaskRCNNModule)
-        needed = self.skip + self.steps
-        if trainer.num_training_batches < needed:
+    def check(self, batches: int) -> None:
+        """Makes sure that there is enough to look at.
+
+        Args:
+            batches: of an epoch.
+
+        Raises:
+            ValueError: there is not.
+        """
+        if batches < self.skip + self.steps:
             raise ValueError(
                 f"callbacks.profile looks at {self.steps} steps after the first {self.skip}, but an epoch has "
-                f"{trainer.num_training_batches} batches: take more pictures, a smaller data.batch_size, or fewer "
-                "callbacks.profile.skip and callbacks.profile.steps"
+                f"{batches} batches: take more pictures, a smaller data.batch_size, or fewer callbacks.profile.skip "
+                "and callbacks.profile.steps"
             )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, MaskRCNNModule)
         name_parts(pl_module.model)
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(lambda *_: self._close())

@@ -31,6 +31,7 @@ from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.optimizer import REFERENCE_BATCH, Optimizer, Schedule
 from maskrcnn.engine.out_of_memory import OutOfMemory
 from maskrcnn.engine.print_scores import print_scores
+from maskrcnn.engine.profile import Profile
 from maskrcnn.engine.recorded_losses import RecordedLosses
 from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
@@ -143,6 +144,9 @@ def train(
             f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
             f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
         )
+    for one in chosen:
+        if isinstance(one, Profile):
+            one.check(batches)
     for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)) if steps else []:
         say(console, f"warning: {sentence}")
     say(

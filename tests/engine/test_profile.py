@@ -81,8 +81,8 @@ def test_of_several_ranks_one_is_looked_at(tmp_path: Path) -> None:
     assert profile.profiler is None and list(tmp_path.iterdir()) == []
 
 
-def test_an_epoch_too_short_for_a_profile_is_refused() -> None:
-    profile = Profile(directory="profile", skip=3, steps=5)
-    module = Mock(spec=MaskRCNNModule)
-    with pytest.raises(ValueError, match="looks at 5 steps after the first 3, but an epoch has 7 batches: take more"):
-        profile.on_train_start(SimpleNamespace(num_training_batches=7, optimizers=[]), module)  # type: ignore[arg-type]
+def test_an_epoch_too_short_for_a_profile_is_refused_before_anything_is_written(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="looks at 5 steps after the first 3, but an epoch has 4 batches: take more"):
+        fit(tmp_path / "run", "debug=profile")
+    assert not (tmp_path / "run").exists()
+    Profile(directory="profile", skip=3, steps=5).check(8)
