@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "config": set(),
     "ops": {"structures"},
     "modeling": {"structures", "ops"},
-    "data": {"structures"},
+    "data": {"structures", "whole_file"},
     "evaluation": {"structures", "ops"},
     "visualize": {"structures", "whole_file", "ops", "modeling"},
     "page": {"whole_file"},

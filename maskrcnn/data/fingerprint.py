@@ -12,6 +12,7 @@ from maskrcnn.data.annotations import cache_folder, read_records
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import TEXT
 from maskrcnn.data.source import Split, Splits
+from maskrcnn.whole_file import replacing
 
 WHOLE = 65_536  # bytes up to which a picture is read whole
 SAMPLE = 16_384  # bytes read at the beginning, in the middle and at the end of a larger one
@@ -57,9 +58,8 @@ def _of_pictures(folder: Path, names: list[str]) -> str:
             whole.update(name.encode(*TEXT) + b"\0" + content)
     with suppress(OSError):  # a cache that cannot be written costs time, nothing else
         cached.parent.mkdir(parents=True, exist_ok=True)
-        part = cached.with_name(f"{cached.name}.{os.getpid()}")
-        part.write_text(whole.hexdigest(), encoding="utf-8")
-        os.replace(part, cached)
+        with replacing(cached) as part:
+            part.write_text(whole.hexdigest(), encoding="utf-8")
     return whole.hexdigest()
 
 

@@ -1,12 +1,15 @@
 """What changes the fingerprint of a data set, and what does not."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
+from maskrcnn.data.annotations import cache_folder
 from maskrcnn.data.fingerprint import SAMPLE, WHOLE, fingerprint
 from maskrcnn.data.shapes import PLAIN_PNG, ShapesSource
 
@@ -50,3 +53,20 @@ def test_of_a_large_file_beginning_middle_and_end_count(root: Path, shapes_sourc
         os.utime(picture, ns=(0, 7 if place is None else 8 + place))  # the time of change is what the cache goes by
         seen.add(fingerprint(shapes_source.splits(root))["train"]["pictures"])
     assert len(seen) == 6
+
+
+def test_a_full_disk_leaves_nothing_in_the_cache(
+    root: Path, shapes_source: ShapesSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = shapes_source.splits(root)
+    known = fingerprint(sources)
+    shutil.rmtree(cache_folder("fingerprints"))
+    write_text = Path.write_text
+
+    def full(path: Path, text: str, **options: Any) -> int:
+        write_text(path, text[:10], **options)
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert fingerprint(sources) == known
+    assert list(cache_folder("fingerprints").iterdir()) == []
