@@ -139,7 +139,8 @@ def _print(console: Console, found: Inspection) -> None:
     else:
         console.print("nothing is wrong with it")
     if found.reach is not None:
-        table = Table("objects", "number", "IoU 0.5", "IoU 0.7", title="reached by an anchor (train)")
+        sizes = "objects, at the network's size"
+        table = Table(sizes, "number", "IoU 0.5", "IoU 0.7", title="reached by an anchor (train)")
         for size, (number, half, most) in found.reach.by_size.items():
             table.add_row(size, str(number), f"{half:.1%}", f"{most:.1%}")
         console.print(table)

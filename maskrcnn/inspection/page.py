@@ -66,7 +66,7 @@ def _anchors(found: Inspection) -> str:
     if found.reach is None:
         return ""
     rows = [(size, number, f"{a:.1%}", f"{b:.1%}") for size, (number, a, b) in found.reach.by_size.items()]
-    reached = table(["objects of train", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
+    reached = table(["objects of train, at the network's size", "number", "reached at IoU 0.5", "at IoU 0.7"], rows)
     better = found.reach.suggestion
     if better is not None:
         reached += (
