@@ -8,6 +8,7 @@ from rich.table import Table
 from maskrcnn.config.suggest import suggest
 from maskrcnn.data.attributes import read_attributes
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine.console import say
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.expression import Expression
 from maskrcnn.evaluation.slices import OF_OBJECTS, OF_PICTURES, Attributes, slice_scores
@@ -65,4 +66,7 @@ class Slices:
             }
         if found:
             console.print(table)
+        for name, scores in found.items():
+            if not scores["pictures"]:
+                say(console, f"slices.{name}: nothing has {scores['condition']}")
         return found

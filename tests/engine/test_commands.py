@@ -75,6 +75,7 @@ def test_evaluate_gives_exactly_what_training_logged(run: Path, command: Command
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     logged = last_scores(run)
+    assert "slices.busy: nothing has n_objects > 99\n" in done.stdout and "slices.small: nothing" not in done.stdout
     slices, counted = metrics["slices"], metrics["fixed_iou"]["all"]
     assert slices["small"]["segm/AP"] == pytest.approx(metrics["segm/APs"], rel=1e-6, nan_ok=True)
     assert slices["all"]["bbox/AP"] == pytest.approx(metrics["bbox/AP"], rel=1e-6)
