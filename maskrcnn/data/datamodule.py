@@ -153,11 +153,11 @@ class CocoDataModule(LightningDataModule):
         self.order = EpochOrder(selected.factors, portrait, self.seed, self.shuffle)
         if not len(self.order):
             raise ValueError(f"an epoch of {len(selected.factors)} training pictures is empty: raise the sets' weights")
-        self.selection_notes = selected.notes
-        if len(self.order) != len(selected.factors):
+        self.selection_notes = selected.notes + (selected.learning_notes if self.training else [])
+        if self.training and len(self.order) != len(selected.factors):
             self.selection_notes.append(f"{len(self.order)} samples an epoch")
         most, slots = int(selected.census.counts.max()), self.collate.object_slots[-1]
-        if most > slots:
+        if self.training and most > slots:
             warnings.warn(
                 f"{selected.train.file} has up to {most} objects in a picture, more than the {slots} of "
                 f"data.object_slots: the smallest are left out in training; add {most} to data.object_slots",

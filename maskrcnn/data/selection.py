@@ -30,6 +30,7 @@ class Selected(NamedTuple):
     census: Census  # of the training pictures
     factors: np.ndarray  # [n] float64: how often each training picture comes in an epoch, on average
     notes: list[str]  # what a user should know of it; empty where everything is as in the files
+    learning_notes: list[str]  # likewise, of what concerns training alone
 
 
 class Selection:
@@ -116,6 +117,7 @@ class Selection:
         """
         self.check(sources)
         notes: list[str] = []
+        learning: list[str] = []
         trains: dict[str, CocoAnnotations] = {}
         vals: dict[str, CocoAnnotations] = {}
         for source in sources:
@@ -127,7 +129,7 @@ class Selection:
         if len(sources) > 1:
             for one in sources:
                 lacking = _lacking(trains[one.name], self.class_map or {name: [name] for name in classes})
-                notes.append(f"{one.name}: {len(trains[one.name].records)} pictures x {one.weight:g}{lacking}")
+                learning.append(f"{one.name}: {len(trains[one.name].records)} pictures x {one.weight:g}{lacking}")
         train, val = join(trains, classes, ids), join(vals, classes, ids)
         if self.class_map is not None:
             before = [train, val]
@@ -136,19 +138,19 @@ class Selection:
         if self.fraction < 1:
             order = np.random.default_rng([self.fold_seed, 1]).permutation(len(train.records))
             kept = np.sort(order[: max(int(len(order) * self.fraction + 0.5), 1)])
-            notes.append(f"data.fraction={self.fraction}: {len(kept)} of {len(order)} training pictures")
+            learning.append(f"data.fraction={self.fraction}: {len(kept)} of {len(order)} training pictures")
             train, weights = _choose(train, kept), weights[kept]
         census = take_census(train.records)
         if not len(census.labels):
-            after = f" after {'; '.join(notes)}" if notes else ""
+            after = f" after {'; '.join(notes + learning)}" if notes + learning else ""
             raise ValueError(
                 f"{train.file} has no usable annotation of a single object{after}: there is nothing to learn; "
                 f"{TO_LEARN}"
             )
         repeats = repeat_factors(census, self.repeat_threshold)
         if self.repeat_threshold > 0:
-            notes.append(f"repeat factors {repeats.min():.2f} to {repeats.max():.2f}")
-        return Selected(train, val, census, weights * repeats, notes)
+            learning.append(f"repeat factors {repeats.min():.2f} to {repeats.max():.2f}")
+        return Selected(train, val, census, weights * repeats, notes, learning)
 
     @property
     def divides(self) -> bool:

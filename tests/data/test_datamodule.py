@@ -457,3 +457,21 @@ def test_more_objects_than_slots_are_announced(ready: Callable[..., CocoDataModu
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ready(object_slots=[1, most])
+
+
+def test_what_concerns_training_alone_is_not_told_to_who_scores(
+    write_set: Callable[..., CocoSource], tmp_path: Path
+) -> None:
+    choices: dict[str, Any] = {"val_fraction": 0.2, "fraction": 0.5, "repeat_threshold": 1.0, "object_slots": [1]}
+    source = write_set("one", [["a", "a"]] * 9 + [["b", "b"]])
+    learning, scoring = module(tmp_path, source, **choices), module(tmp_path, source, **choices)
+    scoring.training = False
+    with pytest.warns(UserWarning, match=r"more than the 1 of data\.object_slots"):
+        learning.setup()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scoring.setup("validate")
+    divided, *others = learning.selection_notes
+    assert divided == "data.val_fraction=0.2 of train.json: 8 pictures to learn, 2 to validate"
+    assert [note.partition(" ")[0] for note in others] == ["data.fraction=0.5:", "repeat", "5"]
+    assert scoring.selection_notes == [divided]

@@ -129,7 +129,7 @@ def test_smaller_shares_are_parts_of_larger_ones(select: Callable[..., Selected]
     one = select(val=True, fraction=0.5)
     assert names(one.train) == shares[2]
     assert names(one.val) == [0, 1]
-    assert one.notes == ["data.fraction=0.5: 5 of 10 training pictures"]
+    assert (one.notes, one.learning_notes) == ([], ["data.fraction=0.5: 5 of 10 training pictures"])
     assert one.census.counts.tolist() == [len(TRAIN[i]) for i in shares[2]]
 
 
@@ -148,7 +148,7 @@ def test_rare_classes_come_more_often(select: Callable[..., Selected]) -> None:
     # b is in 3 of 10 pictures, c in 1.
     expected = [2.0 if "c" in one else (4 / 3) ** 0.5 if "b" in one else 1.0 for one in TRAIN]
     np.testing.assert_allclose(selected.factors, expected)
-    assert selected.notes == ["repeat factors 1.00 to 2.00"]
+    assert (selected.notes, selected.learning_notes) == ([], ["repeat factors 1.00 to 2.00"])
 
 
 @pytest.fixture
@@ -173,12 +173,13 @@ def test_mixed_sets_are_learnt_by_their_weights(mixture: Callable[..., Source], 
     assert [record.objects.labels.tolist() for record in selected.train.records] == [[0], [1], [1, 2], [2], []]
     assert [record.objects.labels.tolist() for record in selected.val.records] == [[0, 1], [1, 2], []]
     assert selected.factors.tolist() == [1, 1, 2, 2, 2]
-    assert selected.notes == [
+    assert selected.notes == []
+    assert selected.learning_notes == [
         "one: 2 pictures x 1 (its file lacks c: such objects count as background)",
         "two: 3 pictures x 2 (its file lacks a: such objects count as background)",
     ]
     joined = selection(class_map={"x": ["a", "c"], "y": ["b"]}).read(source.splits(tmp_path))
-    assert joined.notes[:2] == ["one: 2 pictures x 1", "two: 3 pictures x 2"]
+    assert joined.learning_notes == ["one: 2 pictures x 1", "two: 3 pictures x 2"]
     both = selection(repeat_threshold=0.9).read(source.splits(tmp_path))
     rare = (0.9 / 0.2) ** 0.5, (0.9 / 0.4) ** 0.5  # a is in 1 of 5 pictures, b and c in 2
     np.testing.assert_allclose(both.factors, [rare[0], rare[1], 2 * rare[1], 2 * rare[1], 2])
