@@ -21,6 +21,7 @@ from maskrcnn.engine.scored import detect_all, open_data, score_file
 from maskrcnn.engine.tta import Tta
 from maskrcnn.evaluation.curves import make_curves
 from maskrcnn.evaluation.results import Result
+from maskrcnn.garbage import not_collected
 from maskrcnn.run_files import receipt_file
 
 FILES = ("detections.json", "metrics.json", "curves.json", "thresholds.json", "report.html", *funnel_files.FILES)
@@ -90,8 +91,9 @@ def evaluate(
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
     predictions = scored.evaluator.predictions
-    detections = [result for image in sorted(predictions) for result in predictions[image]]
-    write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console, None)
+    with not_collected():
+        detections = [result for image in sorted(predictions) for result in predictions[image]]
+        write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console, None)
     if not scored.evaluator.ground_truth["annotations"]:
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
         say(console, said)

@@ -15,12 +15,10 @@ What was read is kept in a cache, by the content of the file: the second time, C
 Polygons are kept as such, and rasterised when their picture is asked for: beside decoding it, that is little.
 """
 
-import gc
 import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
 from maskrcnn.data.source import Split
+from maskrcnn.garbage import not_collected
 
 VERSION = 8  # to be raised when the same file is read into other records
 
@@ -111,7 +110,7 @@ def _cached(file: Path) -> Path:
     folder = cache_folder("annotations")
     cached = folder / f"{key}-{VERSION}.pt"
     if not cached.is_file():
-        with _no_collection():
+        with not_collected():
             pictures, annotations, content = _parse(file)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -121,18 +120,6 @@ def _cached(file: Path) -> Path:
                 f"the annotations cannot be kept in {folder} ({error}): make room, or set XDG_CACHE_HOME elsewhere"
             ) from error
     return cached
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Millions of new objects make the collector of cycles take three quarters of the time, and there are no cycles."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _parse(file: Path) -> tuple[list[Picture], Annotations, dict[str, Any]]:

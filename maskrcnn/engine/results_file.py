@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.entries import is_box
 from maskrcnn.data.few import few
 from maskrcnn.data.rle import count_pixels
-from maskrcnn.data.segmentation import Defect, compress, encode_runs
+from maskrcnn.data.segmentation import compress, encode_runs
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import Rle, find_box
 
+PIECE = 1000  # masks
 KEYS = ("image_id", "category_id", "segmentation", "score")
 
 
@@ -46,18 +48,23 @@ def read_results(path: Path, annotations: CocoAnnotations) -> dict[int, list[Res
     records = list(annotations.records)
     positions = {record.id: position for position, record in enumerate(records)}
     labels = {id_: label for label, id_ in enumerate(annotations.category_ids)}
-    found: dict[int, list[Result]] = {position: [] for position in positions.values()}
+    masks: list[Rle] = []
     for number, entry in enumerate(entries):
         try:
             _check(entry, positions, labels, annotations)
-            position = positions[entry["image_id"]]
-            height, width = records[position].height, records[position].width
-            rle = Rle(size=[height, width], counts=_encode(entry["segmentation"], height, width))
+            record = records[positions[entry["image_id"]]]
+            masks.append(_encode(entry["segmentation"], record.height, record.width))
         except ValueError as error:
             raise ValueError(f"{path}: detection {number} (counted from 0) {error}") from error
+    for number, why in _broken(masks):
+        raise ValueError(f"{path}: detection {number} (counted from 0) has a bad segmentation: {why}")
+    found: dict[int, list[Result]] = {position: [] for position in positions.values()}
+    for entry, rle in zip(entries, masks):
         box = entry["bbox"] if is_box(entry.get("bbox")) else find_box(rle)
-        label, score = labels[entry["category_id"]], float(entry["score"])
-        found[position].append(Result(image_id=position, category_id=label, bbox=box, score=score, segmentation=rle))
+        position, label = positions[entry["image_id"]], labels[entry["category_id"]]
+        found[position].append(
+            Result(image_id=position, category_id=label, bbox=box, score=float(entry["score"]), segmentation=rle)
+        )
     return {position: sorted(results, key=lambda result: -result["score"]) for position, results in found.items()}
 
 
@@ -80,14 +87,33 @@ def _check(
         raise ValueError(f"has the score {score!r}; it must be a finite number")
 
 
-def _encode(segmentation: Any, height: int, width: int) -> str:
-    """Compressed run lengths; unlike an annotation's, a detection's mask may be empty."""
+def _encode(segmentation: Any, height: int, width: int) -> Rle:
+    """Compressed run lengths, which may still be broken; unlike an annotation's, a detection's mask may be empty."""
     try:
-        if not isinstance(segmentation, dict):
-            return compress(segmentation, height, width)[0].decode("ascii")
-        counts = encode_runs(segmentation, height, width)
-        if count_pixels([counts])[0] != height * width:
-            raise Defect("run lengths that do not span the picture")
-        return counts.decode("ascii")
+        if isinstance(segmentation, dict):
+            counts = encode_runs(segmentation, height, width)
+        else:
+            counts, _ = compress(segmentation, height, width)
+        return Rle(size=[height, width], counts=counts.decode("ascii"))
     except ValueError as error:
         raise ValueError(f"has a bad segmentation: {error}") from error
+
+
+def _broken(masks: list[Rle]) -> Iterator[tuple[int, str]]:
+    """The positions of masks that are none, and why; many are looked at together, which takes a tenth of the time."""
+    for start in range(0, len(masks), PIECE):
+        piece = masks[start : start + PIECE]
+        if _fault(piece):
+            for number, mask in enumerate(piece, start):
+                if why := _fault([mask]):
+                    yield number, why
+
+
+def _fault(masks: list[Rle]) -> str:
+    """What is wrong with any of these masks, if something is."""
+    try:
+        spanned, _ = count_pixels([mask["counts"].encode("ascii") for mask in masks])
+    except ValueError as error:
+        return str(error)
+    sizes = [height * width for height, width in (mask["size"] for mask in masks)]
+    return "" if spanned.tolist() == sizes else "run lengths that do not span the picture"

@@ -20,6 +20,7 @@ from maskrcnn.engine.module import MaskRCNNModule
 from maskrcnn.engine.restore import Restored
 from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
+from maskrcnn.garbage import not_collected
 
 
 class Scored(NamedTuple):
@@ -84,7 +85,8 @@ def score_file(restored: Restored, data: CocoDataModule, results: Path, score_th
     mean_ap = restored.config["callbacks"]["mean_ap"]
     evaluator = make_evaluator(data, mean_ap["max_detections"], mean_ap["backend"])
     try:
-        evaluator.update(read_results(results, data.val_annotations))
+        with not_collected():
+            evaluator.update(read_results(results, data.val_annotations))
     except ValueError as error:
         raise ValueError(f"results={error}") from error
     return Scored(restored, data, evaluator, evaluator.compute(), score_threshold)

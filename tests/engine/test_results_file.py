@@ -80,6 +80,14 @@ def test_every_form_of_mask_is_read_best_first(annotations: CocoAnnotations, tmp
         ([detection(segmentation=[])], "has a bad segmentation: an empty segmentation"),
         ([detection(segmentation={"size": [30, 20], "counts": [600]})], "run lengths of another size than the picture"),
         ([detection(segmentation={"size": [20, 30], "counts": [5, 5]})], "run lengths that do not span the picture"),
+        (
+            [detection()] * 2500 + [detection(segmentation={"size": [20, 30], "counts": [5, 5]})] * 2,
+            "detection 2500 (counted from 0) has a bad segmentation: run lengths that do not span the picture",
+        ),
+        (
+            [detection()] * 7 + [detection(segmentation={"size": [20, 30], "counts": "~"})],
+            "detection 7 (counted from 0) has a bad segmentation: not a run-length encoding",
+        ),
     ],
 )
 def test_what_is_refused(content: Any, answer: str, annotations: CocoAnnotations, tmp_path: Path) -> None:
