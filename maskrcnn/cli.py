@@ -190,11 +190,14 @@ def compare() -> None:
     parser.add_argument(
         "plugins", nargs="*", default=[], help="plugins=[mine]: packages of your own that their configurations name"
     )
-    given = parser.parse_args()
+    parser.add_argument("--config-dir", "-cd", help="folder of your own choices that they were started with")
+    given = parser.parse_intermixed_args()
+    if given.config_dir is not None and not os.path.isdir(given.config_dir):
+        raise ValueError(f"--config-dir: there is no folder {given.config_dir}")
     from maskrcnn.commands.compare import compare as compare_runs
 
     quieten()
     plugins = packages(given.plugins)
     find_plugins(plugins)
     a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))
-    compare_runs(a, b, plugins)
+    compare_runs(a, b, plugins, given.config_dir and os.path.abspath(given.config_dir))

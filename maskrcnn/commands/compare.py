@@ -30,12 +30,13 @@ HASH = re.compile(r"\b[0-9a-f]{64}\b")
 KINDS = {"bbox": "box", "segm": "mask"}
 
 
-def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
+def compare(a: list[Path], b: list[Path], plugins: list[str], config_dir: str | None = None) -> None:
     """Prints how the runs of two sides differ. Of the configuration, it compares the first run of each.
 
     Args:
         a, b: folders of runs, several where a side was trained with several seeds.
         plugins: packages besides ours that their configurations may name.
+        config_dir: absolute folder of the choices that they were started with besides ours.
 
     Raises:
         ValueError: a folder is no run's, or validation pictures or classes are not the same.
@@ -43,7 +44,7 @@ def compare(a: list[Path], b: list[Path], plugins: list[str]) -> None:
     console = Terminal(highlight=False, soft_wrap=True)
     sides = [[TrainedRun(folder) for folder in side] for side in (a, b)]
     first, second = sides[0][0], sides[1][0]
-    for line in configuration(first, second) + [""] + surroundings(first, second) + [""]:
+    for line in configuration(first, second, config_dir) + [""] + surroundings(first, second) + [""]:
         console.print(line)
     for note in [note for side in sides for note in unlike(side)]:
         console.print(note)
@@ -89,15 +90,15 @@ def rows_of(found: dict[str, Difference], classes: list[str]) -> list[str]:
     return [name for name in found if name in whole or name in greatest]
 
 
-def configuration(a: TrainedRun, b: TrainedRun) -> list[str]:
+def configuration(a: TrainedRun, b: TrainedRun, config_dir: str | None) -> list[str]:
     """The overrides from one run's configuration to the other's, or the keys that differ."""
-    found = difference(a.described(), b.described())
+    found = difference(a.described(config_dir), b.described(config_dir))
     if not found.keys:
         return ["configuration: the same"]
     if found.overrides is None:
         return [
-            "configuration: conf/ and their command lines do not compose to it, as conf/ changed since or a "
-            "--config-dir was given; the keys that differ are",
+            "configuration: conf/ and their command lines do not compose to it, as conf/ changed since, or they were "
+            "started with a --config-dir, to be given here too; the keys that differ are",
             *_list(found.keys),
         ]
     return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]

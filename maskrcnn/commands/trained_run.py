@@ -13,6 +13,7 @@ from maskrcnn.config.check import check_nodes
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
 from maskrcnn.config.later import renew
+from maskrcnn.config.own import searching
 from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.mean_ap import make_evaluator
@@ -76,17 +77,21 @@ class TrainedRun:
         self.config = renew(_read_config(path), path)
         self.receipt = receipt_file.read(folder) if (folder / receipt_file.NAME).is_file() else None
 
-    def described(self) -> Described:
-        """Its configuration and the command line of its last start."""
-        path = self.folder / ".hydra" / "overrides.yaml"
+    def described(self, config_dir: str | None) -> Described:
+        """Its configuration and the command line of its last start.
+
+        Args:
+            config_dir: absolute folder of choices besides ours that this had.
+        """
+        path, folder = self.folder / ".hydra" / "overrides.yaml", searching(config_dir)
         if self.receipt is not None:
-            return Described(self.config, receipt_file.last_start(self.receipt)["overrides"])
+            return Described(self.config, folder + receipt_file.last_start(self.receipt)["overrides"])
         if not path.is_file():
             return Described(self.config, None)
         overrides = _read_yaml(path)
         if not isinstance(overrides, list) or not all(isinstance(one, str) for one in overrides):
             raise ValueError(f"{path} is no list of overrides: copy it again, or delete it")
-        return Described(self.config, overrides)
+        return Described(self.config, folder + overrides)
 
     def summary(self) -> Summary:
         """Its course, from metrics.csv and the receipt."""

@@ -60,8 +60,11 @@ def detections(folder: Path) -> dict[int, list[Result]]:
 
 def test_what_differs(run: Path, other: Path) -> None:
     a, b = TrainedRun(run), TrainedRun(other)
-    assert configuration(a, b) == ["configuration: what a needs on its command line to be b", "  optimizer.lr=0.5"]
-    assert configuration(a, a) == ["configuration: the same"]
+    assert configuration(a, b, None) == [
+        "configuration: what a needs on its command line to be b",
+        "  optimizer.lr=0.5",
+    ]
+    assert configuration(a, a, None) == ["configuration: the same"]
     start = json.loads((run / "receipt.json").read_text())["starts"][0]
     threads, torch, pictures = (
         start["hardware"]["threads"],
@@ -82,11 +85,24 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     shutil.rmtree(other / ".hydra", ignore_errors=True)
     a, b = TrainedRun(run), TrainedRun(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
-    assert configuration(a, b) == [
-        "configuration: conf/ and their command lines do not compose to it, as conf/ changed since or a --config-dir "
-        "was given; the keys that differ are",
+    assert configuration(a, b, None) == [
+        "configuration: conf/ and their command lines do not compose to it, as conf/ changed since, or they were "
+        "started with a --config-dir, to be given here too; the keys that differ are",
         "  optimizer.lr: 0.003 -> 0.5",
     ]
+
+
+def test_own_choices_are_known_by_their_folder(run: Path, other: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "ours.yaml").write_text("# @package _global_\noptimizer:\n  lr: 0.5\n  weight_decay: 0.25\n")
+    change(other, "optimizer", "weight_decay", 0.25)
+    receipt = json.loads((other / "receipt.json").read_text())
+    receipt["starts"][-1]["overrides"][-1] = "experiment=ours"
+    (other / "receipt.json").write_text(json.dumps(receipt))
+    a, b = TrainedRun(run), TrainedRun(other)
+    assert configuration(a, b, str(tmp_path / "mine"))[1:] == ["  experiment=ours"]
+    assert "started with a --config-dir, to be given here too" in configuration(a, b, None)[0]
 
 
 def test_aliases_of_yaml_are_refused(other: Path) -> None:
@@ -104,7 +120,7 @@ def test_overrides_that_are_no_list_are_refused(run: Path, other: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("- [1]")
     with pytest.raises(ValueError, match=r"overrides\.yaml is no list of overrides: copy it again, or delete it"):
-        configuration(TrainedRun(run), TrainedRun(other))
+        configuration(TrainedRun(run), TrainedRun(other), None)
 
 
 def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
