@@ -9,7 +9,7 @@ from torch import nn
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.engine.optimizer import Optimizer, layer_factors
+from maskrcnn.engine.optimizer import Cosine, MultiStep, Optimizer, layer_factors
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +62,17 @@ def test_a_backbone_that_does_not_say_its_layers_is_refused() -> None:
     assert len(make(1.0)(Other()).param_groups) == 2
     with pytest.raises(ValueError, match="layer_decay is 0; give more than 0"):
         make(0)
+
+
+def test_the_rate_rises_and_falls_in_steps() -> None:
+    schedule = MultiStep(warmup_steps=4, warmup_start=0.2, milestones=[0.5, 0.67], gamma=0.1)
+    factors = [schedule.factor(step, 10) for step in range(10)]
+    assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 0.1, 0.1, 0.01, 0.01, 0.01])  # 0.67 of 10 is step 7
+
+
+def test_the_rate_rises_and_falls_by_half_a_cosine() -> None:
+    schedule = Cosine(warmup_steps=2, warmup_start=0.5, final=0.2)
+    quarter = 0.2 + 0.8 * (1 + 0.5**0.5) / 2  # cos 45 degrees
+    factors = [schedule.factor(step, 10) for step in (0, 1, 2, 4, 6, 10, 12)]
+    assert factors == pytest.approx([0.5, 0.75, 1.0, quarter, 0.6, 0.2, 0.2])
+    assert schedule.factor(1, 2) == pytest.approx(0.75)  # a run that is all warm-up

@@ -236,6 +236,8 @@ def test_cap_below_ten(ground_truth: dict[str, Any]) -> None:
     expected = [naive_ap50(ground_truth, results, label, 2) for label in (0, 1, 3)]
     assert evaluator.compute()["segm/AP50"] == pytest.approx(np.mean(expected), abs=1e-12)
     assert {"segm/AR1", "segm/AR2", "segm/AR10"} <= evaluator.compute().keys()
+    found = evaluator.per_class()
+    assert [found[CLASSES[label]]["segm/AP50"] for label in (0, 1, 3)] == pytest.approx(expected, abs=1e-12)
 
 
 def test_nothing_found_scores_zero(ground_truth: dict[str, Any]) -> None:
