@@ -14,7 +14,8 @@ from torch._dynamo.testing import CompileCounter
 from maskrcnn.engine.detector import detect
 from maskrcnn.engine.module import mean_losses
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.structures import Batch
+from maskrcnn.ops.masks import crop_masks
+from maskrcnn.structures import Batch, MaskSamples
 
 BuildModel = Callable[..., MaskRCNN]
 MakeBatch = Callable[..., Batch]
@@ -210,3 +211,16 @@ def test_counts_are_those_of_the_losses(build_model: BuildModel, make_batch: Mak
     for objects in ([3, 1], [0, 2], [0, 0]):
         batch = make_batch(objects)
         assert model.counts(batch).tolist() == [loss.count.item() for loss in model(batch)]
+
+
+def test_targets_of_masks_are_their_crops_in_any_precision(build_model: BuildModel, make_batch: MakeBatch) -> None:
+    head = build_model("model.mask_head.target_sampling=3").mask_head
+    targets = make_batch([3, 2]).targets
+    images, slots = torch.tensor([0, 1, 0]), torch.tensor([2, 1, 0])
+    regions = targets.boxes[images, slots] + torch.tensor([-3.0, 2.0, 4.0, -1.0])
+    samples = MaskSamples(images, regions, slots, slots, torch.ones(3, dtype=torch.bool))
+    masks, sizes, boxes = (field[images, slots] for field in (targets.masks, targets.mask_sizes, targets.boxes))
+    expected = crop_masks((masks == 255).float(), sizes, boxes, regions, 2 * head.pool_size, 3)
+    assert expected.max() > 0.8
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(head.targets(samples, targets), expected)
