@@ -1,6 +1,7 @@
 """Values that do not fit together are refused, or announced, when the model is made."""
 
 import functools
+import warnings
 from typing import Any
 
 import pytest
@@ -143,3 +144,6 @@ def test_a_canvas_that_is_no_multiple_of_the_strides_has_its_last_cells_rounded_
 def test_more_detections_than_regions_are_announced() -> None:
     with pytest.warns(UserWarning, match=r"test_post_nms gives 100 regions a picture, fewer than the 101"):
         model("model.box_head.max_detections=101")(1, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model("model.box_head.max_detections=100", "model.box_head.pre_nms=100")(1, 3)
