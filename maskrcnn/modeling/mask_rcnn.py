@@ -126,15 +126,11 @@ class MaskRCNN(nn.Module):
         return torch.where(rows[:, None, :, None] & columns[:, None, None, :], pixels, 0)
 
     def prepare_targets(self, targets: Targets) -> Targets:
-        """Makes padding harmless once for all: unit boxes, label 0, empty masks."""
-        valid = targets.valid
+        """Makes padding harmless once for all: unit boxes, label 0. Masks are integers, of which any are harmless."""
         unit = constant(UNIT_BOX, targets.boxes)
-        return Targets(
-            boxes=torch.where(valid[..., None], targets.boxes, unit),
-            labels=torch.where(valid, targets.labels, 0),
-            masks=torch.where(valid[..., None, None], targets.masks, 0),
-            mask_sizes=torch.where(valid[..., None], targets.mask_sizes, 1),
-            valid=valid,
+        return targets._replace(
+            boxes=torch.where(targets.valid[..., None], targets.boxes, unit),
+            labels=torch.where(targets.valid, targets.labels, 0),
         )
 
     def extract(self, pixels: Tensor) -> tuple[Tensor, ...]:
