@@ -8,7 +8,7 @@ from numpy.random import default_rng
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.packing import pack_masks
-from maskrcnn.data.segmentation import Defect, compress, rasterise, store
+from maskrcnn.data.segmentation import Defect, compress, is_polygon, rasterise, store
 
 SIZE = (40, 60)
 SQUARE = [10, 10, 20, 10, 20, 20, 10, 20]
@@ -67,3 +67,10 @@ def test_a_broken_mask_leaves_the_others_to_be_read_alone() -> None:
     empty = {"size": list(SIZE), "counts": [2400]}
     assert pack_masks([good, short, empty], [SIZE] * 3) == [expected, None, None]
     assert pack_masks([good, {"size": list(SIZE), "counts": "zzzz"}], [SIZE] * 2) == [None, None]
+
+
+def test_a_fine_outline_is_not_taken_for_a_long_one() -> None:
+    angles = np.linspace(0, 2 * np.pi, 6000, endpoint=False)
+    circle = 1500 * np.stack((np.cos(angles), np.sin(angles)), axis=1)  # 9,400 pixels around
+    assert is_polygon(circle.ravel().tolist())
+    assert not is_polygon(circle[np.arange(6000) * 2999 % 6000].ravel().tolist())  # to and fro

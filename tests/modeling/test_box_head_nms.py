@@ -5,6 +5,7 @@ import torch
 
 from maskrcnn.modeling.box_head import BoxPrediction, RefinedRegions
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
+from maskrcnn.modeling.rpn import RefinedAnchors
 from maskrcnn.ops.soft_nms import soft_nms
 from maskrcnn.structures import Batch, Proposals
 
@@ -60,6 +61,13 @@ def test_thin_boxes_and_those_of_low_scores_are_dropped(
     slots = torch.zeros(1, 4, dtype=torch.int64)
     refined = RefinedRegions(slots, slots, boxes, scores, torch.ones(1, 4, dtype=torch.bool))
     assert torch.equal(head.rescore(refined), torch.tensor([[0.9, -1.0, -1.0, last]]))
+
+
+def test_thin_proposals_are_dropped(build_model: Callable[..., MaskRCNN]) -> None:
+    boxes = torch.tensor([[[[0.0, 0, 30, 5], [40, 0, 70, 4.9], [80, 0, 84.9, 30]]]])
+    slots = torch.zeros(1, 1, 3, dtype=torch.int64)
+    refined = RefinedAnchors(slots, boxes, torch.ones(1, 1, 3), torch.ones(1, 1, 3, dtype=torch.bool))
+    assert build_model("model.rpn.min_size=5").rpn.suppress(refined).tolist() == [[[True, False, False]]]
 
 
 def test_unknown_kinds_are_refused(build_model: Callable[..., MaskRCNN]) -> None:
