@@ -146,4 +146,4 @@ def test_more_detections_than_regions_are_announced() -> None:
         model("model.box_head.max_detections=101")(1, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model("model.box_head.max_detections=100", "model.box_head.pre_nms=100")(1, 3)
+        model("model.box_head.max_detections=100", "model.box_head.pre_nms=100", "model.rpn.negative_iou=0.7")(1, 3)

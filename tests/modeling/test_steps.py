@@ -46,3 +46,18 @@ def test_the_steps_taken_singly_end_in_the_bits_of_detect(
             assert torch.equal(regions.boxes[image][chosen], found.boxes[image][real])
             assert torch.equal(regions.scores[image][chosen], found.scores[image][real])
             assert torch.equal(regions.labels[image][chosen], found.labels[image][real])
+
+
+def test_training_and_detection_have_their_own_numbers_of_proposals(
+    build_model: Callable[..., MaskRCNN], make_batch: Callable[..., Batch]
+) -> None:
+    numbers = ["train_pre_nms=70", "train_post_nms=90", "test_pre_nms=5", "test_post_nms=6", "min_size=0"]
+    model, batch = build_model(*(f"model.rpn.{number}" for number in numbers)), make_batch([0, 0])
+    with torch.no_grad():
+        output = model.score_anchors(model.extract(model.normalise(batch.images, batch.image_sizes)))
+    levels = torch.tensor([level.shape[1] for level in output.objectness])
+    assert levels.min() < 70 < levels.max()
+    for training, before, after in [(True, 70, 90), (False, 5, 6)]:
+        refined = model.rpn.refine(output, batch.image_sizes, training)
+        assert torch.equal(refined.valid.sum(dim=2), levels.clamp(max=before).expand(2, -1))
+        assert model.rpn.propose(output, batch.image_sizes, training).valid.sum(dim=1).tolist() == [after, after]
