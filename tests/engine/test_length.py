@@ -49,7 +49,10 @@ SILENT = "trainer.log_every_n_steps=50 is more than the run's 21 steps: no train
     [
         ({}, 0, []),
         ({}, 50, [SHORT]),
+        ({}, 21, [SHORT.replace("50", "21")]),
+        ({}, 20, []),
         ({"log_every_n_steps": 50}, 0, [SILENT]),
+        ({"log_every_n_steps": 21}, 0, []),
         ({"max_steps": 3}, 0, [BEFORE]),
         ({"max_steps": 9}, 0, [WITHIN]),
         ({"max_steps": 14}, 0, []),

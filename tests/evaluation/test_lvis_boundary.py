@@ -15,6 +15,7 @@ from tests.evaluation.test_coco import CLASSES, SIZE, annotation, as_result, mak
 
 PICTURES = 12
 FREQUENCY = {0: "f", 1: "c", 2: "r", 3: "r"}
+NUMBERS = ("AP", "AP50", "AP75")
 
 
 def evaluator_of(seed: int) -> CocoEvaluator:
@@ -91,8 +92,9 @@ def test_boundaries_are_what_erosion_takes_away() -> None:
     edge, full = np.zeros(SIZE, bool), np.ones(SIZE, bool)
     edge[:40, 200:] = True
     ring = masks[0] & ~erode(masks[0], 3)
-    for mask in [*masks, edge, full, ring]:
-        rle = encode_crops([Crop(mask, 0, 0)], SIZE)[0]
+    small = np.ones((9, 12), bool)  # of whose diagonal 2 % are no pixel
+    for mask in [*masks, edge, full, ring, small]:
+        rle = encode_crops([Crop(mask, 0, 0)], mask.shape)[0]
         assert np.array_equal(decode(find_boundary(rle)), naive_boundary(mask))
     assert 0 < naive_boundary(full).sum() < full.sum()
 
@@ -111,6 +113,10 @@ def test_boundary_ap_by_hand() -> None:
     assert boundary_scores(evaluator) == {"AP": 0.0, "AP50": 0.0, "AP75": 0.0}
     evaluator.update({0: [as_result(annotation(1, 0, 0, square, 0), 0.9)]})
     assert boundary_scores(evaluator) == pytest.approx({"AP": 1.0, "AP50": 1.0, "AP75": 1.0})
+    shorter = square.copy()
+    shorter[[50, 51, 148, 149]] = False  # boundaries overlap by 2204 / 2948 = 0.748
+    evaluator.update({0: [as_result(annotation(1, 0, 0, shorter, 0), 0.9)]})
+    assert boundary_scores(evaluator) == pytest.approx({"AP": 0.5, "AP50": 1.0, "AP75": 0.0})
 
 
 def test_boundary_ap50_equals_a_naive_one() -> None:
@@ -144,3 +150,16 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 def test_an_empty_mask_has_an_empty_boundary() -> None:
     rle = encode_crops([Crop(np.zeros((0, 0), bool), 0, 0)], SIZE)[0]
     assert coco_mask.area(find_boundary(rle)) == 0
+
+
+@pytest.mark.parametrize("cap, expected", [(2, {"AP": 0.7, "AP50": 1.0, "AP75": 0.5}), (1, dict.fromkeys(NUMBERS, 0.0))])
+def test_boundary_ap_leaves_out_crowds_and_what_is_beyond_the_cap(cap: int, expected: dict[str, float]) -> None:
+    """Half a crowd region of 100, whose boundary lies in the region's by 0.684, found before an object."""
+    crowd, half, square = (np.zeros(SIZE, bool) for _ in range(3))
+    crowd[20:120, 20:120], half[20:120, 20:70], square[20:60, 150:190] = True, True, True
+    known = [annotation(1, 0, 0, crowd, 1), annotation(2, 0, 0, square, 0)]
+    truth = {**make_ground_truth(0, 1), "annotations": known}
+    evaluator = CocoEvaluator(truth, CLASSES, max_detections=cap, backend="hotcoco")
+    found = [(half, 0.9), (square, 0.8)]
+    evaluator.update({0: [as_result(annotation(1, 0, 0, mask, 0), score) for mask, score in found]})
+    assert boundary_scores(evaluator) == pytest.approx(expected)
