@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -51,6 +52,24 @@ def test_a_weight_that_stands_still_is_averaged_to_its_very_bits() -> None:
     for _ in range(20):
         ema.update(model)
     assert torch.equal(average.weight, model.weight)
+
+
+def test_it_moves_once_in_an_optimiser_step_and_goes_on_where_it_was() -> None:
+    module: Any = SimpleNamespace(model=nn.Linear(2, 2))
+    average: Any = nn.Linear(2, 2)
+    ema, trainer, saved = ema_of(average, decay=0.9, warmup=10), SimpleNamespace(global_step=7), {}
+    ema.on_train_start(trainer, module)  # type: ignore[arg-type]
+    for step in (7, 8, 8, 9):  # two batches a step, the run resumed after the seventh
+        trainer.global_step = step
+        ema.on_train_batch_end(trainer, module, None, None, 0)  # type: ignore[arg-type]
+    assert ema.updates == 2
+    ema.best = 0.4
+    ema.on_save_checkpoint(trainer, module, saved)  # type: ignore[arg-type]
+    other = ema_of(nn.Linear(2, 2), decay=0.9, warmup=10)
+    other.on_load_checkpoint(trainer, module, saved)  # type: ignore[arg-type]
+    other.on_fit_start(trainer, module)  # type: ignore[arg-type]
+    assert (other.updates, other.best) == (2, 0.4)
+    assert torch.equal(other.model.weight, average.weight)  # type: ignore[arg-type]
 
 
 def test_values_that_are_no_average_are_refused() -> None:

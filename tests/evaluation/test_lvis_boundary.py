@@ -15,7 +15,6 @@ from tests.evaluation.test_coco import CLASSES, SIZE, annotation, as_result, mak
 
 PICTURES = 12
 FREQUENCY = {0: "f", 1: "c", 2: "r", 3: "r"}
-NUMBERS = ("AP", "AP50", "AP75")
 
 
 def evaluator_of(seed: int) -> CocoEvaluator:
@@ -152,8 +151,8 @@ def test_an_empty_mask_has_an_empty_boundary() -> None:
     assert coco_mask.area(find_boundary(rle)) == 0
 
 
-@pytest.mark.parametrize("cap, expected", [(2, {"AP": 0.7, "AP50": 1.0, "AP75": 0.5}), (1, dict.fromkeys(NUMBERS, 0.0))])
-def test_boundary_ap_leaves_out_crowds_and_what_is_beyond_the_cap(cap: int, expected: dict[str, float]) -> None:
+@pytest.mark.parametrize("cap, expected", [(2, (0.7, 1.0, 0.5)), (1, (0.0, 0.0, 0.0))])
+def test_boundary_ap_leaves_out_crowds_and_what_is_beyond_the_cap(cap: int, expected: tuple[float, ...]) -> None:
     """Half a crowd region of 100, whose boundary lies in the region's by 0.684, found before an object."""
     crowd, half, square = (np.zeros(SIZE, bool) for _ in range(3))
     crowd[20:120, 20:120], half[20:120, 20:70], square[20:60, 150:190] = True, True, True
@@ -162,4 +161,4 @@ def test_boundary_ap_leaves_out_crowds_and_what_is_beyond_the_cap(cap: int, expe
     evaluator = CocoEvaluator(truth, CLASSES, max_detections=cap, backend="hotcoco")
     found = [(half, 0.9), (square, 0.8)]
     evaluator.update({0: [as_result(annotation(1, 0, 0, mask, 0), score) for mask, score in found]})
-    assert boundary_scores(evaluator) == pytest.approx(expected)
+    assert list(boundary_scores(evaluator).values()) == pytest.approx(expected)
