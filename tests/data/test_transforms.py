@@ -9,8 +9,9 @@ from numpy.random import default_rng
 
 from maskrcnn.data.cells import crop_masks as crop_cells
 from maskrcnn.data.columns import Columns, find_extents
+from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
-from maskrcnn.data.resize import Resize, prepare_picture, resize_picture
+from maskrcnn.data.resize import Resize, View, prepare_picture, resize_picture
 from maskrcnn.data.transforms import Augmentation, Sample, make_sample, sample_seed
 from maskrcnn.ops.masks import crop_masks
 from tests.data.masks import columns_of, extent, record_of
@@ -429,3 +430,36 @@ def test_what_turns_pictures_is_done_to_pixels(transform: Any) -> None:
 def test_least_visible_share() -> None:
     with pytest.raises(ValueError, match=r"data\.min_visible is 1\.5; give a share of an object's pixels, from 0 to 1"):
         Augmentation([], None, 1.5)
+
+
+def test_each_epoch_picture_and_repeat_has_randomness_of_its_own() -> None:
+    addresses = [(0, 4, 0), (1, 4, 0), (0, 5, 0), (0, 4, 1), (0, 4, 2)]
+    keys = [int(sample_seed(7, *address).generate_state(1)[0]) for address in addresses]
+    assert len(set(keys)) == 5 and keys[0] == np.random.SeedSequence([7, 0, 4]).generate_state(1)[0]
+
+
+class Left:
+    """Sees the ten first columns."""
+
+    def view(self, height: int, width: int, rng: np.random.Generator | None) -> View:
+        return View((0, 0, 10, height), (height, 10), (height, 10))
+
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        return height, 10
+
+
+@pytest.mark.parametrize("share, starts", [(None, [4, 7]), (0.0, [4, 7]), (0.6, [4]), (0.61, [])])
+def test_objects_are_learnt_and_pasted_if_enough_of_them_is_in_view(share: float | None, starts: list[int]) -> None:
+    masks = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    masks[0, :, 4:14], masks[1, :, 7:17] = 1, 1  # 6 and 3 of 10 columns in view
+
+    def make_with(paste: CopyPaste | None, epoch: int) -> Sample:
+        augmentation = None if share is None else Augmentation([], paste, share)
+        seed, other = sample_seed(7, epoch, 4), lambda rng: (picture(1), record_of(masks))
+        return make_sample(picture(0), record_of(masks), 4, seed, Left(), augmentation, other)
+
+    assert make_with(None, 0).boxes[:, 0].tolist() == starts
+    pasted = [
+        np.flatnonzero((make_with(CopyPaste(most=1), i).image != picture(0)[:, :10]).any((0, 2))) for i in range(9)
+    ]
+    assert {int(columns[0]) for columns in pasted if columns.size} == ({*starts} if share is not None else set())

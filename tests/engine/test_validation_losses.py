@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.engine.restore import restore
+from maskrcnn.engine.validation_losses import ValidationLosses
 
 Fit = Callable[..., dict[str, float]]
 
@@ -39,3 +41,12 @@ def test_they_change_no_bit_of_the_run(fit: Fit, tmp_path: Path) -> None:
         for name in ("with", "without")
     ]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
+
+
+def test_they_are_computed_after_every_so_many_epochs() -> None:
+    callback, module = ValidationLosses(every_n_epochs=2), SimpleNamespace(device="cpu")
+    due = []
+    for epoch in range(4):
+        callback.on_validation_epoch_start(SimpleNamespace(current_epoch=epoch), module)  # type: ignore[arg-type]
+        due.append(callback.total is not None)
+    assert due == [False, True, False, True]

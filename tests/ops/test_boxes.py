@@ -24,7 +24,8 @@ def test_iou_by_eye() -> None:
 def test_empty_and_inverted_boxes_overlap_nothing() -> None:
     empty, inverted = torch.tensor([1.0, 1, 1, 1]), torch.tensor([3.0, 3, 1, 1])
     assert iou(empty, empty).item() == 0 and iou(inverted, torch.tensor([0.0, 0, 4, 4])).item() == 0
-    assert box_area(inverted).item() == 0
+    assert generalized_iou(empty, empty).item() == 0
+    assert box_area(inverted).item() == box_area(torch.tensor([3.0, 1, 1, 5])).item() == 0
 
 
 def test_coder_matches_torchvision_with_its_clamp(golden: dict[str, Tensor]) -> None:

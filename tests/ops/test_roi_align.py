@@ -89,6 +89,17 @@ def test_pyramid_levels_match_torchvision(golden: dict[str, Tensor]) -> None:
     torch.testing.assert_close(pooler(table, images, golden["ms_boxes"], 7), golden["ms_out"], rtol=1e-4, atol=2e-5)
 
 
+def test_a_region_of_just_a_levels_size_reads_that_level() -> None:
+    sides = torch.tensor([1.0, 55.99, 56, 111.99, 112, 223.99, 223.9999, 224, 447.99, 448, 5000])
+    boxes = torch.stack((sides, sides, 2 * sides, 2 * sides), dim=1)
+    for strides, levels in [
+        ((4, 8, 16, 32), [0, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3]),
+        ((8, 16), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]),
+    ]:
+        pooler = RoIPooler(strides, sampling=2, aligned=True, canonical_size=224, canonical_stride=16)
+        assert pooler.levels(boxes).tolist() == levels
+
+
 def test_backward_gives_the_same_bits_each_time() -> None:
     features = torch.randn(1, 8, 20, 20, generator=torch.Generator().manual_seed(3))
     rois = torch.rand(200, 4, generator=torch.Generator().manual_seed(4)) * 100
