@@ -49,7 +49,6 @@ def find_errors(pairing: Pairing, iou: float) -> list[Error]:
     """
     overlap = np.where(pairing.crowd, 0, pairing.iou)
     own, other = overlap * pairing.same, overlap * ~pairing.same
-    taken = np.isin(np.arange(len(pairing.objects)), pairing.match)
     errors = []
     for i in pairing.wrong():
         if not len(pairing.objects):
@@ -58,8 +57,8 @@ def find_errors(pairing: Pairing, iou: float) -> list[Error]:
             errors.append(Error("localisation", i, int(own[i].argmax())))
         elif other[i].max() >= iou:
             errors.append(Error("class", i, int(other[i].argmax())))
-        elif (own[i] * taken).max() >= iou:
-            errors.append(Error("duplicate", i, int((own[i] * taken).argmax())))
+        elif own[i].max() >= iou:  # a free object it would have found
+            errors.append(Error("duplicate", i, int(own[i].argmax())))
         elif overlap[i].max() <= BACKGROUND_IOU:
             errors.append(Error("background", i, -1))
         else:

@@ -54,7 +54,7 @@ def pair(results: list[Result], objects: list[dict[str, Any]], iou_type: IouType
             if allowed.any():
                 values = np.where(allowed, overlap[i], -1)
                 match[i] = len(values) - 1 - int(np.argmax(values[::-1]))  # of equals the last, as pycocotools
-                free[match[i]] = crowd[match[i]]
+                free[match[i]] = False  # of a crowd region it is not asked
                 break
     return Pairing(ranked, objects, same, crowd, overlap, match)
 

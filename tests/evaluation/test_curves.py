@@ -55,6 +55,10 @@ def test_confusion_is_that_of_naive_matching(least: float, iou_type: IouType, ba
     assert found.tolist() == naive_confusion(evaluator, iou_type, least)
     objects = [a["category_id"] for a in evaluator.ground_truth["annotations"] if not a["iscrowd"]]
     assert found[:4].sum(axis=1).tolist() == [objects.count(label) for label in range(4)]
+    score = sorted(result["score"] for results in evaluator.predictions.values() for result in results)[20]
+    assert confuse(evaluator, iou_type, score).tolist() == naive_confusion(evaluator, iou_type, score)
+    nothing = evaluator.of({image: [] for image in evaluator.images})
+    assert confuse(nothing, iou_type, least)[:4, 4].tolist() == [objects.count(label) for label in range(4)]
     assert 0 < found[:4, :4].trace() < found[:4, :4].sum()
 
 

@@ -10,7 +10,8 @@ from pycocotools import mask as coco_mask
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.errors import count_errors
 from maskrcnn.evaluation.matches import match
-from maskrcnn.evaluation.pairing import pairings
+from maskrcnn.evaluation.pairing import pair, pairings
+from maskrcnn.evaluation.tables import match_pictures
 
 OBJECTS = [(0, 0, [10, 10, 20, 20], 0), (0, 0, [50, 50, 20, 20], 0), (1, 1, [10, 10, 20, 20], 0)]
 FOUND = [(0, 0, [10, 10, 20, 20], 0.9), (0, 0, [50, 50, 20, 20], 0.8), (1, 1, [10, 10, 20, 20], 0.7)]
@@ -93,6 +94,9 @@ def test_what_lies_on_a_crowd_region_is_no_error() -> None:
     crowd = [*OBJECTS, (2, 0, [0, 0, 50, 50], 1)]
     errors = count_errors(make(crowd, [*FOUND, (2, 0, [5, 5, 20, 20], 0.99)]), "bbox", 0.5)
     assert errors["AP"] == 1.0 and all(row["count"] == 0 for row in errors["kinds"].values())
+    one = make(crowd, [FOUND[0], (2, 0, [5, 5, 20, 20], 0.99)])  # nor is it right: half of one class of two is found
+    assert count_errors(one, "bbox", 0.5)["AP"] == pytest.approx(51 / 101 / 2)
+    assert one.compute()["bbox/AP50"] == pytest.approx(51 / 101 / 2)
 
 
 def random_case(seed: int, crowds: bool, backend: Any = "hotcoco") -> CocoEvaluator:
@@ -127,6 +131,16 @@ def test_all_numbers_are_those_of_hotcoco_where_there_is_no_crowd(seed: int) -> 
     gains = {names[kind]: row["gain"] for kind, row in own["kinds"].items()}
     assert gains == pytest.approx({name: tide["delta_ap"][name] for name in gains}, abs=1e-12)
     assert own["AP"] == pytest.approx(tide["ap_base"], abs=1e-12)
+
+
+def test_the_cap_is_each_classes_own_and_of_equal_objects_the_last_is_taken() -> None:
+    box = [10, 10, 20, 20]
+    objects = [(0, label, box, 0) for label in (0, 0, 1)]
+    made = make(objects, [(0, 0, box, 0.9), (0, 0, box, 0.8), (0, 1, box, 0.7)])
+    found = pair(made.predictions[0], made.objects[0], "bbox", 0.5, 1)
+    assert [result["score"] for result in found.detections] == [0.9, 0.7]
+    tables = match_pictures(made.ground_truth, made.detections("bbox"), "bbox", [0], 1, "pycocotools")
+    assert [int(table["dtMatches"][0][0]) - 1 for table in tables] == found.match.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("seed", range(8))
