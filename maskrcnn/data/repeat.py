@@ -21,7 +21,7 @@ def repeat_factors(census: Census, threshold: float) -> np.ndarray:
     classes = int(census.labels.max(initial=0)) + 1
     pictures, labels = np.divmod(np.unique(census.pictures() * classes + census.labels), classes)
     held = np.bincount(labels, minlength=classes)
-    by_class = np.maximum(np.sqrt(threshold * size / np.maximum(held, 1)), 1)
+    by_class = np.sqrt(threshold * size / np.maximum(held, 1))
     factors = np.ones(size)
     np.maximum.at(factors, pictures, by_class[labels])
     return factors
