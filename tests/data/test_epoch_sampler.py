@@ -38,6 +38,15 @@ def test_ranks_share_an_epoch(size: int, world_size: int, shuffle: bool) -> None
     ]
 
 
+def test_the_ranks_batches_are_of_one_orientation_together() -> None:
+    portrait = np.arange(64) % 2 == 0
+    mixed = EpochOrder(np.ones(64), portrait, 1, True)
+    first, second = (list(EpochSampler(mixed, 4, rank, 2, 0, 0)) for rank in range(2))
+    for start in range(0, 32, 4):
+        batch = [index for _, index, _ in first[start : start + 4] + second[start : start + 4]]
+        assert len(set(portrait[batch])) == 1
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 3, 12])
 def test_validation_is_in_order_and_complete(world_size: int) -> None:
     samplers = [InOrder(10, rank, world_size) for rank in range(world_size)]

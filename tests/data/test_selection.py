@@ -180,6 +180,9 @@ def test_mixed_sets_are_learnt_by_their_weights(mixture: Callable[..., Source], 
     ]
     joined = selection(class_map={"x": ["a", "c"], "y": ["b"]}).read(source.splits(tmp_path))
     assert joined.learning_notes == ["one: 2 pictures x 1", "two: 3 pictures x 2"]
+    for seed in range(4):
+        some = selection(fraction=0.6, fold_seed=seed).read(source.splits(tmp_path))
+        assert some.factors.tolist() == [1 if record.id.startswith("one/") else 2 for record in some.train.records]
     both = selection(repeat_threshold=0.9).read(source.splits(tmp_path))
     rare = (0.9 / 0.2) ** 0.5, (0.9 / 0.4) ** 0.5  # a is in 1 of 5 pictures, b and c in 2
     np.testing.assert_allclose(both.factors, [rare[0], rare[1], 2 * rare[1], 2 * rare[1], 2])

@@ -60,3 +60,8 @@ def test_impossible_numbers_are_refused() -> None:
             Stretch(percentiles=percentiles, gamma=1.0)
     with pytest.raises(ValueError, match="data.stretch.gamma is 0.0; give a number above 0"):
         Stretch(percentiles=(1.0, 99.0), gamma=0.0)
+
+
+def test_a_flat_picture_is_black() -> None:
+    with np.errstate(all="raise"):
+        assert not Stretch(percentiles=(1, 99.8), gamma=1.0)(np.full((4, 5, 3), 7, np.uint8)).any()

@@ -448,10 +448,10 @@ class Left:
         return height, 10
 
 
-@pytest.mark.parametrize("share, starts", [(None, [4, 7]), (0.0, [4, 7]), (0.6, [4]), (0.61, [])])
+@pytest.mark.parametrize("share, starts", [(None, [7, 4]), (0.0, [7, 4]), (0.6, [4]), (0.61, [])])
 def test_objects_are_learnt_and_pasted_if_enough_of_them_is_in_view(share: float | None, starts: list[int]) -> None:
     masks = np.zeros((2, HEIGHT, WIDTH), np.uint8)
-    masks[0, :, 4:14], masks[1, :, 7:17] = 1, 1  # 6 and 3 of 10 columns in view
+    masks[0, :, 7:37], masks[1, :, 4:14] = 1, 1  # 3 of 30 and 6 of 10 columns in view
 
     def make_with(paste: CopyPaste | None, epoch: int) -> Sample:
         augmentation = None if share is None else Augmentation([], paste, share)
@@ -459,6 +459,9 @@ def test_objects_are_learnt_and_pasted_if_enough_of_them_is_in_view(share: float
         return make_sample(picture(0), record_of(masks), 4, seed, Left(), augmentation, other)
 
     assert make_with(None, 0).boxes[:, 0].tolist() == starts
+    if share:  # what is pasted covers itself below
+        found = [make_with(CopyPaste(most=1), i).boxes[:, 0].tolist() for i in range(9)]
+        assert found == [starts] * 9
     pasted = [
         np.flatnonzero((make_with(CopyPaste(most=1), i).image != picture(0)[:, :10]).any((0, 2))) for i in range(9)
     ]

@@ -83,6 +83,10 @@ def test_f1_by_hand() -> None:
     assert found.recall.tolist() == pytest.approx([0, 2 / 6, 3 / 6, 3 / 6, 4 / 6])
     assert found.f1.tolist() == pytest.approx([0, 4 / 8, 6 / 10, 6 / 10, 8 / 12])
     assert find_best(hand_made()) == pytest.approx({"score": 0.05, "precision": 4 / 6, "recall": 4 / 6, "f1": 8 / 12})
+    right, scores = np.zeros((10, 4), bool), np.array([0.9, 0.8, 0.7, 0.6])
+    right[0] = [1, 0, 0, 1]  # F1 is 2/3 from 0.9 on and from 0.6 on: the highest score counts
+    twice = Matches(np.zeros(4, np.int64), scores, right, ~right, np.array([2]))
+    assert find_best(twice) == pytest.approx({"score": 0.9, "precision": 1, "recall": 1 / 2, "f1": 2 / 3})
     nothing = np.zeros((10, 7), bool)
     without = hand_made()._replace(objects=np.array([0]), right=nothing)
     assert find_best(without) is None and np.isnan(operate(without, np.array([0.5])).recall).all()

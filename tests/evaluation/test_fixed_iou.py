@@ -6,6 +6,7 @@ from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.fixed_iou import THRESHOLDS, count, find_best, match_without_overlaps
+from maskrcnn.evaluation.matches import Matches
 from maskrcnn.evaluation.overlaps import remove_overlaps
 from maskrcnn.evaluation.results import Result
 from maskrcnn.evaluation.rle import decode, encode_crops
@@ -125,3 +126,12 @@ def test_a_hidden_detection_is_gone_and_crowds_are_ignored() -> None:
     found = count(match_without_overlaps(evaluator), 0.0)
     assert (found.right.sum(), found.wrong.sum(), found.objects) == (0, 0, 0) and np.isnan(found.scores()).all()
     assert remove_overlaps([]) == []
+
+
+def test_detections_of_equal_score_stay_or_go_together() -> None:
+    right = np.array([[True, False, False, True]] * 10)
+    found = Matches(np.zeros(4, np.int64), np.array([0.9, 0.9, 0.9, 0.8]), right, ~right, np.array([2]))
+    best = find_best([found])  # 1 / 2 with the first alone, which cannot be; 1 / 4 with three, 2 / 4 with all
+    assert best.score_threshold == 0.8 and best.scores().tolist() == [0.5] * 9
+    none = Matches(np.zeros(0, np.int64), np.zeros(0), right[:, :0], right[:, :0], np.array([2]))
+    assert find_best([none]).scores().tolist() == [0.0] * 9

@@ -44,3 +44,8 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
         whole.index[0][alone.positive], alone.index[alone.positive]
     )
     assert whole.negative[1].all() and not whole.positive[1].any()
+
+
+def test_thresholds_include_high_and_exclude_low() -> None:
+    found = match_iou(torch.tensor([[0.25, 0.5, 0.75, 0.2]]), 0.25, 0.75)
+    assert as_torchvision(found).tolist() == [-2, -2, 0, -1]

@@ -73,3 +73,8 @@ def test_compiled_while_loop_keeps_the_same() -> None:
 
 def test_nothing_valid_keeps_nothing() -> None:
     assert not nms(random_boxes(5, 0), torch.zeros(5, dtype=torch.bool), 0.5).any()
+
+
+def test_boxes_that_overlap_by_the_very_threshold_are_kept() -> None:
+    boxes, valid = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 1]]), torch.ones(2, dtype=torch.bool)
+    assert nms(boxes, valid, 0.5).tolist() == [True, True] and nms(boxes, valid, 0.499).tolist() == [True, False]

@@ -79,6 +79,9 @@ def test_by_eye() -> None:
     grid = torch.arange(25.0).view(1, 1, 5, 5)
     out = pool(grid, torch.tensor([[0.0, 1, 1, 3, 3]]), (2, 2), 1, True, stride=1)
     assert out.flatten().tolist() == [6, 7, 11, 12]
+    # One sample at y = 5, the end of what is read as the last row, and one beyond it.
+    ends = torch.tensor([[0.0, 1, 4, 3, 6], [0, 1, 4.5, 3, 6.5]])
+    assert pool(grid, ends, (1, 1), 1, False, stride=1).flatten().tolist() == [22, 0]
 
 
 def test_pyramid_levels_match_torchvision(golden: dict[str, Tensor]) -> None:

@@ -58,3 +58,9 @@ def test_gather_slots_equals_indexing() -> None:
     values = torch.arange(24.0).view(2, 3, 4)
     index = torch.tensor([[2, 0], [1, 1]])
     assert torch.equal(gather_slots(values, index), torch.stack((values[0, [2, 0]], values[1, [1, 1]])))
+
+
+def test_a_small_share_still_draws_one_positive() -> None:
+    positive = torch.tensor([[True, True, False, False]])
+    sample = subsample(positive, ~positive, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), 3, 0.25)
+    assert sample.index.tolist() == [[1, 3, 2]] and sample.positive.tolist() == [[True, False, False]]

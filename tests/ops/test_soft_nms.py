@@ -77,3 +77,10 @@ def test_compiled_while_loop_gives_the_same() -> None:
     for decay in ("linear", "gaussian"):
         eager = soft_nms(boxes, scores, valid, decay=decay, **SETTINGS)
         assert torch.equal(compiled(boxes, scores, valid, decay=decay, **SETTINGS), eager)
+
+
+def test_at_the_very_limits_nothing_is_lowered_and_nothing_chosen() -> None:
+    boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 1]]).expand(2, -1, -1)  # IoU 0.5
+    scores, valid = torch.tensor([[1.0, 0.75], [0.25, 0.125]]), torch.ones(2, 2, dtype=torch.bool)
+    left = soft_nms(boxes, scores, valid, decay="linear", threshold=0.5, sigma=0.5, least=0.25, most=9)
+    assert left.tolist() == [[1.0, 0.75], [-1.0, -1.0]]
