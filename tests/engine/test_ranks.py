@@ -97,6 +97,13 @@ def test_exact_accumulation_takes_the_steps_of_one_large_batch(whole: Path, fit:
     assert farthest(state(whole), state(tmp_path / "mean")) > 1e-4  # a mean of means is another step
 
 
+def test_an_exactly_accumulated_step_is_as_long_where_nothing_clips_it(fit: Fit, tmp_path: Path) -> None:
+    once = [*SPLITTABLE, "trainer.gradient_clip_val=null", "trainer.max_steps=1", "schedule.warmup_steps=0"]
+    fit(tmp_path / "whole", *once)
+    fit(tmp_path / "exact", *once, "data.batch_size=2", "trainer.accumulate_grad_batches=2", "accumulation.exact=true")
+    assert farthest(state(tmp_path / "whole"), state(tmp_path / "exact")) < 1e-5  # the farthest weight moves by 0.05
+
+
 def test_exact_accumulation_refuses_batch_norm(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="accumulation.exact=true, but model.backbone.* is a batch norm"):
         fit(tmp_path, "trainer.accumulate_grad_batches=2", "accumulation.exact=true")
