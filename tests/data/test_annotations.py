@@ -144,6 +144,8 @@ LEFT_OUT = [
     ([[2, 3, 6, 3, 6, 7, 2]], NO_POLYGON),  # pycocotools: without the last number
     ([[2, 3, 6, float("nan"), 5, 5]], "coordinates that are NaN"),
     ([[2, 3, 6, 1e9, 5, 5]], NO_POLYGON),
+    ([[2, 3, 6, 2e5, 5, 5]], NO_POLYGON),
+    ([[2, 3, 6, -2e5, 5, 5]], NO_POLYGON),
     ([[1, 1, 9e4, 1, 9e4, 9e4, 1, 9e4] * 41], NO_POLYGON),  # would take a gigabyte to walk along
     ([["2", 3, 6, 1, 5, 5]], NO_POLYGON),
     ([[[2, 3], [6, 3], [6, 7]]], NO_POLYGON),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from maskrcnn.evaluation.coco import CocoEvaluator
-from maskrcnn.evaluation.oracles import ask_oracles, perfect_masks
-from maskrcnn.evaluation.pairing import pair
+from maskrcnn.evaluation.oracles import ask_oracles, perfect_masks, perfect_scores
+from maskrcnn.evaluation.pairing import Pairing, pair
 from maskrcnn.evaluation.rle import decode, encode_crops
 from maskrcnn.ops.paste import Crop
 
@@ -117,3 +117,11 @@ def test_wrong_masks_on_wrong_boxes_are_not_mended_by_one_oracle() -> None:
     far = [[5, 5, 20, 20], [60, 40, 16, 16], [10, 35, 30, 18]]
     answers = precision(ask(found(far, LABELS, [0.9, 0.8, 0.7])))
     assert answers["segm/masks"] == answers["segm/boxes and masks"] == pytest.approx(0.5)
+
+
+def test_a_score_is_of_the_object_that_a_detection_overlaps_most() -> None:
+    """The second detection is the best of the second object, but is of the first, which another finds better."""
+    results: Any = [{"score": 0.9}, {"score": 0.8}]
+    iou = np.array([[1.0, 0.0], [0.6, 0.2]])
+    pairing = Pairing(results, [{}, {}], np.ones((2, 2), bool), np.zeros(2, bool), iou, np.array([0, -1]))
+    assert [result["score"] for result in perfect_scores(pairing, 0.5)] == [1.0, 0.0]
