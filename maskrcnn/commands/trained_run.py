@@ -20,6 +20,7 @@ from maskrcnn.engine.mean_ap import make_evaluator
 from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
 from maskrcnn.evaluation.tables import IOU_TYPES
+from maskrcnn.garbage import not_collected
 from maskrcnn.run_files import checkpoint, receipt_file
 from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.whole_file import read_json
@@ -141,7 +142,8 @@ class TrainedRun:
         metrics = _read_metrics(file)
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         try:
-            self.evaluator.update(read_results(file, self.annotations))
+            with not_collected():
+                self.evaluator.update(read_results(file, self.annotations))
         except ValueError as error:
             raise ValueError(f"{error}: delete the file, and they are found anew") from error
         for name, score in self.evaluator.compute().items():
