@@ -80,9 +80,8 @@ def _run(config: DictConfig, resume: str | None, overrides: list[str], told: Any
     scores = finished(plain["resume"], portable(config)) if plain["resume"] is not None else None
     if scores is not None:
         if is_main():
-            print(
-                f"the run in {plain['resume']} is finished: nothing to do. trainer.max_epochs=<more> goes on with it."
-            )
+            more = "trainer.max_steps" if plain["trainer"].get("max_steps", -1) > 0 else "trainer.max_epochs"
+            print(f"the run in {plain['resume']} is finished: nothing to do. {more}=<more> goes on with it.")
         return scores
     parts = build(plain, plain["plugins"])
     parts["callbacks"]["told"] = told

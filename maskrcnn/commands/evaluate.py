@@ -98,7 +98,9 @@ def evaluate(
         said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
         say(console, said)
         return scored.scores
-    said = f"scored {len(scored.evaluator.predictions)} pictures of {data.val_annotations.file}"
+    number, every = len(scored.evaluator.predictions), len(data.val_annotations.records)
+    of = "" if number == every else f" of the {every}"  # by trainer.limit_val_batches
+    said = f"scored {number}{of} pictures of {data.val_annotations.file}"
     say(console, said)
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)

@@ -28,6 +28,7 @@ from maskrcnn.whole_file import read_json
 SAME = 1e-6  # two AP of the same detections
 # Of trainer: all pictures, by this very process, as others would compare too.
 PLAIN = {"limit_val_batches": 1.0, "devices": 1, "num_nodes": 1}
+ALL = "limit_val_batches"
 PARTS = ("data", "model", "trainer")  # of a configuration that are asked for
 FOLDERS = ("evaluation", "evaluation_to_compare")  # of a run; the latter where the former is with overrides or tta
 
@@ -127,7 +128,7 @@ class TrainedRun:
         """
         best = self.folder / "checkpoints" / "best.ckpt"
         places = [self.folder / name / "detections.json" for name in FOLDERS]
-        file = next((place for place in places if _serves(place, best)), None)
+        file = next((place for place in places if self._serves(place, best)), None)
         if file is None:
             if not best.is_file():
                 raise ValueError(
@@ -137,7 +138,7 @@ class TrainedRun:
             file = places[1] if _whole(places[0], best) else places[0]  # what was made in another way is kept
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
             trainer = checkpoint.read(best)["maskrcnn"]["config"]["trainer"]
-            override = [f"trainer.{key}={value}" for key, value in PLAIN.items() if trainer.get(key, value) != value]
+            override = [f"trainer.{key}={value}" for key, value in PLAIN.items() if not _is_plain(trainer, key)]
             evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
         metrics = _read_metrics(file)
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
@@ -154,6 +155,23 @@ class TrainedRun:
                     f"metrics.json beside it says {said:.4f}: it was made on other pictures; delete it, and "
                     "they are found anew"
                 )
+
+    def _serves(self, file: Path, best: Path) -> bool:
+        """Whether detections are of the best checkpoint, and were made as the other side's are: plainly, and of all
+        pictures.
+        """
+        if not _whole(file, best):
+            return False
+        metrics = _read_metrics(file)
+        plain, overrides = {f"trainer.{key}={value}" for key, value in PLAIN.items()}, metrics.get("override", [])
+        every = f"trainer.{ALL}={PLAIN[ALL]}" in overrides or _is_plain(self.config["trainer"], ALL)
+        return metrics.get("tta") is None and plain.issuperset(overrides) and every
+
+
+def _is_plain(trainer: dict[str, Any], key: str) -> bool:
+    """Whether a key of `PLAIN` has its value: of batches, 1.0 is all, but 1 is one."""
+    value = trainer.get(key, PLAIN[key])
+    return value == PLAIN[key] and isinstance(value, float) == isinstance(PLAIN[key], float)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -184,15 +202,6 @@ def _read_yaml(path: Path) -> Any:
     if aliases:
         raise ValueError(f"{path} was not written by training, for it has aliases of YAML (*name): copy it again")
     return content
-
-
-def _serves(file: Path, best: Path) -> bool:
-    """Whether detections are of the best checkpoint, and were made as the other side's are: plainly."""
-    if not _whole(file, best):
-        return False
-    metrics = _read_metrics(file)
-    plain = {f"trainer.{key}={value}" for key, value in PLAIN.items()}
-    return metrics.get("tta") is None and plain.issuperset(metrics.get("override", []))
 
 
 def _read_metrics(file: Path) -> Any:

@@ -57,7 +57,9 @@ def inspect_data(
         FileNotFoundError: there is no such file.
     """
     if fix != (out is not None):
-        raise ValueError("fix=true and out=<file.json> go together: what is corrected is written there")
+        raise ValueError(
+            "fix=true and out=<file.json> go together: what is corrected is written there (and the page to output)"
+        )
     if draw < 0:
         raise ValueError(f"draw is {draw}; give the number of samples to draw, or 0")
     console = Terminal(highlight=False)

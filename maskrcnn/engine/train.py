@@ -149,12 +149,12 @@ def train(
             one.check(batches)
     for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)) if steps else []:
         say(console, f"warning: {sentence}")
+    scaled = f" ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, scaled)" if optimizer.scale_lr else ""
     say(
         console,
         f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
         f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
-        f"{optimizer.scaled_lr(images_per_step):.4g} ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, "
-        f"{'scaled' if optimizer.scale_lr else 'not scaled'}); writing to {run_dir}",
+        f"{optimizer.scaled_lr(images_per_step):.4g}{scaled}; writing to {run_dir}",
     )
     if data.selection_notes:
         say(console, f"selected: {'; '.join(data.selection_notes)}")
@@ -173,7 +173,9 @@ def train(
         for note in resumption.notes:
             say(console, note)
         if resumption.over:
-            say(console, f"nothing to do: the run is at step {resumption.position.step}")
+            step = resumption.position.step
+            why = f", where trainer.max_steps={engine.max_steps} ends" if 0 < engine.max_steps <= step else ""
+            say(console, f"nothing to do: the run is at step {step}{why}")
             return dict(loaded["progress"]["scores"])
         checkpoint.load_state(detector, checkpoint.model_state(loaded), last_checkpoint(resume))
         say(console, f"going on after step {resumption.position.step} of {steps}")

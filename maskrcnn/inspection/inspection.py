@@ -17,7 +17,7 @@ from maskrcnn.inspection.finding import LEVELS, Finding, Findings
 from maskrcnn.inspection.headers import check_headers
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.part import Part, selected_parts, whole_part
-from maskrcnn.inspection.pixels import channel_statistics, check_leaks, check_range, check_same_files, check_sets
+from maskrcnn.inspection.pixels import SAME, channel_statistics, check_leaks, check_range, check_same_files, check_sets
 from maskrcnn.inspection.reach import Reach, measure_reach
 
 REACHED = 0.9  # share of objects that anchors should reach at IoU 0.5; the RPN cannot learn the rest well
@@ -118,7 +118,7 @@ def glance(sources: list[Splits], selection: Selection, limits: Limits) -> list[
 
     parts = selected_parts(sources, selection, selection.choose(sources, read), limits.resize)
     shared = Counter(part.split for part in parts)
-    said = []
+    said: list[str] = []
     for part in parts:
         where = f"{part.split.annotations}{f' ({part.name})' if shared[part.split] > 1 else ''}"
         findings = Findings(part.name)
@@ -126,7 +126,12 @@ def glance(sources: list[Splits], selection: Selection, limits: Limits) -> list[
             for train in (train for train in parts if train.learnt):
                 check_same_files(train.records, part.records, findings)
         check_sizes(part.content, part.records.ids(), findings)
-        said += [f"{where}: {f.number} {f.what} (ids {', '.join(map(str, f.first))})" for f in findings.all()]
+        for found in findings.all():
+            sentence = f"{where}: {found.number} {found.what} (ids {', '.join(map(str, found.first))})"
+            if found.what == SAME:
+                said.insert(0, f"warning: {sentence}: AP tells there what was learnt by heart")
+            else:
+                said.append(sentence)
         boxes = sample_boxes(part.content.boxes)
         if part.learnt and len(boxes):
             half, most = shares(best_iou(boxes, *limits.shapes))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -177,6 +178,20 @@ def test_a_run_of_several_devices_is_evaluated_on_one(
     assert done.returncode == 0 and done.stdout.count("configuration: the same") == 1, done.stdout + done.stderr
     assert "box AP: no difference" in done.stdout and detections(run) == plain
     assert json.loads((run / "evaluation" / "metrics.json").read_text())["override"] == ["trainer.devices=1"]
+
+
+def test_detections_of_a_share_of_the_pictures_are_not_compared(first: Path, tmp_path: Path) -> None:
+    """As of a run with debug=fast, whose configuration limits an evaluation too."""
+    plain = detections(first)
+    run = shutil.copytree(first, tmp_path / "run")
+    change(run, "trainer", "limit_val_batches", 1)
+    content = checkpoint.read(run / "checkpoints" / "best.ckpt")
+    content["maskrcnn"]["config"]["trainer"]["limit_val_batches"] = 1
+    torch.save(content, run / "checkpoints" / "best.ckpt")
+    os.utime(run / "checkpoints" / "best.ckpt", (0, 0))
+    assert detections(run) == plain
+    metrics = json.loads((run / "evaluation_to_compare" / "metrics.json").read_text())
+    assert metrics["override"] == ["trainer.limit_val_batches=1.0"]
 
 
 def test_detections_of_other_pictures_are_refused(first: Path, other: Path) -> None:

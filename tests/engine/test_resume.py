@@ -258,7 +258,9 @@ def test_a_configuration_that_it_cannot_go_on_with_is_refused(
 def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, told = end_of(whole), [(whole / name).read_bytes() for name in ("config.yaml", "receipt.json")]
     scores = fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1")
-    assert "nothing to do: the run is at step 8" in capsys.readouterr().out
+    assert "nothing to do: the run is at step 8\n" in capsys.readouterr().out
+    fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1", "trainer.max_steps=8")
+    assert "nothing to do: the run is at step 8, where trainer.max_steps=8 ends\n" in capsys.readouterr().out
     assert end_of(whole) == before
     assert [(whole / name).read_bytes() for name in ("config.yaml", "receipt.json")] == told
     logged = [value for key, value in before.items() if key.startswith("metrics[") and key.endswith("segm/AP")]
