@@ -11,21 +11,27 @@ from maskrcnn import cli
 from maskrcnn.commands import compare, replay
 from maskrcnn.config.compose import compose
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.mark.parametrize("words", [["mine", "a.b"], ["plugins=[mine,a.b]"], ["plugins=[mine, a.b]"], ["mine", "[a.b]"]])
 def test_replay_and_compare_take_packages_in_either_form(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr(replay, "replay", lambda path, plugins: asked.append((path, plugins)))
-    monkeypatch.setattr(compare, "compare", lambda a, b, plugins: asked.append((a, b, plugins)))
+    monkeypatch.setattr(compare, "compare", lambda a, b, plugins, own: asked.append((a, b, plugins, own)))
     monkeypatch.setattr(cli, "find_plugins", lambda names: None)  # there are none
     for change in ("quieten", "shorten_warnings"):  # of the whole process
         monkeypatch.setattr(cli, change, lambda: None)
     monkeypatch.setattr(sys, "argv", ["replay.py", "x.pt", *words])
     with pytest.raises(SystemExit):
         cli.replay()
-    monkeypatch.setattr(sys, "argv", ["compare.py", "a", "b,c", *words])
-    cli.compare()
-    assert asked == [(Path("x.pt"), ["mine", "a.b"]), ([Path("a")], [Path("b"), Path("c")], ["mine", "a.b"])]
+    sides = [Path("a")], [Path("b"), Path("c")]
+    for options, own in ([], None), (["--config-dir=tests"], str(ROOT / "tests")):
+        monkeypatch.setattr(sys, "argv", ["compare.py", "a", "b,c", *options, *words])
+        monkeypatch.chdir(ROOT)
+        cli.compare()
+        assert asked.pop() == (*sides, ["mine", "a.b"], own)
+    assert asked == [(Path("x.pt"), ["mine", "a.b"])]
 
 
 def test_trials_of_a_search_find_the_users_own_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
