@@ -80,18 +80,22 @@ class Collate:
             valid[i, : len(kept)] = True
         return Batch(images, image_sizes, original_sizes, indices, keys, targets)
 
+    def canvas(self, height: int, width: int) -> tuple[int, int] | None:
+        """Height and width of the canvas for pictures up to a height and width; None where none holds them."""
+        if not self.canvases:
+            return canvas_side(height), canvas_side(width)
+        return next((canvas for canvas in self.canvases if canvas[0] >= height and canvas[1] >= width), None)
+
     def _canvas(self, samples: list[Sample]) -> tuple[int, int]:
         height = max(sample.image.shape[0] for sample in samples)
         width = max(sample.image.shape[1] for sample in samples)
-        if not self.canvases:
-            return canvas_side(height), canvas_side(width)
-        for canvas in self.canvases:
-            if canvas[0] >= height and canvas[1] >= width:
-                return canvas
-        raise ValueError(
-            f"no canvas holds a batch of pictures up to {height} pixels high and {width} wide: add one of that size to "
-            f"data.canvases, which is {[list(canvas) for canvas in self.canvases]}, or lower data.resize"
-        )
+        canvas = self.canvas(height, width)
+        if canvas is None:
+            raise ValueError(
+                f"no canvas holds a batch of pictures up to {height} pixels high and {width} wide: add one of that "
+                f"size to data.canvases, which is {[list(canvas) for canvas in self.canvases]}, or lower data.resize"
+            )
+        return canvas
 
 
 def _allocate(*fields: tuple[Any, ...]) -> list[torch.Tensor]:
@@ -107,11 +111,30 @@ def _allocate(*fields: tuple[Any, ...]) -> list[torch.Tensor]:
     if get_worker_info() is None:
         memory.resize_(starts[-1])
     else:
-        memory.set_(torch.UntypedStorage._new_shared(starts[-1]))  # as in torch's default_collate
+        memory.set_(_shared(starts[-1]))
     return [
         memory[start : start + size].view(dtype).view(shape)
         for start, size, (dtype, *shape) in zip(starts, sizes, fields)
     ]
+
+
+def _shared(size: int) -> torch.UntypedStorage:
+    """Memory of a number of bytes that other processes see, as in torch's default_collate.
+
+    Raises:
+        ValueError: there is no room, as in a container of Docker, which has 64 MB unless more is asked for.
+    """
+    try:
+        return torch.UntypedStorage._new_shared(size)
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        raise ValueError(
+            "there is no room in shared memory, which is /dev/shm on Linux, for a batch of "
+            f"{size / 2**20:.0f} MB that a data worker hands over; each worker keeps two of training and two of "
+            "validation: give a container more (docker run --shm-size=8g, or --ipc=host), or fewer data.workers; "
+            "data.workers=0 needs none"
+        ) from error
 
 
 def _largest(boxes: np.ndarray, slots: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import albumentations
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
@@ -16,12 +17,13 @@ from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.dataset import InstanceDataset
 from maskrcnn.data.order import EpochOrder
 from maskrcnn.data.pictures import PictureReader
-from maskrcnn.data.resize import Sizing
+from maskrcnn.data.resize import Sizing, canvas_side
 from maskrcnn.data.sampler import Address, EpochSampler, InOrder
 from maskrcnn.data.selection import Selection
 from maskrcnn.data.source import Source, Split, Splits
 from maskrcnn.data.stretch import Stretch
 from maskrcnn.data.transforms import Augmentation, Sample
+from maskrcnn.data.views import take_census
 from maskrcnn.data.window import WindowLoader
 from maskrcnn.data.worker_signals import leave_signals
 
@@ -165,6 +167,23 @@ class CocoDataModule(LightningDataModule):
             )
         self.train_annotations, self.val_annotations = selected.train, selected.val
         self.classes = selected.train.classes
+        if self.training:
+            self._warn_of_canvases()
+
+    def _warn_of_canvases(self) -> None:
+        """Tells what canvas is missing, in place of a run's end at the first batch that needs it."""
+        both = (self.train_annotations.records, self.val_annotations.records)
+        train, val = (np.unique(take_census(records).sizes, axis=0).tolist() for records in both)
+        sizes = [self.resize.largest(height, width) for height, width in train]
+        sizes += [self.resize.view(height, width, None).size for height, width in val]
+        height, width = np.array(sizes).max(axis=0).tolist()  # which a batch may hold at once
+        if self.collate.canvas(height, width) is None:
+            warnings.warn(
+                f"no canvas holds pictures up to {height} pixels high and {width} wide, as data.resize makes them, and "
+                "the run would end at a batch that has both: add "
+                f"{[canvas_side(height), canvas_side(width)]} to data.canvases",
+                stacklevel=3,
+            )
 
     def _alone(self, sources: list[Splits]) -> Split | None:
         """The validation file, where it is all that is needed."""

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,21 @@ def test_a_worker_writes_one_piece_of_memory_that_the_trainer_sees(monkeypatch: 
     assert fields[0].is_shared() and not expected[0].is_shared()
     assert len({field.untyped_storage().data_ptr() for field in fields}) == 1
     assert all(field.data_ptr() % 64 == 0 for field in fields)
+
+
+def test_shared_memory_that_is_full_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(size: int) -> Any:
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_0>: No space left on device (28)"
+        )
+
+    monkeypatch.setattr("maskrcnn.data.collate.get_worker_info", object)
+    monkeypatch.setattr("torch.UntypedStorage._new_shared", fail)
+    batch = [sample(600, 800, 0, 0), sample(1024, 1024, 0, 1)]  # two of 3 MB, and half a MB of objects
+    with pytest.raises(
+        ValueError, match=r"^there is no room in shared memory, .* for a batch of 6 MB that a data work"
+    ):
+        Collate([(1024, 1024)], [5])(batch)
 
 
 @pytest.mark.parametrize("channels", [1, 5])

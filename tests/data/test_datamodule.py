@@ -459,6 +459,22 @@ def test_more_objects_than_slots_are_announced(ready: Callable[..., CocoDataModu
         ready(object_slots=[1, most])
 
 
+def test_a_canvas_that_is_missing_is_announced(write_set: Callable[..., CocoSource], tmp_path: Path) -> None:
+    source = write_set("one", [["a"]] * 4, [["a"]] * 2)  # 40 x 30 or 30 x 40
+    choices: dict[str, Any] = {"resize": Resize(shortest=[90], longest=300), "transforms": [], "batch_size": 4}
+    data = module(tmp_path, source, canvases=[(96, 128), (128, 96)], **choices)
+    with pytest.warns(
+        UserWarning, match=r"^no canvas holds pictures up to 120 pixels high and 120 .*: add \[128, 128\]"
+    ):
+        data.setup()
+    with pytest.raises(ValueError, match="^no canvas holds a batch of pictures up to 120 pixels high and 120 wide"):
+        epoch_of(data, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        module(tmp_path, source, canvases=[(96, 128), (128, 128)], **choices).setup()
+        module(tmp_path, source, canvases=[], **choices).setup()
+
+
 def test_what_concerns_training_alone_is_not_told_to_who_scores(
     write_set: Callable[..., CocoSource], tmp_path: Path
 ) -> None:
