@@ -16,13 +16,13 @@ Polygons are kept as such, and rasterised when their picture is asked for: besid
 """
 
 import hashlib
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maskrcnn.data.cache import cache_folder
 from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, read_json, read_pieces
 from maskrcnn.data.entries import EntryReader, Mended
 from maskrcnn.data.few import few_of
@@ -96,11 +96,6 @@ def read_annotations(split: Split) -> CocoAnnotations:
 def read_records(split: Split) -> Records:
     """The pictures of one part of a data set that `read_annotations` has checked, without another word of it."""
     return Records(_cached(split.annotations), split.images)
-
-
-def cache_folder(kind: str) -> Path:
-    """Where things of a kind are kept from run to run: below XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskrcnn" / kind
 
 
 def _cached(file: Path) -> Path:

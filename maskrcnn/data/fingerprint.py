@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from maskrcnn.data.annotations import cache_folder, read_records
+from maskrcnn.data.annotations import read_records
+from maskrcnn.data.cache import cache_folder
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import TEXT
 from maskrcnn.data.source import Split, Splits

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
-from maskrcnn.data.annotations import cache_folder
+from maskrcnn.data.cache import cache_folder
 from maskrcnn.data.coco_file import MEND
 from maskrcnn.data.fingerprint import files_state
 from maskrcnn.data.header import read_header

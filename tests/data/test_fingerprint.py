@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import pytest
 
-from maskrcnn.data.annotations import cache_folder
+from maskrcnn.data.cache import cache_folder
 from maskrcnn.data.fingerprint import SAMPLE, WHOLE, fingerprint
 from maskrcnn.data.shapes import PLAIN_PNG, ShapesSource
 
