@@ -95,7 +95,10 @@ def _from_folder(root: Path, split: str | None) -> tuple[Path, tuple[str, ...], 
 def _from_yaml(file: Path, split: str | None) -> tuple[Path, tuple[str, ...], list[Path]]:
     """Root, classes and pictures of a split in data.yaml."""
     try:
-        entry = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few can be more than any memory
+            raise ValueError(f"{file} has aliases of YAML (*name), which are not read: write out what each stands for")
+        entry = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{file} is not YAML, or broken ({' '.join(str(error).split())}): mend it") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("names"), list | dict):
