@@ -43,8 +43,8 @@ def inspect_data(
         data: the data set; model: of the configuration, for its anchors and its cap on detections.
         depth: headers (annotations and headers of pictures), or pixels (every picture is decoded).
         output: folder for report.html, report.json and drawn samples.
-        fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json; says
-            what to train with them by. The original is never touched.
+        fix: write corrected annotations to `out`; with two parts, as <out>_train.json and <out>_val.json, of those that
+            need it; says what to train with them by. The original is never touched.
         draw: this many training samples, as the network gets them, into samples_1.png, ..., and what it learns from
             each of them, into lessons_1.png, ...
         plugins: packages besides ours that the configuration may name.
@@ -74,8 +74,11 @@ def inspect_data(
     written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
     write_json(written[1], summary(found))
+    mended = {}
     for file, path in zip(found.files, outs):
-        written += write_mended(file, path)
+        if file.findings.changes:
+            written += write_mended(file, path)
+            mended[file.findings.part] = path
     sound = not any(finding.level == "error" for finding in found.findings())
     if sound:
         data.setup("fit")  # finds mistakes of the selection
@@ -86,9 +89,11 @@ def inspect_data(
         say(console, "no samples are drawn: training would stop at the errors above")
     for path in written:
         say(console, f"wrote {path}")
-    if outs and isinstance(data.source, CocoSource):
-        say(console, f"train with it: {overrides(outs)}")
-    elif not outs and any(file.findings.changes for file in found.files):
+    if fix and not mended:
+        say(console, "no corrected file is written: there is nothing to correct")
+    elif fix and isinstance(data.source, CocoSource):
+        say(console, f"train with it: {overrides(mended)}")
+    elif not fix and any(file.findings.changes for file in found.files):
         say(console, "to write a corrected file, repeat the command with fix=true out=clean.json")
     return sound
 
@@ -102,10 +107,10 @@ def _outs(sources: list[Splits], out: Path) -> list[Path]:
     return outs
 
 
-def overrides(outs: list[Path]) -> str:
-    """What to give on a command line for corrected files to be used, from wherever it is run."""
-    keys = ("data.source.train_annotations", "data.source.val_annotations")
-    return " ".join(shlex.quote(f"{key}={as_override(str(path.resolve()))}") for key, path in zip(keys, outs))
+def overrides(mended: dict[str, Path]) -> str:
+    """What to give on a command line for corrected files, by their part, to be used, from wherever it is run."""
+    keys = {f"data.source.{part}_annotations": str(path.resolve()) for part, path in mended.items()}
+    return " ".join(shlex.quote(f"{key}={as_override(path)}") for key, path in keys.items())
 
 
 def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:

@@ -11,12 +11,12 @@ from maskrcnn.engine.inspect_data import overrides
 
 
 def test_a_shell_and_hydra_read_the_overrides_of_corrected_files(tmp_path: Path) -> None:
-    outs = [tmp_path / "it's mine, (1)" / f"clean_{part}.json" for part in ("train", "val")]
+    outs = {part: tmp_path / "it's mine, (1)" / f"clean_{part}.json" for part in ("train", "val")}
     given = shlex.split(overrides(outs))
     source = to_plain(compose(["data=coco_custom", *given]))["data"]["source"]
-    assert [source[f"{part}_annotations"] for part in ("train", "val")] == list(map(str, outs))
-    (alone,) = shlex.split(overrides(outs[:1]))
-    assert alone == given[0] and alone.startswith("data.source.train_annotations=")
+    assert {part: source[f"{part}_annotations"] for part in outs} == {part: str(path) for part, path in outs.items()}
+    (alone,) = shlex.split(overrides({"val": outs["val"]}))
+    assert alone == given[1] and alone.startswith("data.source.val_annotations=")
 
 
 def test_a_corrected_file_is_offered_where_there_is_something_to_correct(
@@ -31,8 +31,17 @@ def test_a_corrected_file_is_offered_where_there_is_something_to_correct(
     annotations = json.loads(file.read_text())
     annotations["annotations"][0]["bbox"] = [0, 0, 3, 3]  # a note: training takes the mask's
     file.write_text(json.dumps(annotations))
-    folder = ["data=coco_custom", f"data.root={file.parent}", "data.source.train_images=train"]
+    folder = ["inspect_data.py", "data=coco_custom", f"data.root={file.parent}", "data.source.train_images=train"]
     folder += ["data.source.train_annotations=train.json", "data.source.val_images=val"]
-    done = command("inspect_data.py", *folder, "data.source.val_annotations=val.json", cwd=tmp_path, tiny=False)
+    folder += ["data.source.val_annotations=val.json"]
+    done = command(*folder, cwd=tmp_path, tiny=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == offer
+    fix = ["fix=true", "out=clean.json"]
+    done = command(*folder, *fix, cwd=tmp_path, tiny=False)
+    use = f"data.source.train_annotations={tmp_path}/clean_train.json"
+    assert done.stdout.splitlines()[-1] == f"train with it: {use}"
+    assert {path.name for path in tmp_path.glob("clean*")} == {"clean_train.json", "clean_train_changes.csv"}
+    done = command(*folder, use, "fix=true", "out=again.json", cwd=tmp_path, tiny=False)
+    assert done.stdout.splitlines()[-1] == "no corrected file is written: there is nothing to correct"
+    assert not list(tmp_path.glob("again*"))
