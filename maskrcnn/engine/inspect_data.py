@@ -16,7 +16,7 @@ from maskrcnn.engine.draw_lessons import draw_lessons
 from maskrcnn.engine.draw_samples import draw_samples
 from maskrcnn.inspection.anchors import model_shapes
 from maskrcnn.inspection.file import Depth, mended_paths, write_mended
-from maskrcnn.inspection.finding import HEAD, MEANING
+from maskrcnn.inspection.finding import MEANING
 from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
@@ -134,17 +134,13 @@ def _print(console: Console, found: Inspection) -> None:
             f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max(initial=0)} "
             f"in a picture; {content.crowds} crowd regions",
         )
-    table = Table(title="findings")
-    for head in HEAD:
-        table.add_column(head, overflow="fold")
-    for finding in found.findings():
-        level, *rest = finding.cells()
-        table.add_row(Text(level, style=COLOURS[level]), *rest)
-    if table.row_count:
-        console.print(table)
-        console.print(MEANING)
-    else:
-        console.print("nothing is wrong with it")
+    findings = found.findings()
+    for finding in findings:  # no table: columns would break names and keys that are to be copied
+        level = Text(finding.level, COLOURS[finding.level])
+        console.print(level, f"in {finding.part}: {finding.number} {finding.what}", soft_wrap=True)
+        first = ", ".join(map(str, finding.first)) + (", ..." if finding.number > len(finding.first) else "")
+        say(console, f"    {first}\n    {finding.remedy}")
+    say(console, MEANING if findings else "nothing is wrong with it")
     if found.reach is not None:
         sizes = "objects, at the network's size"
         table = Table(sizes, "number", "IoU 0.5", "IoU 0.7", title="reached by an anchor (train)")

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -31,11 +32,22 @@ def test_a_corrected_file_is_offered_where_there_is_something_to_correct(
     annotations = json.loads(file.read_text())
     annotations["annotations"][0]["bbox"] = [0, 0, 3, 3]  # a note: training takes the mask's
     file.write_text(json.dumps(annotations))
+    objects = Counter(annotation["image_id"] for annotation in annotations["annotations"])
     folder = ["inspect_data.py", "data=coco_custom", f"data.root={file.parent}", "data.source.train_images=train"]
     folder += ["data.source.train_annotations=train.json", "data.source.val_images=val"]
-    folder += ["data.source.val_annotations=val.json"]
-    done = command(*folder, cwd=tmp_path, tiny=False)
+    folder += ["data.source.val_annotations=val.json", "model.box_head.max_detections=2"]
+    done = command(*folder, cwd=tmp_path, tiny=False)  # in 80 columns, which break no key
     assert done.returncode == 0, done.stderr
+    crowded = [image["id"] for image in annotations["images"] if objects[image["id"]] > 2]
+    most = max(objects.values())
+    assert (
+        f"""
+note in train: {len(crowded)} pictures with more objects than model.box_head.max_detections (2), up to {most}
+    {", ".join(map(str, crowded))}
+    raise model.box_head.max_detections (and model.box_head.pre_nms with it)
+"""
+        in done.stdout
+    )
     assert done.stdout.splitlines()[-1] == offer
     fix = ["fix=true", "out=clean.json"]
     done = command(*folder, *fix, cwd=tmp_path, tiny=False)
