@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +22,7 @@ from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.whole_file import write_json
+from maskrcnn.whole_file import read_json, write_json
 
 COLOURS = {"error": "red", "mended": "yellow", "note": ""}
 
@@ -53,7 +54,8 @@ def inspect_data(
         Whether training could start.
 
     Raises:
-        ValueError: a file is no COCO file, nothing usable is left of it, or `out` is there.
+        ValueError: a file is no COCO file, nothing usable is left of it, `out` is there, or a report.json in `output`
+            is of something else.
         FileNotFoundError: there is no such file.
     """
     if fix != (out is not None):
@@ -66,12 +68,13 @@ def inspect_data(
     data.prepare_data()
     sources = data.selection.used(data.source.splits(data.root))
     outs = [] if out is None else _outs(sources, Path(out))
+    folder = Path(output)
+    written = [folder / "report.html", folder / "report.json"]
+    before = _inspected(written[1])
     detector = model(1, data.read.channels)
     found = inspect(sources, data.selection, depth, limits(data, detector))
     _print(console, found)
-    folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "report.html", folder / "report.json"]
     write_page(found, data.read, written[0])
     write_json(written[1], summary(found))
     mended = {}
@@ -89,6 +92,9 @@ def inspect_data(
         say(console, "no samples are drawn: training would stop at the errors above")
     for path in written:
         say(console, f"wrote {path}")
+    if before and before.isdisjoint(str(file.split.annotations) for file in found.files):
+        listed = ", ".join(sorted(before))
+        say(console, f"NOTE: {folder} held the page of {listed}, now replaced: give each data set its own output=...")
     if fix and not mended:
         say(console, "no corrected file is written: there is nothing to correct")
     elif fix and isinstance(data.source, CocoSource):
@@ -96,6 +102,22 @@ def inspect_data(
     elif not fix and any(file.findings.changes for file in found.files):
         say(console, "to write a corrected file, repeat the command with fix=true out=clean.json")
     return sound
+
+
+class _InspectedPart(TypedDict):
+    annotations: str
+
+
+class _Inspected(TypedDict):
+    parts: dict[str, _InspectedPart]
+
+
+def _inspected(file: Path) -> set[str]:
+    """The annotation files that a report.json, if it is there, is about."""
+    if not file.is_file():
+        return set()
+    report = read_json(file, _Inspected, "delete it, or give another folder by output=...")
+    return {part["annotations"] for part in report["parts"].values()}
 
 
 def _outs(sources: list[Splits], out: Path) -> list[Path]:

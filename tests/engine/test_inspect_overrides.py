@@ -26,7 +26,12 @@ def test_a_corrected_file_is_offered_where_there_is_something_to_correct(
     source = ["data.source.train_pictures=4", "data.source.val_pictures=2"]
     shapes = ["inspect_data.py", f"data.root={tmp_path}/shapes", *source]
     offer = "to write a corrected file, repeat the command with fix=true out=clean.json"
+    (tmp_path / "inspection").mkdir()
+    other = {"parts": {part: {"annotations": f"other/{part}.json"} for part in ("train", "val")}}
+    (tmp_path / "inspection" / "report.json").write_text(json.dumps(other))
     sound = command(*shapes, cwd=tmp_path, tiny=False).stdout
+    replaced = "NOTE: inspection held the page of other/train.json, other/val.json, now replaced: give each data set"
+    assert replaced in sound
     assert offer not in sound and "objects, at the network's size" in sound
     (file,) = tmp_path.glob("shapes*/train.json")
     annotations = json.loads(file.read_text())
@@ -56,4 +61,5 @@ note in train: {len(crowded)} pictures with more objects than model.box_head.max
     assert {path.name for path in tmp_path.glob("clean*")} == {"clean_train.json", "clean_train_changes.csv"}
     done = command(*folder, use, "fix=true", "out=again.json", cwd=tmp_path, tiny=False)
     assert done.stdout.splitlines()[-1] == "no corrected file is written: there is nothing to correct"
+    assert "NOTE: inspection held" not in done.stdout  # the validation file is the same
     assert not list(tmp_path.glob("again*"))
