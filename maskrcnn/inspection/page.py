@@ -17,10 +17,16 @@ from maskrcnn.page.picture import data_url, shrink
 from maskrcnn.visualize.instances import draw_instances
 
 PER_CLASS, CLASSES = 4, 30  # pictures of a class; classes that are shown, the rarest first
-SIDE = 330  # pixels of a shown picture's longer side
+SIDE, LARGE = 330, 1024  # pixels of a shown picture's longer side; of one where something was found, once enlarged
 SIZE_EDGES = [0.0, 4, 8, 16, 32, 64, 96, 128, 256, 512]  # pixels
 COUNT_EDGES = [0.0, 1, 2, 5, 10, 20, 50, 100, 200]
-WHOLE_WORDS = "td { overflow-wrap: normal }"  # cells of a word beside sentences; a wider table scrolls
+# Cells of a word stand beside sentences, and a wider table scrolls. A click enlarges a picture with a hidden box.
+STYLE = f"""
+td {{ overflow-wrap: normal }}
+label input {{ position: absolute; opacity: 0 }} label input:focus-visible + img {{ outline: 3px solid #3b7dd8 }}
+label img {{ max-width: min({SIDE}px, 100vw - 2em); max-height: {SIDE}px; cursor: zoom-in }}
+label input:checked + img {{ max-width: 100%; max-height: none; cursor: zoom-out }}
+"""
 
 
 def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
@@ -34,10 +40,10 @@ def write_page(found: Inspection, read: PictureReader, path: Path) -> None:
     sections = [_summary(found), _findings(found), _anchors(found)]
     for part in found.parts:
         sections += [f"<h2>{escape(part.name)}</h2>", _charts(part)]
-        sections += ["<h3>Where something was found</h3>", _suspicious(part, found, read)]
+        sections += ["<h3>Where something was found: a click enlarges</h3>", _suspicious(part, found, read)]
         sections += ["<h3>Classes, the rarest first</h3>", _classes(part, read)]
     title = ", ".join(str(file.split.annotations) for file in found.files)
-    write_html(title, sections, path, WHOLE_WORDS)
+    write_html(title, sections, path, STYLE)
 
 
 def _summary(found: Inspection) -> str:
@@ -97,7 +103,7 @@ def _suspicious(part: Part, found: Inspection, read: PictureReader) -> str:
     records = {id_: file.records[index] for index, id_ in enumerate(file.records.ids()) if id_ in wanted}
     classes = file.annotations.classes
     figures = [
-        _figure(records[picture], f"{finding.what}: {records[picture].name}", classes, read)
+        _figure(records[picture], f"{finding.what}: {records[picture].name}", classes, read, enlarges=True)
         for finding in own
         for picture in finding.pictures
         if picture in records
@@ -117,12 +123,16 @@ def _classes(part: Part, read: PictureReader) -> str:
     return "".join(shown)
 
 
-def _figure(record: Record, caption: str, classes: tuple[str, ...], read: PictureReader) -> str:
+def _figure(
+    record: Record, caption: str, classes: tuple[str, ...], read: PictureReader, *, enlarges: bool = False
+) -> str:
     """A picture with its annotated objects, as data within the page."""
     try:
         picture = read(record.path, (record.height, record.width))
     except (ValueError, OSError) as error:
         return f'<figure class="picture"><figcaption>{escape(str(error))}</figcaption></figure>'
-    drawn = shrink(draw_instances(picture, truth_of(record), list(classes)), SIDE)
+    drawn = shrink(draw_instances(picture, truth_of(record), list(classes)), LARGE if enlarges else SIDE)
     image = f'<img alt="{escape(caption)}" src="{data_url(drawn)}">'
+    if enlarges:
+        image = f'<label><input type="checkbox">{image}</label>'
     return f'<figure class="picture">{image}<figcaption>{escape(caption)}</figcaption></figure>'

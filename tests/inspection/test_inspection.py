@@ -1,7 +1,9 @@
 """A data set with every defect that is looked for, each of them once."""
 
+import base64
 import csv
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -553,3 +555,18 @@ def test_annotated_pictures_of_one_colour_are_named(tmp_path: Path) -> None:
     assert [(f.part, f.level, f.first, f.pictures) for f in found if "of one colour" in f.what] == [
         ("train", "note", ["hidden.png"], [1])
     ]
+
+
+def test_pictures_where_something_was_found_can_be_enlarged(tmp_path: Path) -> None:
+    dataset = {"images": [entry(1, "a.png", height=768, width=1536)], "categories": CLASSES[:1], "annotations": []}
+    dataset["annotations"] = [square(1, 1, 8, 8, 200), square(2, 1, 8, 8, 200)]  # annotated twice
+    train = write(tmp_path, "train", dataset, a=noise(0).repeat(12, 0).repeat(24, 1))
+    found = inspect([Splits(train, None)], ALL, "headers", LIMITS)
+    write_page(found, LIMITS.read, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    shown = re.findall(r'(<input type="checkbox">)?<img alt="([^"]*)" src="data:image/jpeg;base64,([^"]*)">', page)
+    sizes = [cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1).shape[:2] for *_, data in shown]
+    twice = "annotations with the same mask as another of their picture: a.png"
+    assert [(bool(box), alt) for box, alt, _ in shown] == [(True, twice), (False, "a.png")]
+    assert sizes == [(512, 1024), (165, 330)]
+    assert "label input:checked + img { max-width: 100%; max-height: none;" in page
