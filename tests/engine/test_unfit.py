@@ -27,3 +27,13 @@ def test_it_ends_in_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fit(tmp_path / "run", *SHORT, *overrides)
+
+
+def test_tasks_of_slurm_that_are_not_of_a_node_end_in_a_sentence(
+    fit: Callable[..., dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = {"NTASKS": "4", "JOB_ID": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0", "JOB_NAME": "train"}
+    for name, value in numbers.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(ValueError, match="^Slurm: You set `--ntasks=4` .* Use `--ntasks-per-node=4` instead"):
+        fit(tmp_path / "run", *SHORT)
