@@ -18,8 +18,8 @@ def _told(error: Exception) -> str:
         return f"a disk is full{f', for {error.filename}' if error.filename else ''}: make room ({error.strerror})"
     if isinstance(error, OSError) and error.errno == errno.ENOLCK:  # of NFS without its lock service
         return (
-            f"a file system keeps no locks ({error.strerror}), which keep two processes from one folder: put the run, or "
-            "the data that is to be drawn, on another"
+            f"a file system keeps no locks ({error.strerror}), which keep two processes from one folder: put the run, "
+            "or the data that is to be drawn, on another"
         )
     # torch hands an error of a data worker on with the worker's traceback before it.
     worker = re.match(r"Caught \w+ in DataLoader worker.*\n\w+: (.*)", str(error), re.DOTALL)
