@@ -28,6 +28,7 @@ from maskrcnn.config.arguments import tidy
 from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain, dashes, unchosen
 from maskrcnn.config.compose import check, to_plain
+from maskrcnn.config.cores import keep_to_quota
 from maskrcnn.config.early import check_early
 from maskrcnn.config.groups import CONF, PACKAGE
 from maskrcnn.config.launcher import is_main, launched, rank_name
@@ -58,6 +59,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
     if unreadable is not None:
         sys.exit(f"error: {unreadable}")
     shorten_warnings()
+    keep_to_quota()
     if config_name == "train":
         try:
             sys.argv[1:], recalled = recall(sys.argv[1:])
