@@ -48,10 +48,15 @@ def write_html(title: str, sections: Iterable[str], path: Path, style: str = "",
         part.write_text(f"{head}<body><h1>{title}</h1>{''.join(sections)}{end}</body></html>\n", encoding="utf-8")
 
 
+class Html(str):
+    """A table's cell that is HTML already, such as a link."""
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[object]], kinds: Iterable[str] = ()) -> str:
     """A table; it scrolls by itself where it is long or the page narrow. `kinds` are CSS classes of rows, if any."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+    html = ((cell if isinstance(cell, Html) else escape(str(cell)) for cell in row) for row in rows)
+    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in html)
     body = "".join(f'<tr class="{kind}">{row}</tr>' for row, kind in zip_longest(cells, kinds, fillvalue=""))
     return scrolling(f"<table><tr>{top}</tr>{body}</table>")
 

@@ -2,15 +2,20 @@
 
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from maskrcnn.page.duration import duration
-from maskrcnn.page.html import scrolling, table, write_html
+from maskrcnn.page.html import Html, table, write_html
 from maskrcnn.page.lines import GREY, Line, colour, lines, swatch
 from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.charts import parallel_coordinates
 from maskrcnn.sweep.collect import Trial
 from maskrcnn.sweep.table import Summary, cells, head
 
+REST = (
+    "<p>All trials in the sweep's folder are shown, those of earlier commands too. To leave one out, delete its "
+    "folder, which the last table names, and make this page anew by sweep_report.py.</p>"
+)
 STYLE = ".value { paint-order: stroke; stroke: #fff; stroke-width: 4px }"
 
 
@@ -27,7 +32,7 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
     sections = [_results(summary)]
     if summary.rest:
         kinds = ["error" if status == "failed" else "" for _, status, _ in summary.rest]
-        sections += ["<h2>Not in the table</h2>", table(["trial", "status", ""], summary.rest, kinds)]
+        sections += ["<h2>Not in the table</h2>", REST, table(["trial", "status", ""], summary.rest, kinds)]
     finished = [trial for trial in ordered if trial.folder in shades and _score(trial) != "-"]
     if finished:
         drawn = [
@@ -51,16 +56,10 @@ def write_page(name: str, summary: Summary, trials: list[Trial], path: Path) -> 
 
 def _results(summary: Summary) -> str:
     """The table, each row with the colour of its lines."""
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in ["", *head(summary)])
-    rows = "".join(
-        f"<tr><td>{swatch(colour(place))}</td>"
-        f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells(summary, row))}</tr>"
-        for place, row in enumerate(summary.rows)
-    )
+    rows = [[Html(swatch(colour(place))), *cells(summary, row)] for place, row in enumerate(summary.rows)]
     note = "mean ± standard deviation over seeds and folds, of the last validation; the best mask AP first"
     commits = "<p><b>Not all were trained by the same code.</b></p>" if summary.several_commits else ""
-    shown = scrolling(f"<table><tr>{titles}</tr>{rows}</table>")
-    return f"<p>{note}; {duration(summary.seconds)} in all</p>{commits}{shown}"
+    return f"<p>{note}; {duration(summary.seconds)} in all</p>{commits}{table(['', *head(summary)], rows)}"
 
 
 def _trials(told: list[str], trials: list[Trial]) -> str:
@@ -68,8 +67,16 @@ def _trials(told: list[str], trials: list[Trial]) -> str:
     for trial in trials:
         result = trial.result
         values = [*map(trial.value, told), trial.status, _score(trial)]
-        rows.append((*values, duration(result.seconds) if result else "", trial.folder.name))
+        rows.append((*values, duration(result.seconds) if result else "", _folder(trial)))
     return table([*told, "status", "mask AP", "time", "folder"], rows)
+
+
+def _folder(trial: Trial) -> str:
+    """Its name, which links the trial's own page where there is one; relative, so that the sweep can be moved."""
+    name = trial.folder.name
+    if not (trial.folder / "report.html").is_file():
+        return name
+    return Html(f'<a href="{quote(name)}/report.html">{escape(name)}</a>')
 
 
 def _score(trial: Trial) -> str:

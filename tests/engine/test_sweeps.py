@@ -65,6 +65,14 @@ def test_the_same_command_with_more_values_trains_only_what_is_missing(
     assert [after[1][1]["scores"].get(kind) for kind in kinds] == [before[1][1]["scores"].get(kind) for kind in kinds]
 
 
+def test_in_the_folder_of_a_sweep_its_trials_are_found_whatever_varies_now(
+    sweep: tuple[Path, subprocess.CompletedProcess[str]], command: Command
+) -> None:
+    folder = sweep[0]
+    done = command("train.py", "-m", *SWEEP, "seed=0", f"hydra.sweep.dir={folder}", cwd=folder.parent.parent)
+    assert done.returncode == 0 and "this time: 0 trained, 0 resumed, 1 skipped, 0 failed" in done.stdout, done.stderr
+
+
 def test_a_report_is_made_at_any_time(
     sweep: tuple[Path, subprocess.CompletedProcess[str]], command: Command, tmp_path: Path
 ) -> None:

@@ -1,5 +1,7 @@
 """The table of a sweep: means, deviations and columns against numbers worked out by hand."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +116,19 @@ def test_the_page_needs_nothing_besides_itself(sweep: Path, capsys: pytest.Captu
     printed = capsys.readouterr().out
     assert "0.200 ± 0.141" in printed and "failed: backbone=resnet18 seed=1 (no memory)" in printed
     assert (sweep / "table.csv").read_text().startswith("backbone,trials,")
+
+
+def test_the_page_links_the_trials_that_have_one_and_says_how_to_leave_others_out(sweep: Path) -> None:
+    (sweep / "b" / "report.html").write_text("")
+    report(sweep)
+    page = (sweep / "report.html").read_text()
+    assert re.findall("<a [^>]*>.*?</a>", page) == ['<a href="b/report.html">b</a>']
+    folders = re.findall(r"<td>(\w+)</td><td>(\d)</td><td>(\w+)</td><td>[-.\d]+</td><td>[^<]*</td><td>(.*?)</td>", page)
+    assert folders == [
+        ("resnet18", "0", "finished", "c"), ("tiny", "0", "finished", "a"),
+        ("tiny", "1", "finished", '<a href="b/report.html">b</a>'), ("resnet18", "1", "failed", "d"),
+    ]  # fmt: skip
+    assert "those of earlier commands too. To leave one out, delete its folder" in page
+    shutil.rmtree(sweep / "d")
+    report(sweep)
+    assert "earlier commands" not in (sweep / "report.html").read_text()
