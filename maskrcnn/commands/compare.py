@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.config.difference import difference, differing
@@ -138,9 +138,14 @@ def check_same(runs: list[TrainedRun]) -> None:
     """Makes sure that all runs, once opened, were validated alike.
 
     Raises:
-        ValueError: classes or validation pictures differ.
+        ValueError: classes or validation pictures differ, or these have no annotations.
     """
     first = runs[0].evaluator
+    if not first.ground_truth["annotations"]:
+        raise ValueError(
+            f"{runs[0].annotations.file}, the validation pictures of {runs[0].folder}, has no annotations, so that "
+            "there is no AP to compare"
+        )
     for run in runs[1:]:
         between = f"of {runs[0].folder} and {run.folder}"
         if run.evaluator.classes != first.classes:
@@ -173,7 +178,11 @@ def verdict(name: str, found: Difference, several: bool) -> str:
 
 def _print_course(console: Console, sides: list[list[TrainedRun]]) -> None:
     table = Table(
-        "", "run", *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")), "steps", "time"
+        "",
+        Column("run", overflow="fold"),
+        *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")),
+        "steps",
+        "time",
     )
     for letter, run in [(letter, run) for letter, side in zip("ab", sides) for run in side]:
         found = run.summary()

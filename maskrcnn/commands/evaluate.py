@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback
+from rich.console import Console
 
 from maskrcnn.commands import funnel_files, thresholds_file
 from maskrcnn.commands.extra_metrics import find_metric
@@ -28,6 +29,7 @@ FILES = ("detections.json", "metrics.json", "curves.json", "thresholds.json", "r
 
 
 def evaluate(
+    console: Console | None = None,
     *,
     checkpoint: str,
     override: list[str],
@@ -47,6 +49,7 @@ def evaluate(
     annotation, only detections.json. Of these files, those of an evaluation before in the same folder go.
 
     Args:
+        console: where what comes out is printed; None for the terminal. A terminal shows a bar even where it is quiet.
         checkpoint: the file.
         override: changes to the configuration in it, such as "data.root=elsewhere".
         results: a file of COCO results to score instead of what the checkpoint detects, such as another program's; the
@@ -72,7 +75,7 @@ def evaluate(
     if funnel and results is not None:
         raise ValueError("funnel=true asks the network where objects were lost; it cannot be had with results=...")
     onlooker = Funnel(funnel_iou)
-    console = Terminal(quiet=not is_main())
+    console = console or Terminal(quiet=not is_main())
     directory = _folder(Path(checkpoint), results) if output is None else Path(output)
     if results is not None and (directory / "detections.json").resolve() == Path(results).resolve():
         raise ValueError(f"output={directory} holds results={results}, which would be replaced: give another folder")

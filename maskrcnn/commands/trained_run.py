@@ -14,8 +14,10 @@ from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
 from maskrcnn.config.later import renew
 from maskrcnn.config.own import searching
+from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.engine.console import Terminal
 from maskrcnn.engine.mean_ap import make_evaluator
 from maskrcnn.engine.results_file import read_results
 from maskrcnn.evaluation.coco import CocoEvaluator
@@ -132,14 +134,17 @@ class TrainedRun:
         if file is None:
             if not best.is_file():
                 raise ValueError(
-                    f"{self.folder} has neither detections.json nor {best}: train it, or copy one of them there"
+                    f"{self.folder} has neither detections.json nor {best}: train it with validation, copy one of them "
+                    f"there, or make the former by python evaluate.py checkpoint={last_checkpoint(self.folder)}"
                 )
             console.print(f"{self.folder} has no detections of its best checkpoint: evaluating {best}")
             file = places[1] if _whole(places[0], best) else places[0]  # what was made in another way is kept
             options = to_plain(compose([], "evaluate")) | {"checkpoint": str(best), "plugins": plugins}
             trainer = checkpoint.read(best)["maskrcnn"]["config"]["trainer"]
             override = [f"trainer.{key}={value}" for key, value in PLAIN.items() if not _is_plain(trainer, key)]
-            evaluate(**build(options | {"override": override, "output": str(file.parent)}, plugins))
+            evaluate(
+                Terminal(quiet=True), **build(options | {"override": override, "output": str(file.parent)}, plugins)
+            )
         metrics = _read_metrics(file)
         console.print(f"{self.folder}: detections of {metrics['checkpoint']}, in {file}")
         try:

@@ -13,7 +13,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from maskrcnn.commands.compare import compare, configuration, rows_of, surroundings, verdict
+from maskrcnn.commands.compare import check_same, compare, configuration, rows_of, surroundings, verdict
 from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.commands.trained_run import TrainedRun
 from maskrcnn.config.build import build
@@ -129,6 +129,7 @@ def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert f"{other} has no detections of its best checkpoint: evaluating {other}/checkpoints/best.ckpt" in output
     assert "box AP: no difference" in output and "mask AP: no difference" in output
+    assert output.count("average precision") == 1 and "wrote" not in output  # no tables but its own
     evaluated = (other / "evaluation" / "metrics.json").read_text()
     compare([first, other], [other], [])
     output = capsys.readouterr().out
@@ -261,3 +262,21 @@ def test_of_many_classes_the_greatest_differences_are_printed() -> None:
     rows = rows_of(found | changed, classes)
     assert rows == [*(f"box {end}" for end in ends[:3]), *(f"mask {end}" for end in ends[:3]), *changed]
     assert rows_of(found, classes[:40]) == list(found)
+
+
+def test_a_run_without_a_best_checkpoint_says_what_can_be_compared(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "checkpoints" / "best.ckpt").unlink()
+    with pytest.raises(ValueError, match=r"best\.ckpt: train it .* by python evaluate\.py checkpoint=.*last"):
+        detections(copy)
+    options = {**to_plain(compose([], "evaluate")), "checkpoint": str(copy / "checkpoints" / "last.ckpt")}
+    evaluate(Console(quiet=True), **build(options, []))
+    assert detections(copy)
+
+
+def test_pictures_without_annotations_have_nothing_to_compare(first: Path, tmp_path: Path) -> None:
+    run = TrainedRun(first)
+    run.open([])
+    run.evaluator.ground_truth["annotations"] = []
+    with pytest.raises(ValueError, match=r"val\.json, the validation pictures of .*, has no annotations, so"):
+        check_same([run, run])
