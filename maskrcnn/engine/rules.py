@@ -123,6 +123,11 @@ def unknown_metric(config: dict[str, Any]) -> str | None:
         watched = str(one.get("monitor"))
         meant = difflib.get_close_matches(watched, names, n=1)
         logged = [logs for start, logs in by_class.items() if watched.startswith(start)]
+        if not by_class and watched.startswith(tuple(f"{kind}/" for kind in IOU_TYPES)):
+            return (
+                f"callbacks.{name}.monitor is {watched!r}, which callbacks.mean_ap=null does not log: leave that out, "
+                f"give callbacks.{name}=null too, or callbacks.{name}.monitor=val/loss callbacks.{name}.mode=min"
+            )
         if "monitor" not in one or watched in names or any(logged) or not (logged or meant):
             continue
         remedy = "Give callbacks.mean_ap.per_class=true" if logged else did_you_mean(meant)

@@ -111,6 +111,11 @@ def refused_or_doubted(*overrides: str) -> list[str]:
             "error: trainer.overfit_batches is not for this trainer: debug=overfit learns a few pictures by heart",
         ),
         (
+            ["callbacks.mean_ap=null", "callbacks.pictures=null"],
+            "error: callbacks.best.monitor is 'segm/AP', which callbacks.mean_ap=null does not log: leave that out, "
+            "give callbacks.best=null too, or callbacks.best.monitor=val/loss callbacks.best.mode=min",
+        ),
+        (
             ["callbacks=ema", "callbacks.ema.monitor=ema/segm/ap"],
             "error: callbacks.ema.monitor is 'ema/segm/ap', which is not logged. Did you mean ema/segm/AP?",
         ),
