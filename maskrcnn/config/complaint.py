@@ -13,24 +13,30 @@ from omegaconf import OmegaConf
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
 from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, overriding, training_groups
 from maskrcnn.config.nested import at, keys
-from maskrcnn.config.suggest import suggest, suggest_key
+from maskrcnn.config.suggest import did_you_mean, suggest, suggest_key
 
-# What other frameworks call it, or take it for.
-HABITS = {
-    "device": "Did you mean trainer=gpu?",
-    "gpu": "Did you mean trainer=gpu?",
-    "gpus": "Did you mean trainer=gpu trainer.devices=...?",
-    "amp": "Did you mean trainer.precision?",
-    "learning_rate": "Did you mean optimizer.lr?",
-    "epochs": "Did you mean trainer.max_epochs?",
-    "max_iter": "Did you mean trainer.max_steps?",
-    "early_stopping": "Did you mean callbacks=early_stopping?",
-    "image_size": "Did you mean data.resize.shortest and data.resize.longest?",
-    "input_size": "Did you mean data.resize.shortest and data.resize.longest?",
-    "pretrained": "Did you mean weights?",
-    "num_classes": "The classes come from the annotation file.",
-    "momentum": "It is optimizer.algorithm.momentum, of optimizer=sgd.",
+# What is meant by words of other frameworks that are not near ours.
+_FOREIGN = {
+    "Did you mean optimizer.lr?": "learning_rate lr0 base_lr",
+    "Did you mean trainer.max_epochs?": "epochs epoch",
+    "Did you mean trainer.max_steps?": "max_iter iterations",
+    "Did you mean schedule.warmup_steps?": "warmup warmup_epochs warmup_iters",
+    "Did you mean schedule=multistep?": "lr_steps",
+    "Did you mean trainer=gpu?": "device gpu",
+    "Did you mean trainer=gpu trainer.devices=...?": "gpus num_gpus",
+    "Did you mean trainer.precision?": "amp fp16",
+    "Did you mean trainer.gradient_clip_val?": "max_norm",
+    "Did you mean trainer.check_val_every_n_epoch?": "val_interval eval_period",
+    "Did you mean data.batch_size?": "ims_per_batch bs",
+    "Did you mean data.root?": "data_dir data_path",
+    "Did you mean data.resize.shortest and data.resize.longest?": (
+        "image_size input_size img_size imgsz min_size_train max_size_train"
+    ),
+    "Did you mean run_dir?": "output_dir save_dir project",
+    "Did you mean weights?": "pretrained load_from",
+    "The classes come from the annotation file.": "num_classes nc",
 }
+HABITS = {word: sentence for sentence, words in _FOREIGN.items() for word in words.split()}
 BY_NAME = ("callbacks", "logger")  # groups of which several files add up
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
 NO_NAME = re.compile(r"null|true|false|[-+.\d]+", re.IGNORECASE)  # which Hydra takes for no text
@@ -161,13 +167,11 @@ def dashes(arguments: list[str], config_name: str) -> str | None:
     if not unknown:
         return None
     key = unknown[0].lstrip("-").replace("-", "_")
-    if config_name == "train":
-        return (
-            f"{unknown[0]}: keys are given as key=value, such as trainer.max_epochs=3. {HABITS.get(key, '')}".rstrip()
-        )
     following = arguments[arguments.index(unknown[0]) + 1 :]
     value = following[0] if following and not following[0].startswith("-") and "=" not in following[0] else "..."
-    return f"{unknown[0]}: keys are given as key=value. Did you mean {key}={value}?"
+    known = key in groups() or key in keys(_without("", config_name, arguments))
+    sentence = f"Did you mean {key}={value}?" if known else meant(key, value, config_name, arguments)
+    return f"{unknown[0]}: keys are given as key=value, without dashes. {sentence}"
 
 
 def _unreadable(override: str, arguments: list[str]) -> str:
@@ -211,6 +215,7 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     """What an unknown key may stand for, given the groups that the command line chooses."""
     if config_name == "verify":
         return "verify=... replays a run under the run's own configuration; it takes no other key than plugins"
+    name = key.lower().rpartition(".")[2]  # Detectron2's keys are in capitals
     config = _without(key, config_name, arguments)
     try:
         check_groups(config)
@@ -234,8 +239,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
             return f"Parts are {whose}'s; single keys change with 'override=[\"{inside}\"]'"
         if key in keys(_without("", "train", [])):
             return f"Keys of {whose} change with 'override=[\"{key}={value}\"]'"
-    elif key in HABITS:
-        return HABITS[key]
+    elif name in HABITS:
+        return HABITS[name]
     elif key in CONVERSION:
         return f"It is a group of convert_data.py: python convert_data.py {key}={value}"
     elif "/" in key:
@@ -248,20 +253,34 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     without = _taken_away(key, config, arguments)
     if without is not None:
         return without
-    parent, _, name = key.rpartition(".")
+    parent = key.rpartition(".")[0]
     more = _parameters(config, parent)
     if name in more:
         return f"It is not in the files, but can be added: +{key}={value}"
     top, _, choice = key.partition(".")
     if choice and top in packages and (CONF / top / f"{choice.partition('.')[0]}.yaml").is_file():
         return f"Did you mean to add {top}={choice.partition('.')[0]}?"
+    if not any(one == name or one.endswith(f".{name}") for one in known) and (chosen := _of_a_choice(name, packages)):
+        return chosen
     beside = [node for node in packages.values() if parent and node.startswith(f"{parent}.")]  # such as model.backbone
     sentence = suggest_key(key, [*known, *packages, *beside])
-    if name in HABITS and not sentence.startswith("Did"):
-        return HABITS[name]
     if sentence.startswith("Known") and more:
         sentence = suggest(name, more) or sentence
     return sentence or "See --help for all keys"
+
+
+def _of_a_choice(name: str, packages: dict[str, str]) -> str:
+    """What is to be said of a name that is a choice of a group, or a key of one that is not chosen; else nothing."""
+    chosen = [f"{group}={name}" for group in packages if name in choices(group)]
+    if chosen:
+        return did_you_mean(chosen)
+    found: dict[str, list[str]] = {}
+    for group, package in packages.items():
+        for file in sorted((CONF / group).glob("*.yaml")) if package != "_global_" else ():
+            for key in keys(OmegaConf.to_container(OmegaConf.load(file), resolve=False)):
+                if key.rpartition(".")[2] == name:
+                    found.setdefault(f"{package}.{key}", []).append(f"{group}={file.stem}")
+    return next((f"It is {key}, of {' or '.join(files)}." for key, files in found.items()), "")
 
 
 def _taken_away(key: str, config: dict[str, Any], arguments: list[str]) -> str | None:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskrcnn.config.arguments import readable
 from maskrcnn.config.check import MISSING, check_call, check_nodes
-from maskrcnn.config.complaint import complain
+from maskrcnn.config.complaint import HABITS, complain
 from maskrcnn.config.cores import up_to_cores
 from maskrcnn.config.groups import CONF, check_groups, groups, list_choices, list_keys
 from maskrcnn.config.launcher import run_name
@@ -87,7 +87,8 @@ def check(plain: dict[str, Any], root: Callable[..., Any]) -> None:
     for name in plain:
         if name not in inspect.signature(root).parameters:
             known = [key for key in keys({n: v for n, v in plain.items() if n != name}) if key not in groups().values()]
-            raise ValueError(f"unknown key '{name}'. {suggest_key(name, known) or 'See --help for all keys'}")
+            said = ("trainer" in plain and HABITS.get(name)) or suggest_key(name, known) or "See --help for all keys"
+            raise ValueError(f"unknown key '{name}'. {said}")
     check_call(root, plain, "")
     check_nodes(plain, "", plain["plugins"])
     missing = _without_value(plain)

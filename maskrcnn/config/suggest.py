@@ -7,7 +7,7 @@ from collections.abc import Iterable
 def suggest(word: str, known: Iterable[str]) -> str:
     """A sentence with the nearest valid names, or all of them where none is near and they are few."""
     known = sorted({name for name in known if not name.startswith("_")})
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6) or [name for name in known if word.lower() == name]
     if not near and len(word) > 1:
         near = [name for name in known if _abbreviates(word, name)][:3]
     if near:
@@ -27,18 +27,20 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
     First the keys that end like it, then its near siblings, then keys elsewhere with the same or a near last name.
 
     Args:
-        key: names joined by dots; known: all valid ones.
+        key: names joined by dots, or by _ instead; known: all valid ones.
     """
+    key = key.lower()
     known = sorted({one for one in known if not _last(one).startswith("_")})
     parent, _, name = key.rpartition(".")
     longer = [one for one in known if one.endswith(f".{key}")]
+    longer = longer or sorted((one for one in known if f"_{one}".replace(".", "_").endswith(f"_{key}")), key=len)
     if longer:
         return did_you_mean(longer[:4])
     siblings = [_last(one) for one in known if one.rpartition(".")[0] == parent]
     if parent and (close := difflib.get_close_matches(name, siblings)):
         return did_you_mean([f"{parent}.{one}" for one in close])
     names = sorted({_last(one) for one in known})
-    near = [name] if name in names else difflib.get_close_matches(name, names)
+    near = [name] if name in names else _near(name, names)
     if parent and siblings and name not in names and (said := suggest(name, siblings)):
         return said
     if not parent:
@@ -47,6 +49,15 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
     likeness = {one: difflib.SequenceMatcher(None, key, one).ratio() for one in known if _last(one) in near}
     least = max(0.6, 0.85 * max(likeness.values(), default=0))  # of keys with the same name, those with a like parent
     return did_you_mean(sorted((one for one in likeness if likeness[one] >= least), key=lambda one: -likeness[one])[:3])
+
+
+def _near(name: str, names: list[str]) -> list[str]:
+    """The names that another ends with, as num_workers with workers; else the one that shares a word with it and looks
+    like it; else those that look much like it.
+    """
+    ending = [one for one in names if name.endswith(f"_{one}")]
+    sharing = [one for one in names if set(name.split("_")) & set(one.split("_"))]
+    return ending or difflib.get_close_matches(name, sharing, n=1) or difflib.get_close_matches(name, names, cutoff=0.7)
 
 
 def did_you_mean(names: list[str]) -> str:

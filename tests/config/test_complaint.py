@@ -39,6 +39,24 @@ SLIPS = {
     "optimizer.momentum=0.9": "unknown key 'optimizer.momentum'. It is optimizer.algorithm.momentum, of optimizer=sgd.",
     "callbacks.early_stopping.patience=3": "unknown key 'callbacks.early_stopping.patience'. Did you mean to add "
     "callbacks=early_stopping?",
+    "optimizer.learning_rate=0.1": "unknown key 'optimizer.learning_rate'. Did you mean optimizer.lr?",
+    "num_epochs=10": "unknown key 'num_epochs'. Did you mean trainer.max_epochs?",
+    "random_seed=1": "unknown key 'random_seed'. Did you mean seed?",
+    "data_root=x": "unknown key 'data_root'. Did you mean data.root?",
+    "steps=9": "unknown key 'steps'. Did you mean trainer.max_steps or schedule.warmup_steps or "
+    "trainer.log_every_n_steps or callbacks.last.every_n_steps?",
+    "trainer.amp=true": "unknown key 'trainer.amp'. Did you mean trainer.precision?",
+    "SOLVER.BASE_LR=0.02": "unknown key 'SOLVER.BASE_LR'. Did you mean optimizer.lr?",
+    "SOLVER.WEIGHT_DECAY=0": "unknown key 'SOLVER.WEIGHT_DECAY'. Did you mean optimizer.weight_decay?",
+    "MODEL.RPN.NMS_THRESH=0.7": "unknown key 'MODEL.RPN.NMS_THRESH'. Did you mean model.rpn.nms_threshold?",
+    "DATALOADER.NUM_WORKERS=4": "unknown key 'DATALOADER.NUM_WORKERS'. Did you mean data.workers?",
+    "train_cfg.val_interval=1": "unknown key 'train_cfg.val_interval'. Did you mean trainer.check_val_every_n_epoch?",
+    # what a choice is called, or has
+    "ema=true": "unknown key 'ema'. Did you mean callbacks=ema?",
+    "optimizer=SGD": "there is no optimizer=SGD. Did you mean sgd? Choices: adamw, sgd",
+    "patience=5": "unknown key 'patience'. It is callbacks.early_stopping.patience, of callbacks=early_stopping.",
+    "train_images=x": "unknown key 'train_images'. It is data.source.train_images, of data=coco or data=coco_custom or "
+    "data=nuclei.",
     # a mistyped name
     "optimzer=sgd": "unknown key 'optimzer'. Did you mean optimizer?",
     "optimiser.lr=1": "unknown key 'optimiser.lr'. Did you mean optimizer.lr?",
@@ -229,13 +247,17 @@ def test_options_that_are_keys_lose_their_dashes() -> None:
     assert "takes no other key than plugins" in str(dashes(["verify=x", "--seed=1"], "verify"))
     assert dashes(["--lr=1"], "train") == "--lr=1: keys have no dashes before them. Did you mean optimizer.lr?"
     assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
-    given = "keys are given as key=value"
-    assert dashes(["seed=1", "--epochs", "3"], "train") == (
-        f"--epochs: {given}, such as trainer.max_epochs=3. Did you mean trainer.max_epochs?"
-    )
-    assert dashes(["-x"], "train") == f"-x: {given}, such as trainer.max_epochs=3."
+    given = "keys are given as key=value, without dashes"
+    assert dashes(["seed=1", "--epochs", "3"], "train") == f"--epochs: {given}. Did you mean trainer.max_epochs?"
+    assert dashes(["--batch-size", "3"], "train") == f"--batch-size: {given}. Did you mean data.batch_size?"
+    assert dashes(["-x"], "train") == f"-x: {given}. See --help for all keys"
     assert dashes(["--batch-size", "3"], "predict") == f"--batch-size: {given}. Did you mean batch_size=3?"
     assert dashes(["-m", "-cd", "conf", "--cfg", "job", "--package", "data", "seed=1"], "train") is None
+
+
+def test_a_word_of_other_frameworks_is_known_where_it_is_added_too() -> None:
+    with pytest.raises(ValueError, match=r"^unknown key 'learning_rate'\. Did you mean optimizer\.lr\?$"):
+        check(to_plain(compose(["+learning_rate=0.1"])), train)
 
 
 def test_suggestions_hold_no_key_twice() -> None:
