@@ -68,7 +68,9 @@ def export(
     """
     path, console = Path(output), Terminal()
     if path.suffix not in (".pt2", ".onnx"):
-        raise ValueError(f"output={output}: its name must end in .pt2 (torch) or .onnx")
+        raise ValueError(
+            f"output={output}: its name says the format: output=model.onnx or, for torch, output=model.pt2"
+        )
     if path.suffix == ".onnx":
         require_onnx()
     predictor = Predictor(restore(checkpoint, override, plugins), "cpu", 1)

@@ -53,7 +53,7 @@ class Predictor:
             self.model = restored.model.to(device)
         except (RuntimeError, AssertionError) as error:  # the latter of a torch without CUDA
             reason = str(error).splitlines()[0]
-            raise ValueError(f"device={device} cannot be used ({reason}); device=cpu works everywhere") from error
+            raise ValueError(f"device={device} cannot be used ({reason}); device=cpu works everywhere") from None
         self.classes, self.category_ids = restored.classes, restored.category_ids
         self.device, self.batch_size = torch.device(device), batch_size
         precision = str(restored.config["trainer"]["precision"])

@@ -221,6 +221,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         check_groups(config)
     except ValueError as error:
         return f"Note that {error}"
+    if config_name == "export" and key in ("format", "onnx"):
+        return "The name says the format: output=model.onnx writes ONNX, output=model.pt2 a program for torch"
     if key.startswith("hydra/"):
         search = ". To search with Optuna: python search.py 'space={optimizer.lr: {low: 1e-4, high: 1e-2}}'"
         return f"Hydra's own choices are hydra/launcher and hydra/sweeper{search if value == 'optuna' else ''}"
@@ -266,7 +268,9 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     sentence = suggest_key(key, [*known, *packages, *beside])
     if sentence.startswith("Known") and more:
         sentence = suggest(name, more) or sentence
-    return sentence or "See --help for all keys"
+    if sentence or trains:
+        return sentence or "See --help for all keys"
+    return f"Known: {', '.join(one for one in known if '.' not in one)}"
 
 
 def _of_a_choice(name: str, packages: dict[str, str]) -> str:

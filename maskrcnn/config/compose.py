@@ -43,12 +43,14 @@ def compose(
         raise ValueError(f"overrides are a list: compose([{overrides!r}])")
     overrides = [readable(one) for one in overrides]
     if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise ValueError(f"config_dir: there is no folder {config_dir}")
         overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             return hydra.compose(config_name, overrides)
     except HydraException as error:
-        raise ValueError(complain(error, config_name, overrides)) from error
+        raise ValueError(complain(error, config_name, overrides)) from None  # Hydra's own would be 50 lines more
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

@@ -102,11 +102,11 @@ def read_tensors(path: Path, given: str, kind: str) -> Any:
     except pickle.UnpicklingError as error:  # whose text advises to run what the file holds
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code is None:
-            raise ValueError(f"{given} is not {kind}, or it is broken") from error
+            raise ValueError(f"{given} is not {kind}, or it is broken") from None
         raise ValueError(
             f"{given} holds more than tensors and plain values and was not opened: it could run code ({code[1]}). "
             "Where it was made, torch.save its tensors alone"
-        ) from error
+        ) from None
     except Exception as error:  # a broken file raises whatever its bytes lead to
         why = str(error).partition(". ")[0] or "it holds nothing"  # what follows is for programmers
         raise ValueError(f"{given} is not {kind}, or it is cut short: {why}") from error

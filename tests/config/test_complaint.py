@@ -176,6 +176,23 @@ def test_a_second_choice_of_a_group_is_told_how_to_replace_the_first() -> None:
     )
 
 
+@pytest.mark.parametrize("slip", ["format=onnx", "onnx=true"])
+def test_export_says_how_to_write_onnx(slip: str) -> None:
+    with pytest.raises(ValueError, match=r"'(format|onnx)'\. The name says the format: output=model\.onnx writes ONNX"):
+        compose(["checkpoint=x", slip], "export")
+
+
+def test_what_hydra_raised_is_left_out_of_the_traceback() -> None:
+    with pytest.raises(ValueError) as raised:
+        compose(["lr=0.1"])
+    assert raised.value.__suppress_context__ and raised.value.__cause__ is None
+
+
+def test_a_folder_of_choices_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^config_dir: there is no folder .*nowhere$"):
+        compose([], config_dir=tmp_path / "nowhere")
+
+
 def test_overrides_are_a_list() -> None:
     with pytest.raises(ValueError, match=r"^overrides are a list: compose\(\['backbone=resnet101'\]\)$"):
         compose("backbone=resnet101")
@@ -213,6 +230,12 @@ def test_a_callback_that_another_follows_goes_with_it() -> None:
         (['checkpoint="ä",c'], "checkpoint=ä,c holds a comma: a text needs two pairs of quotes, 'checkpoint=\"ä,c\"'"),
         (["checkpoint=a,b"], "checkpoint=a,b holds a comma: a text needs two pairs of quotes, 'checkpoint=\"a,b\"'"),
         (["callbacks=a,b"], "callbacks=a,b holds a comma. All of them at once need brackets: 'callbacks=[a,b]'"),
+        (["overide=[]"], "unknown key 'overide'. Did you mean override?"),
+        (
+            ["imgsz=640"],
+            "unknown key 'imgsz'. Known: checkpoint, override, results, output, metrics, score_threshold, funnel, "
+            "funnel_iou, slices, tta, plugins",
+        ),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],
