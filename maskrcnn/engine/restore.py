@@ -1,22 +1,30 @@
 """From a checkpoint back to a model: the configuration in it is checked like one from a command line."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import OmegaConf
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.limits import check_limits
-from maskrcnn.config.nested import keys
+from maskrcnn.config.nested import at, keys
 from maskrcnn.config.suggest import suggest_key
 from maskrcnn.engine.architecture import explained
 from maskrcnn.engine.rules import check_channels
 from maskrcnn.engine.train import train
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.run_files import checkpoint
+from maskrcnn.run_files import checkpoint, receipt_file
+from maskrcnn.run_files.sources import fingerprints
+
+FAR_MORE = 10  # times; another architecture by an override has less, and is told by the keys that differ
 
 
 class Restored(NamedTuple):
@@ -38,10 +46,14 @@ def override_config(config: dict[str, Any], overrides: list[str]) -> dict[str, A
     if _calls_resolver(config):
         raise ValueError("the checkpoint's configuration holds an interpolation with a resolver; it was not opened")
     known = keys(config)
+    plugins = tuple(f"{plugin}." for plugin in config.get("plugins", []))
     changed = OmegaConf.create(config)
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals or key not in known:
+        # A class of the user's may have gained a key since training; whether it has one is checked with all others.
+        parent = at(config, key.rpartition(".")[0])
+        gained = isinstance(parent, dict) and str(parent.get("_target_")).startswith(plugins)
+        if not equals or not (key in known or gained):
             raise ValueError(f"override={override}: unknown key '{key}'. {suggest_key(key, known)}".rstrip())
         before = OmegaConf.select(changed, key)
         # Of a node, what is given changes, unless it is to be another; any other mapping, such as a class map, is
@@ -67,6 +79,27 @@ def _calls_resolver(value: Any) -> bool:
     return isinstance(value, str) and "${" in value and ":" in value.partition("${")[2]
 
 
+@contextlib.contextmanager
+def _no_larger_than(state: dict[str, Tensor], path: str | Path) -> Iterator[None]:
+    """Stops the making of a model that has far more weights than a file has for it, before it fills the memory."""
+    most, made = FAR_MORE * sum(value.numel() for value in state.values() if isinstance(value, Tensor)), 0
+
+    def count(module: nn.Module, name: str, weights: Tensor | None) -> None:
+        nonlocal made
+        made += 0 if weights is None else weights.numel()
+        if made > most:
+            raise ValueError(
+                f"{path} was not opened: the model that its configuration describes has more than {FAR_MORE} times as "
+                "many weights as the file"
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Restored:
     """Reads a checkpoint and builds its model. No code of the file runs: weights load as plain tensors, and its
     configuration may name only what the allow-list covers, plus the plugins given here.
@@ -78,6 +111,11 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
         ValueError: the file, an override or a target is refused; the message says why.
     """
     loaded = checkpoint.read(path)
+    run = Path(path).parent.parent
+    if plugins and (run / receipt_file.NAME).is_file():
+        before = receipt_file.last_start(receipt_file.read(run))["versions"]
+        for what in receipt_file.changed_code(before, fingerprints(plugins)):
+            warnings.warn(f"{what} changed since {path} was trained", stacklevel=2)
     content = loaded["maskrcnn"]
     stored = {**content["config"], "plugins": plugins}
     if stored["callbacks"].get("mean_ap") is None:  # training can do without; what scores or pastes masks asks it
@@ -88,10 +126,12 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     try:
         check(config, train)
     except ValueError as error:
-        raise ValueError(f"the configuration in {path}: {error}") from error
+        raise ValueError(f"the configuration in {path}: {error}") from None
     check_limits(config)
     check_channels(config)
-    model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
+    state = checkpoint.model_state(loaded)
+    with _no_larger_than(state, path):
+        model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     with explained(config):
-        checkpoint.load_state(model, checkpoint.model_state(loaded), path)
+        checkpoint.load_state(model, state, path)
     return Restored(model.eval(), config, content["classes"], content["category_ids"])

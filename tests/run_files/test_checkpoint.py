@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from maskrcnn.engine.restore import override_config, restore
-from maskrcnn.run_files import checkpoint
+from maskrcnn.run_files import checkpoint, receipt_file
 from maskrcnn.run_files.resume import finished
 
 
@@ -83,8 +84,9 @@ def test_interpolations_that_ask_this_machine_are_refused() -> None:
 def test_a_broken_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "broken.ckpt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         checkpoint.read(path)
+    assert "Re-running" not in "".join(traceback.format_exception(raised.value))  # torch's advice to run the file
 
 
 @pytest.mark.parametrize(
@@ -177,3 +179,42 @@ def test_any_other_key_that_is_missing_is_refused_by_name(run: Path, tmp_path: P
     torch.save(loaded, cut)
     with pytest.raises(ValueError, match=r"unknown key 'model\.box_head\.from_tomorrow'"):
         restore(cut, [], [])
+
+
+@pytest.mark.parametrize(("part", "key", "value"), [("rpn", "convs", 10**9), ("neck", "channels", 10**4)])
+def test_a_model_far_larger_than_the_file_is_not_made(
+    run: Path, tmp_path: Path, part: str, key: str, value: int
+) -> None:
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    loaded["maskrcnn"]["config"]["model"][part][key] = value
+    torch.save(loaded, tmp_path / "huge.ckpt")
+    with pytest.raises(ValueError, match=r"huge\.ckpt was not opened: .* more than 10 times as many weights as the"):
+        restore(tmp_path / "huge.ckpt", [], [])
+    restore(run / "checkpoints" / "last.ckpt", [], [])  # nothing is counted any more
+
+
+def test_a_changed_plugin_is_told_and_a_key_that_it_gained_can_be_given(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gains.py").write_text(
+        "from maskrcnn.modeling.sampler import RoISampler\n\n\nclass Mine(RoISampler):\n"
+        "    def __init__(self, num_classes: int, *, gained: int = 1, **others: object) -> None:\n"
+        "        super().__init__(num_classes, **others)\n        self.gained = gained\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "run" / "checkpoints" / "own.ckpt"
+    path.parent.mkdir(parents=True)
+    loaded = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    loaded["maskrcnn"]["config"]["model"]["sampler"]["_target_"] = "gains.Mine"
+    torch.save(loaded, path)
+    receipt = receipt_file.read(run)
+    receipt["starts"][-1]["versions"]["plugin gains"] = "of then"
+    receipt_file.write(tmp_path / "run", receipt)
+    with pytest.warns(UserWarning, match=r"^the code of plugin gains changed since .*own\.ckpt was trained$"):
+        restored = restore(path, ["model.sampler.gained=3"], ["gains"])
+    assert restored.model.sampler.gained == 3
+    with (
+        pytest.warns(UserWarning, match="gains"),
+        pytest.raises(ValueError, match=r"unknown key 'model\.sampler\.gainde'"),
+    ):
+        restore(path, ["model.sampler.gainde=3"], ["gains"])
