@@ -182,6 +182,11 @@ def test_export_says_how_to_write_onnx(slip: str) -> None:
         compose(["checkpoint=x", slip], "export")
 
 
+def test_convert_names_its_groups_among_its_keys() -> None:
+    with pytest.raises(ValueError, match=r"^unknown key 'format'\. Known: from, to, source, out, read, plugins, write$"):
+        compose(["format=coco"], "convert")
+
+
 def test_what_hydra_raised_is_left_out_of_the_traceback() -> None:
     with pytest.raises(ValueError) as raised:
         compose(["lr=0.1"])
