@@ -183,7 +183,7 @@ def test_export_says_how_to_write_onnx(slip: str) -> None:
 
 
 def test_convert_names_its_groups_among_its_keys() -> None:
-    with pytest.raises(ValueError, match=r"^unknown key 'format'\. Known: from, to, source, out, read, plugins, write$"):
+    with pytest.raises(ValueError, match=r"'format'\. Known: from, to, source, out, read, plugins, write$"):
         compose(["format=coco"], "convert")
 
 
