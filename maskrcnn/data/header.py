@@ -1,5 +1,6 @@
 """Sizes and channels of pictures from the first bytes of their files, and the files that count as pictures."""
 
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,31 @@ TURNED = ("JPEG", "MPO", "PNG", "WEBP")  # formats whose EXIF entry OpenCV follo
 
 PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # by colour type; not of a palette
 
-Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against decoding huge pictures; only headers and label maps are read.
-
 Size = tuple[int, int]  # height, width
+
+
+class _AnySize:
+    """Within it, in any number of threads, Pillow opens pictures of any size. Its guard is against decoding huge ones,
+    of which we read headers only, and label maps; programs that import us keep it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.within = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.within:
+                self.guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self.within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.within -= 1
+            if not self.within:
+                Image.MAX_IMAGE_PIXELS = self.guard
+
+
+any_size = _AnySize()
 
 
 class Header(NamedTuple):
@@ -52,7 +75,7 @@ def read_header(path: Path) -> Header:
         shown = (width, height) if tiff.orientation >= 5 else (height, width)
         return Header(shown, (height, width), tiff.channels, tiff.opacity)
     try:
-        with Image.open(path) as picture:
+        with any_size, Image.open(path) as picture:
             width, height = picture.size
             form, entry, mode = picture.format, picture.info.get("exif"), picture.mode
             keyed = "transparency" in picture.info  # a colour that is transparent: the decoder adds a channel

@@ -8,13 +8,15 @@ import yaml
 from PIL import Image
 from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 
+from maskrcnn.data.header import any_size
 from maskrcnn.run_files import receipt_file
 
 
 def to_tensorboard(logger: TensorBoardLogger, kind: str, path: Path, step: int) -> None:
     """Shows a PNG as an image, another file as text."""
     if path.suffix == ".png":
-        logger.experiment.add_image(kind, np.asarray(Image.open(path)), step, dataformats="HWC")
+        with any_size, Image.open(path) as picture:
+            logger.experiment.add_image(kind, np.asarray(picture), step, dataformats="HWC")
     else:
         logger.experiment.add_text(kind, f"```\n{path.read_text(encoding='utf-8')}\n```", step)
 

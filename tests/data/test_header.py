@@ -1,5 +1,8 @@
 """Channels in a header against what the reader makes of the file."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +56,20 @@ def test_channels_are_those_that_are_read(tmp_path: Path, kind: str) -> None:
         except ValueError:
             read = False
         assert header.suits(channels) == (read or header.channels is None)
+
+
+def test_headers_of_any_size_are_read_and_pillow_s_guard_stays_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path, "png RGB")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # less than half of what it has, which is refused
+    with ThreadPoolExecutor(8) as pool:
+        assert {header.shown for header in pool.map(read_header, [path] * 200)} == {(5, 7)}
+    assert Image.MAX_IMAGE_PIXELS == 10
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(path)
+
+
+def test_importing_leaves_pillow_s_guard() -> None:
+    said = "from PIL import Image; before = Image.MAX_IMAGE_PIXELS; import maskrcnn.data.header; "
+    subprocess.run([sys.executable, "-c", f"{said} assert Image.MAX_IMAGE_PIXELS == before > 0"], check=True)

@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.convert.annotated import Annotated, Findings, Region, annotate, check_classes
-from maskrcnn.data.header import SUFFIXES, check_size, read_header
+from maskrcnn.data.header import SUFFIXES, any_size, check_size, read_header
 from maskrcnn.data.segmentation import Defect, compress
 
 CIRCLE_POINTS = 128  # of the polygon in place of a circle; its area is 0.04 % less
@@ -188,7 +188,7 @@ def _paste(where: str, shape: dict[str, Any], size: tuple[int, int]) -> dict[str
     """Run lengths of a mask that is held as a PNG of its box, whose two corners are pixels inside it."""
     (left, top), (right, bottom) = ([int(value) for value in point] for point in shape["points"])
     try:
-        with Image.open(io.BytesIO(base64.b64decode(shape.get("mask") or ""))) as picture:
+        with any_size, Image.open(io.BytesIO(base64.b64decode(shape.get("mask") or ""))) as picture:
             width, height = picture.size
             fits = (height, width) == (bottom - top + 1, right - left + 1)
             values = np.asarray(picture) != 0 if fits else np.zeros((0, 0), bool)

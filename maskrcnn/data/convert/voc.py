@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from maskrcnn.data.convert.annotated import Annotated, Findings, Picture, Region, annotate, check_classes
-from maskrcnn.data.header import SUFFIXES, check_size
+from maskrcnn.data.header import SUFFIXES, any_size, check_size
 
 BORDER = 255  # index of pixels that belong to no object for certain
 SAME = 0.5  # IoU from which on a mask's box and a box of the XML are the same object
@@ -103,7 +103,7 @@ def read_indices(file: Path) -> np.ndarray:
     if not file.is_file():
         raise ValueError(f"there is no {file}: complete the folder, or take the picture off the list")
     try:
-        with Image.open(file) as picture:
+        with any_size, Image.open(file) as picture:
             bits = picture.tile[0].args  # how they are stored; Pillow spreads grey of 2 and 4 bits over 0 to 255
             if picture.mode == "P" or (picture.mode == "L" and bits == "L"):
                 return np.asarray(picture)
