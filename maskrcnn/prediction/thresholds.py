@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -42,6 +43,9 @@ class Thresholds:
                 f"score_threshold has no number for {few_names(missing)}; give one to each class, or '{OTHERS}' for "
                 "those not named"
             )
+        odd = [value for value in given.values() if not isinstance(value, Real)]
+        if odd:
+            raise ValueError(f"score_threshold is {odd[0]!r}; give a number from 0 to 1, or one by class")
         outside = {name: value for name, value in given.items() if not (0 <= value <= 1 or value == math.inf)}
         if outside:
             said = ", ".join(f"{value:g}" for value in outside.values())

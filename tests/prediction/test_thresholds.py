@@ -1,5 +1,7 @@
 """The least score of each class."""
 
+from typing import Any
+
 import pytest
 
 from maskrcnn.evaluation.results import Result
@@ -33,3 +35,9 @@ def test_a_class_unknown_or_left_out_is_named() -> None:
         Thresholds({"cell": 0.5}, CLASSES)
     with pytest.raises(ValueError, match=r"score_threshold is 'best'; give a number, or one by class \(only"):
         Thresholds("best", CLASSES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("threshold", "odd"), [(None, "None"), ({"default": "0.5"}, "'0.5'"), ([0.5], r"\[0.5\]")])
+def test_what_is_no_number_is_named(threshold: Any, odd: str) -> None:
+    with pytest.raises(ValueError, match=f"score_threshold is {odd}; give a number from 0 to 1, or one by class"):
+        Thresholds(threshold, CLASSES)
