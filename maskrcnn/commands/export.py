@@ -28,13 +28,13 @@ PT2_USE = """use it with torch alone (channels as in training; of {slots} slots,
   import json, torch
   program = torch.export.load("{path}", extra_files=(files := {{"about.json": ""}})).module()
   classes = json.loads(files["about.json"])["classes"]
-  boxes, scores, labels, masks, valid = program(picture)  # [h, w, {channels}] uint8 of any size
+  boxes, scores, labels, masks, valid = program(picture)  # a tensor [h, w, {channels}] uint8
   print([(classes[label], score) for label, score in zip(labels[valid].tolist(), scores[valid].tolist())])"""
 ONNX_USE = """use it with onnxruntime (channels as in training; of {slots} slots, `valid` ones hold an instance):
   import json, onnxruntime
   session = onnxruntime.InferenceSession("{path}")
   classes = json.loads(session.get_modelmeta().custom_metadata_map["about"])["classes"]
-  boxes, scores, labels, masks, valid = session.run(None, {{"picture": picture}})  # [h, w, {channels}] uint8
+  boxes, scores, labels, masks, valid = session.run(None, {{"picture": picture}})  # an array [h, w, {channels}] uint8
   print([(classes[label], score) for label, score in zip(labels[valid], scores[valid])])"""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -350,7 +351,10 @@ def test_an_array_is_stretched_as_its_file_is(run: Path, tmp_path: Path) -> None
     predictor = Predictor(restore(checkpoint, [f"data.stretch={stretch}"], []), "cpu", 1)
     of_file, of_array = predictor.predict(tmp_path / "a.png", 0.0), predictor.predict(pixels, 0.0)
     of_read = predictor.predict(predictor.read(tmp_path / "a.png", None), 0.0, as_read=True)
-    assert len(of_file.results) > 0 and of_file.results == of_array.results == of_read.results
+    path, data = Path("upload"), (tmp_path / "a.png").read_bytes()
+    picture = predictor.read.convert(predictor.read.decode(data, path), path, None)
+    of_bytes = predictor.predict(picture, 0.0, as_read=True)
+    assert len(of_file.results) > 0 and of_file.results == of_array.results == of_read.results == of_bytes.results
     assert of_file.results != maskrcnn.load(checkpoint).predict(pixels, 0.0).results
 
 
@@ -372,6 +376,17 @@ def test_what_is_no_picture_is_told_how_to_become_one(image: Any, message: str, 
     predictor = Predictor(restore(str(run / "checkpoints" / "last.ckpt"), [], []), "cpu", 1)
     with pytest.raises(ValueError, match=message):
         predictor.predict(image)
+
+
+def test_threads_find_what_each_would_find_alone(checkpoint: Path, pictures: Path) -> None:
+    cv2.imwrite(str(pictures / "wide.png"), np.full((50, 190, 3), 90, np.uint8))
+    model = maskrcnn.load(checkpoint)
+    files = sorted(pictures.iterdir())
+    alone = [model.predict(file, 0.0).results for file in files]
+    assert len(files) == 5 and all(alone)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda file: model.predict(file, 0.0).results, files * 3))
+    assert together == alone * 3
 
 
 def test_a_batch_is_a_list(run: Path) -> None:
