@@ -270,8 +270,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         sentence = suggest(name, more) or sentence
     if sentence or trains:
         return sentence or "See --help for all keys"
-    chosen = CONVERSION if config_name == "convert" else ()
-    return f"Known: {', '.join([*chosen, *(one for one in known if '.' not in one)])}"
+    grouped = CONVERSION if config_name == "convert" else ()
+    return f"Known: {', '.join([*grouped, *(one for one in known if '.' not in one)])}"
 
 
 def _of_a_choice(name: str, packages: dict[str, str]) -> str:
