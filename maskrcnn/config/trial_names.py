@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -10,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from maskrcnn.config.identity import BESIDE, identity
+from maskrcnn.config.later import add_later
 
 
 def sweep_name(command_line: list[str], of_files: Mapping[str, str] | None) -> str:
@@ -40,14 +42,33 @@ def search_name(space: Mapping[str, Any], fixed: list[str]) -> str:
 
 
 def trial_name(_root_: DictConfig) -> str:
-    """The identity of a trial's configuration.
+    """`trial_folder` of a trial of a sweep.
 
     Args:
-        _root_: its whole configuration; what is Hydra's does not count.
+        _root_: its whole configuration; of what is Hydra's, only the sweep's folder counts.
     """
     own = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
     plain: Any = OmegaConf.to_container(own, resolve=True)
-    return identity(plain)
+    return trial_folder(Path(_root_.hydra.sweep.dir), plain)
+
+
+def trial_folder(sweep: Path, plain: dict[str, Any]) -> str:
+    """The name of a trial's folder: the identity of its configuration; of a trial that was begun before keys of
+    `maskrcnn.config.later` came, its identity of then.
+
+    Args:
+        sweep: the folder of all trials; plain: the trial's resolved configuration.
+    """
+    name = identity(plain)
+    if not (sweep / name).exists():
+        for path in sorted(sweep.glob("*/receipt.json")):
+            try:
+                before, added = add_later(json.loads(path.read_text(encoding="utf-8"))["config"])
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                continue  # a broken receipt is told by those who need it
+            if added and identity(before) == name:
+                return path.parent.name
+    return name
 
 
 def _name(varied: list[str], fixed: list[Override], ranges: list[str] = []) -> str:

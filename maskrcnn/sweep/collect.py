@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from maskrcnn.config.identity import BESIDE, essence, identity
+from maskrcnn.config.later import add_later
 from maskrcnn.config.nested import at, keys, without
 from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.result import Result, read_about, read_result
@@ -59,7 +60,8 @@ def collect(folder: Path) -> list[Trial]:
         about = read_about(path)
         if about is not None:
             overrides = dict(line.lstrip("+~").partition("=")[::2] for line in about["overrides"])
-            trials.append(Trial(path, overrides, about["choices"], about["config"], read_result(path)))
+            config, _ = add_later(about["config"])
+            trials.append(Trial(path, overrides, about["choices"], config, read_result(path)))
     if not trials:
         raise ValueError(f"{folder} holds no trials of a sweep; name a folder such as multirun/seed-1a2b3c")
     return trials

@@ -18,8 +18,7 @@ from optuna.trial import Trial, TrialState
 from sqlalchemy import URL
 
 from maskrcnn.config.compose import compose, portable, to_plain
-from maskrcnn.config.identity import identity
-from maskrcnn.config.trial_names import search_name
+from maskrcnn.config.trial_names import search_name, trial_folder
 from maskrcnn.engine.after_validation import AfterValidation
 from maskrcnn.run_files.metric_curves import read_curve
 from maskrcnn.sweep.collect import check_folder
@@ -133,7 +132,7 @@ def _do(study: optuna.Study, trial: Trial, fixed: list[str], path: Path, train: 
     """Trains a trial, tells Optuna how it went, and says what was done."""
     overrides = [*fixed, *as_overrides(trial.params)]
     config = compose(overrides)
-    folder = path / identity(to_plain(config))
+    folder = path / trial_folder(path, to_plain(config))
     config.run_dir = str(folder)
     trial.set_user_attr("folder", str(folder))
     print(f"trial {trial.number}: {' '.join(as_overrides(trial.params))}", flush=True)

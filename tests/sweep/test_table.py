@@ -85,6 +85,13 @@ def test_files_that_changed_between_trials_are_not_averaged_over(sweep: Path) ->
     }  # fmt: skip
 
 
+def test_a_key_that_came_between_trials_counts_as_it_was_then(sweep: Path) -> None:
+    trial(sweep, "e", "tiny", 2, {"scores": {"segm/AP": 0.2}}, cuda_graphs=False)
+    summary = summarise(collect(sweep))
+    assert head(summary)[0:2] == ["backbone", "trials"]
+    assert {row.values[0]: len(row.trials) for row in summary.rows} == {"resnet18": 1, "tiny": 3}
+
+
 def test_an_unfinished_trial_says_how_far_it_came(sweep: Path) -> None:
     trial(sweep, "e", "tiny", 2, {"status": "interrupted", "reason": "stopped"})
     (sweep / "e" / "metrics").mkdir()
