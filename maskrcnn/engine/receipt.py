@@ -62,7 +62,7 @@ class Receipt(pl.Callback):
             start = receipt["starts"][-1]
             start |= {"data": self.data, "step": self.step}
             before = next((one for one in receipt["starts"][-2::-1] if one["data"]), start)
-            changed = receipt_file.changed_code(before["versions"], start["versions"])
+            changed = receipt_file.changed_code(before, start)
             changed += receipt_file.changed_data(before["data"], self.data)
             for what in changed if self.step else ():
                 print(f"{what} changed since the run was last started", flush=True)

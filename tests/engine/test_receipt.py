@@ -12,7 +12,7 @@ import torch
 
 from maskrcnn.engine.checksum import checksum, hash_state
 from maskrcnn.run_files import checkpoint, checksum_file, receipt_file
-from maskrcnn.run_files.commit import read_commit
+from maskrcnn.run_files.commit import code_version, read_commit
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -63,12 +63,15 @@ def test_a_run_that_goes_on_from_an_earlier_step_has_the_receipt_of_one_in_one_g
     (cut / "checksums.csv").write_text((cut / "checksums.csv").read_text()[:-30])
     changed = receipt_file.read(cut)
     changed["starts"][0]["data"]["train"]["pictures"] = "others"
-    changed["starts"][0]["versions"]["plugin mine"] = "another"
+    changed["starts"][0]["versions"] |= {"plugin mine": "another", "torch": "1.0"}
+    changed["starts"][0] |= {"commit": "0123456789abcdef", "diff": "start_1.diff", "diff_sha256": "of another"}
     (tmp_path / "mine.py").write_text("")
     receipt_file.write(cut, changed)
     done = command("train.py", "trainer.max_epochs=2", "resume=cut", "plugins=[mine]", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\nthe code of plugin mine changed since the run was last started\n" in done.stdout
+    assert f"\ntorch (1.0 -> {torch.__version__}) changed since the run was last started\n" in done.stdout
+    assert f"\nthe code of maskrcnn (commit 0123456789+ -> {code_version()}) changed since the run" in done.stdout
     assert "\npictures of train changed since the run was last started\n" in done.stdout
     whole, resumed = receipt_file.read(run), receipt_file.read(cut)
     assert [start["step"] for start in resumed["starts"]] == [0, 4]
