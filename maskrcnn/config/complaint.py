@@ -177,11 +177,17 @@ def dashes(arguments: list[str], config_name: str) -> str | None:
 def _unreadable(override: str, arguments: list[str]) -> str:
     following = arguments[arguments.index(override) + 1 :] if override in arguments else []
     key, equals, value = override.partition("=")
+    best = Path(override) / "checkpoints" / "best.ckpt"
     if not equals and override.endswith(".ckpt"):
         return f"'{override}' stands without a key. Did you mean checkpoint={override}?"
+    if not equals and best.is_file():
+        goes_on = f"resume={override} goes on with that run"
+        return f"'{override}' stands without a key: {goes_on}, checkpoint={best} is its model"
     place = arguments.index(override) if override in arguments else 0
     if not equals and place and arguments[place - 1].endswith("="):
         return f"there is a space in {arguments[place - 1]} {override}: leave it out"
+    if not equals and (chosen := [f"{group}={key}" for group in groups() if key in choices(group)]):
+        return f"'{override}' stands without a key. {did_you_mean(chosen)}"
     if not equals:
         word = following[0] if following and "=" not in following[0] else "..."
         return f"'{override}' has no value. Did you mean {override}={word}?"

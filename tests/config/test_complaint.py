@@ -106,6 +106,7 @@ SLIPS = {
     "'data.resize.shortest=[240]'",
     "optimizer.lr= 0.1": "there is a space in optimizer.lr= 0.1: leave it out",
     "backbone": "'backbone' has no value. Did you mean backbone=...?",
+    "resnet101": "'resnet101' stands without a key. Did you mean backbone=resnet101?",
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
     "seed==1": "seed==1 has too many =. Did you mean seed=1?",
     "resume=runs/a,b": "resume=runs/a,b holds a comma: a text needs two pairs of quotes, 'resume=\"runs/a,b\"'. "
@@ -358,6 +359,17 @@ def test_a_file_that_does_not_choose_as_files_do_is_told_how(text: str, answer: 
 def test_verify_takes_the_runs_own_configuration() -> None:
     with pytest.raises(ValueError, match=r"^verify=... replays a run under the run's own configuration; it takes no"):
         compose(["trainer.max_epochs=1"], "verify")
+
+
+def test_a_bare_folder_of_a_run_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a/checkpoints").mkdir(parents=True)
+    Path("a/checkpoints/best.ckpt").touch()
+    answer = (
+        "^'a' stands without a key: resume=a goes on with that run, checkpoint=a/checkpoints/best.ckpt is its model$"
+    )
+    with pytest.raises(ValueError, match=answer):
+        compose(["a"], "evaluate")
 
 
 @pytest.mark.parametrize(
