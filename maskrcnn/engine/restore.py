@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 from omegaconf import OmegaConf
 from torch import Tensor, nn
@@ -130,7 +131,7 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     check_limits(config)
     check_channels(config)
     state = checkpoint.model_state(loaded)
-    with _no_larger_than(state, path):
+    with _no_larger_than(state, path), torch.random.fork_rng(devices=[]):  # weights are drawn, to be replaced
         model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     with explained(config):
         checkpoint.load_state(model, state, path)

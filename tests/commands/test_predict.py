@@ -378,6 +378,12 @@ def test_what_is_no_picture_is_told_how_to_become_one(image: Any, message: str, 
         predictor.predict(image)
 
 
+def test_loading_takes_no_random_number_of_the_program(checkpoint: Path) -> None:
+    before = torch.get_rng_state()
+    maskrcnn.load(checkpoint)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_threads_find_what_each_would_find_alone(checkpoint: Path, pictures: Path) -> None:
     cv2.imwrite(str(pictures / "wide.png"), np.full((50, 190, 3), 90, np.uint8))
     model = maskrcnn.load(checkpoint)
