@@ -115,7 +115,7 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     run = Path(path).parent.parent
     if plugins and (run / receipt_file.NAME).is_file():
         before = receipt_file.last_start(receipt_file.read(run))["versions"]
-        for what in receipt_file.changed_code(before, fingerprints(plugins)):
+        for what in receipt_file.changed_versions(before, fingerprints(plugins)):
             warnings.warn(f"{what} changed since {path} was trained", stacklevel=2)
     content = loaded["maskrcnn"]
     stored = {**content["config"], "plugins": plugins}
@@ -127,7 +127,8 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     try:
         check(config, train)
     except ValueError as error:
-        raise ValueError(f"the configuration in {path}: {error}") from None
+        newer = "; a newer version of maskrcnn may have written it" if str(error).startswith("unknown key") else ""
+        raise ValueError(f"the configuration in {path}: {str(error).rstrip('.')}{newer}") from None
     check_limits(config)
     check_channels(config)
     state = checkpoint.model_state(loaded)

@@ -104,16 +104,20 @@ def changed_data(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return found
 
 
-def changed_code(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What ran in one start and is another in the next: "the code of plugin mine", "torch (2.12.0 -> 2.13.0)", and
-    "the code of maskrcnn (commit 0123456789 -> 89abcdef01+)", where a + stands for uncommitted changes.
-    """
-    old, new = before["versions"], now["versions"]
-    found = [
-        f"the code of {key}" if key.startswith("plugin ") else f"{key} ({old[key]} -> {new[key]})"
-        for key in new
-        if old.get(key, new[key]) != new[key]
+def changed_versions(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What is of another version now: "the code of plugin mine", "torch (2.12.0 -> 2.13.0)"."""
+    return [
+        f"the code of {key}" if key.startswith("plugin ") else f"{key} ({before[key]} -> {now[key]})"
+        for key in now
+        if before.get(key, now[key]) != now[key]
     ]
+
+
+def changed_code(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What ran in one start and is another in the next: `changed_versions`, and "the code of maskrcnn (commit
+    0123456789 -> 89abcdef01+)", where a + stands for uncommitted changes.
+    """
+    found = changed_versions(before["versions"], now["versions"])
     if (before["commit"], before["diff_sha256"]) != (now["commit"], now["diff_sha256"]):
         commits = [f"{(one['commit'] or 'unknown')[:10]}{'+' if one['diff'] else ''}" for one in (before, now)]
         found.append(f"the code of maskrcnn (commit {commits[0]} -> {commits[1]})")
