@@ -197,6 +197,11 @@ def compare() -> None:
     from maskrcnn.commands.compare import compare as compare_runs
 
     quieten()
+    folders = [one for one in given.plugins if "/" in one and not one.startswith("plugins=")]
+    if folders:
+        raise ValueError(
+            f"{folders[0]}: two sides are compared; join the runs of a side by a comma, such as runs/a0,runs/a1 runs/b"
+        )
     plugins = packages(given.plugins)
     find_plugins(plugins)
     a, b = ([Path(one) for one in side.split(",")] for side in (given.a, given.b))

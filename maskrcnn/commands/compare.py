@@ -97,8 +97,9 @@ def configuration(a: TrainedRun, b: TrainedRun, config_dir: str | None) -> list[
         return ["configuration: the same"]
     if found.overrides is None:
         return [
-            "configuration: conf/ and their command lines do not compose to it, as conf/ changed since, or they were "
-            "started with a --config-dir, to be given here too; the keys that differ are",
+            "configuration: nothing that is added to a's command line leads to b, as it gives keys that b's choices "
+            "lack, conf/ changed since, or they were started with a --config-dir, to be given here too; the keys that "
+            "differ are",
             *_list(found.keys),
         ]
     return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
@@ -177,10 +178,10 @@ def verdict(name: str, found: Difference, several: bool) -> str:
 
 
 def _print_course(console: Console, sides: list[list[TrainedRun]]) -> None:
-    table = Table(
+    table = Table(  # in 80 columns, the name that a run gets by default is one line
         "",
         Column("run", overflow="fold"),
-        *(f"{when} {kind} AP" for kind in KINDS.values() for when in ("best", "last")),
+        *(f"{when}\n{kind}\nAP" for kind in KINDS.values() for when in ("best", "last")),
         "steps",
         "time",
     )

@@ -87,10 +87,47 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     a, b = TrainedRun(run), TrainedRun(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
     assert configuration(a, b, None) == [
-        "configuration: conf/ and their command lines do not compose to it, as conf/ changed since, or they were "
-        "started with a --config-dir, to be given here too; the keys that differ are",
+        "configuration: nothing that is added to a's command line leads to b, as it gives keys that b's choices lack, "
+        "conf/ changed since, or they were started with a --config-dir, to be given here too; the keys that differ are",
         "  optimizer.lr: 0.003 -> 0.5",
     ]
+
+
+def test_keys_that_the_other_side_lacks_are_named_as_a_reason(run: Path, other: Path) -> None:
+    """The command line of the first gives numbers of drawn pictures, which the choice of the second has no key for."""
+    receipt = json.loads((other / "receipt.json").read_text())
+    receipt["starts"][-1]["overrides"] += ["data=coco_custom"]
+    (other / "receipt.json").write_text(json.dumps(receipt))
+    line = configuration(TrainedRun(run), TrainedRun(other), None)[0]
+    assert line.startswith("configuration: nothing that is added to a's command line leads to b, as it gives keys that")
+
+
+def test_names_by_default_stand_in_one_line_of_80_columns(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pair = [tmp_path / name for name in ("2026-01-02_03-04-05", "2026-01-02_03-04-06")]
+    for folder in pair:
+        shutil.copytree(run, folder)
+        receipt = json.loads((folder / "receipt.json").read_text())
+        receipt["end"]["seconds"] = 312.0
+        (folder / "receipt.json").write_text(json.dumps(receipt))
+    change(pair[1], "data", "class_map", {"round": ["circle"]})
+    with pytest.raises(ValueError, match="the classes of"):  # after the table
+        compare([pair[0]], [pair[1]], [])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("│ a", "│ b"))]
+    assert [(row.split()[3], row.split()[-3:-1], len(row)) for row in rows] == [
+        (folder.name, ["5.2", "min"], 77) for folder in pair
+    ]
+
+
+def test_a_third_run_is_answered_with_sides(
+    run: Path, command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = command("compare.py", str(run), str(run), f"{run}/", cwd=tmp_path, tiny=False)
+    assert done.returncode == 1 and done.stderr == (
+        f"error: {run}/: two sides are compared; join the runs of a side by a comma, such as runs/a0,runs/a1 runs/b\n"
+    )
 
 
 def test_own_choices_are_known_by_their_folder(run: Path, other: Path, tmp_path: Path) -> None:
