@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 Level = Literal["error", "mended", "note"]  # training stops; training mends it for itself; worth a look
 LEVELS: tuple[Level, ...] = ("error", "mended", "note")
-MEANING = "error: training stops. mended: training does so for itself. note: worth a look."
+MEANING = "An error stops training. What is mended, training mends for itself. A note is worth a look."
 HEAD = ("", "part", "found", "number", "first", "what to do")  # of a table of `Finding.cells`
 FIRST = 5  # cases of a kind that are named
 

@@ -103,7 +103,7 @@ def check_copies(records: Records, pixels: Pixels, findings: Findings) -> None:
     names, ids = records.names(), records.ids()
     for index, digest in enumerate(pixels.hashes):
         before = first.setdefault(digest, index)
-        if digest and before != index:
+        if digest and names[before] != names[index]:  # one file under two ids is told of as such
             what = "pictures that are copies of another"
             findings.add("note", what, "keep one of each", f"{names[index]} = {names[before]}", ids[index])
 

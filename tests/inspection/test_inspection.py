@@ -184,10 +184,7 @@ PLANTED = {
     ("note", "train", "pictures with objects under 2 px at the network's size"): [7],
     ("note", "train", "pictures with more objects than data.object_slots (3), up to 5"): [7, 8],
     ("note", "train", "pictures with more objects than model.box_head.max_detections (2), up to 5"): [1, 7, 8, 9],
-    ("note", "train", "pictures that are copies of another"): [
-        "copy.png = plain.png",
-        "odd.png = odd.png",
-    ],
+    ("note", "train", "pictures that are copies of another"): ["copy.png = plain.png"],
     ("note", "val", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
     ("note", "val", "classes without an example in val: they count for nothing in the average"): ["bubble"],
     ("note", "val", "pictures of val that are in train too"): ["same.png = odd.png"],
