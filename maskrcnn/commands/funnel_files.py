@@ -129,7 +129,7 @@ def write_errors(directory: Path, scored: Scored, iou: float, console: Console) 
     }
     write_json(directory / "errors.json", content, console)
     segm = errors["segm"]
-    table = Table("", "number", "AP without", title=f"errors of masks at IoU {iou:g}, of AP {number(segm['AP'])}")
+    table = Table("", "number", "AP without", title=f"mask errors at IoU {iou:g}, of AP {number(segm['AP'])}")
     for kind, row in segm["kinds"].items():
         table.add_row(kind, str(row["count"]), number(row["AP"]))
     console.print(table)

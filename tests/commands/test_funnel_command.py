@@ -1,6 +1,7 @@
 """`python evaluate.py funnel=true` on a trained run."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ def test_the_funnel_adds_up_to_recall(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "objects were missed at IoU 0.3, at any score" in done.stdout and "if one part were perfect" in done.stdout
+    assert re.search(r"^ *mask errors at IoU 0\.3, of AP \d\.\d{3} *$", done.stdout, re.MULTILINE)  # unbroken
     found = json.loads((tmp_path / "funnel.json").read_text())
     everything = found["counts"]["all"]
     lost = sum(everything["lost"].values())
