@@ -239,6 +239,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         below = "" if package == "_global_" else f"; single keys are {package}.KEY=..., new ones +{package}.KEY=..."
         return f"It chooses one of {', '.join(choices(key))}{below}"
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
+    if "checkpoint" in config and value.endswith(".ckpt"):
+        return did_you_mean([f"checkpoint={value}"])
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")

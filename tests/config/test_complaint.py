@@ -243,6 +243,8 @@ def test_a_callback_that_another_follows_goes_with_it() -> None:
             "funnel_iou, slices, tta, plugins",
         ),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
+        (["weights=a/b.ckpt"], "unknown key 'weights'. Did you mean checkpoint=a/b.ckpt?"),
+        (["model=a/b.ckpt"], "unknown key 'model'. Did you mean checkpoint=a/b.ckpt?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],
 )  # fmt: skip
