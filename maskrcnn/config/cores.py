@@ -30,9 +30,13 @@ def _quota() -> int | None:
     """The cores that a container's quota amounts to, by version 2 or version 1 of Linux's control groups."""
     try:
         if (CGROUP / "cpu.max").is_file():
-            quota, period = (CGROUP / "cpu.max").read_text().split()
+            quota, period = _read("cpu.max").split()
         else:
-            quota, period = ((CGROUP / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = _read("cpu/cpu.cfs_quota_us"), _read("cpu/cpu.cfs_period_us")
         return -(-int(quota) // int(period)) if int(quota) > 0 else None  # -1: none, in version 1
     except (OSError, ValueError):  # no control groups, or "max": no quota
         return None
+
+
+def _read(name: str) -> str:
+    return (CGROUP / name).read_text(encoding="utf-8")

@@ -162,7 +162,7 @@ class CocoDataModule(LightningDataModule):
         if self.training and most > slots:
             warnings.warn(
                 f"{selected.train.file} has up to {most} objects in a picture, more than the {slots} of "
-                f"data.object_slots: the smallest are left out in training; add {most} to data.object_slots",
+                f"data.object_slots: the smallest are left out in training; list {most} in data.object_slots too",
                 stacklevel=2,
             )
         self.train_annotations, self.val_annotations = selected.train, selected.val

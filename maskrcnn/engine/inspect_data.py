@@ -98,7 +98,7 @@ def inspect_data(
     if fix and not mended:
         say(console, "no corrected file is written: there is nothing to correct")
     elif fix and isinstance(data.source, CocoSource):
-        say(console, f"train with it: {overrides(mended)}")
+        say(console, f"train with it{'' if sound else ', once the errors above are mended'}: {overrides(mended)}")
     elif not fix and any(file.findings.changes for file in found.files):
         say(console, "to write a corrected file, repeat the command with fix=true out=clean.json")
     return sound

@@ -450,10 +450,10 @@ def test_unusable_choices_are_refused(shapes_root: Path, changes: dict[str, Any]
 
 
 def test_more_objects_than_slots_are_announced(ready: Callable[..., CocoDataModule]) -> None:
-    with pytest.warns(UserWarning, match=r"more than the 1 of data\.object_slots: .*; add (\d+) to data") as warned:
+    with pytest.warns(UserWarning, match=r"more than the 1 of data\.object_slots: .*; list (\d+) in data") as warned:
         data = ready(object_slots=[1])
     most = max(len(record.objects.labels) for record in data.train_annotations.records)
-    assert f"up to {most} objects" in str(warned[0].message) and f"add {most} to" in str(warned[0].message)
+    assert f"up to {most} objects" in str(warned[0].message) and f"list {most} in" in str(warned[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ready(object_slots=[1, most])

@@ -65,3 +65,10 @@ note in train: {len(crowded)} pictures with more objects than model.box_head.max
     assert done.stdout.splitlines()[-1] == "no corrected file is written: there is nothing to correct"
     assert "NOTE: inspection held" not in done.stdout  # the validation file is the same
     assert not list(tmp_path.glob("again*"))
+    val = file.parent / "val.json"
+    val.write_text(val.read_text(encoding="utf-8").replace('"star"', '"moon"'), encoding="utf-8")
+    done = command(*folder, "fix=true", "out=third.json", cwd=tmp_path, tiny=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith(
+        "train with it, once the errors above are mended: data.source.train_"
+    )
