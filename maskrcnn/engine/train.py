@@ -104,12 +104,7 @@ def train(
     """
     console = Terminal(quiet=not is_main())
     chosen = [callback for callback in callbacks.values() if callback is not None]
-    with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
-        any_detector = model(1, data.read.channels)  # refuses values that do not fit together, before data is read
-    for one in chosen:
-        if isinstance(one, Freeze):
-            one.check(any_detector)
-    del any_detector  # or the run would keep its weights besides
+    _check_parts(model, data, chosen)
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)
@@ -138,26 +133,10 @@ def train(
     data.window = accumulation.window(engine.accumulate_grad_batches, detector)
     images_per_step = data.batch_size * engine.accumulate_grad_batches * engine.world_size
     batches = data.train_batches(engine.world_size, engine.limit_train_batches)
-    steps = total_steps(engine, batches)
-    if steps < 1 and engine.max_steps != 0:  # with 0 the weights are kept as they are, to be scored
-        raise ValueError(
-            f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
-            f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
-        )
-    for one in chosen:
-        if isinstance(one, Profile):
-            one.check(batches)
+    steps = _count_steps(engine, data, batches, chosen)
     for sentence in left_out(engine, batches, getattr(schedule, "warmup_steps", 0)) if steps else []:
         say(console, f"warning: {sentence}")
-    scaled = f" ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, scaled)" if optimizer.scale_lr else ""
-    say(
-        console,
-        f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
-        f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
-        f"{optimizer.scaled_lr(images_per_step):.4g}{scaled}; writing to {run_dir}",
-    )
-    if data.selection_notes:
-        say(console, f"selected: {'; '.join(data.selection_notes)}")
+    _tell_start(console, data, optimizer, steps, images_per_step, run_dir)
     content = checkpoint.content(config, list(data.classes), list(data.train_annotations.category_ids))
     splits = out_of_memory.action == "split"
     if splits:
@@ -192,6 +171,44 @@ def train(
     if interruption.received and engine.is_global_zero:
         raise Stopped(128 + interruption.received, Path(run_dir), scores)
     return scores
+
+
+def _check_parts(model: Callable[[int, int], MaskRCNN], data: CocoDataModule, callbacks: list[pl.Callback]) -> None:
+    """Refuses values that do not fit together, before data is read."""
+    with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
+        detector = model(1, data.read.channels)
+    for one in callbacks:
+        if isinstance(one, Freeze):
+            one.check(detector)
+
+
+def _count_steps(engine: pl.Trainer, data: CocoDataModule, batches: int, callbacks: list[pl.Callback]) -> int:
+    """Steps of the whole run, of an epoch's batches. Raises ValueError: there are none, or too few for the profile."""
+    steps = total_steps(engine, batches)
+    if steps < 1 and engine.max_steps != 0:  # with 0 the weights are kept as they are, to be scored
+        raise ValueError(
+            f"there is nothing to train: {len(data.train_annotations.records)} pictures, batches of {data.batch_size}, "
+            f"max_epochs {engine.max_epochs}, max_steps {engine.max_steps}"
+        )
+    for one in callbacks:
+        if isinstance(one, Profile):
+            one.check(batches)
+    return steps
+
+
+def _tell_start(
+    console: Console, data: CocoDataModule, optimizer: Optimizer, steps: int, images_per_step: int, run_dir: str
+) -> None:
+    """Says what is about to be trained."""
+    scaled = f" ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, scaled)" if optimizer.scale_lr else ""
+    say(
+        console,
+        f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
+        f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
+        f"{optimizer.scaled_lr(images_per_step):.4g}{scaled}; writing to {run_dir}",
+    )
+    if data.selection_notes:
+        say(console, f"selected: {'; '.join(data.selection_notes)}")
 
 
 def _make_trainer(
