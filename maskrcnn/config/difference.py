@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from omegaconf.errors import OmegaConfBaseException
 
-from maskrcnn.config.identity import BESIDE, essence
+from maskrcnn.config.identity import essence, is_beside
 from maskrcnn.config.nested import at, join
 from maskrcnn.config.provenance import Provenance
 from maskrcnn.config.written import written
@@ -39,10 +39,10 @@ def difference(a: Described, b: Described) -> Difference:
     keys = [f"{key}: {told(old)} -> {told(new)}" for key, old, new in pairs]
     if not pairs or a.overrides is None or b.overrides is None:
         return Difference([] if not pairs else None, keys)
-    given = [line for line in a.overrides if _name(line) not in BESIDE]
+    given = [line for line in a.overrides if not is_beside(_name(line))]
     try:
         base = _composed(*given)
-        choices = _composed(*(line for line in b.overrides if _name(line) not in BESIDE)).choices
+        choices = _composed(*(line for line in b.overrides if not is_beside(_name(line)))).choices
         if essence(base.plain) != essence(a.config):
             return Difference(None, keys)
         groups = [

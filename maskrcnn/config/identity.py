@@ -12,6 +12,11 @@ BESIDE = {"run_dir", "resume", "logger", "data.workers", "callbacks.progress", "
           "out_of_memory.try_first"}  # fmt: skip
 
 
+def is_beside(key: str) -> bool:
+    """Whether a key is one of `BESIDE`, or lies below one."""
+    return any(f"{key}.".startswith(f"{one}.") for one in BESIDE)
+
+
 def essence(plain: dict[str, Any]) -> dict[str, Any]:
     """A resolved configuration without what cannot change a run's result: folders that it writes to, workers, loggers,
     progress. Paths of data stay, for they say which data.

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from maskrcnn.config.identity import BESIDE, identity
+from maskrcnn.config.identity import identity, is_beside
 from maskrcnn.config.later import add_later
 
 
@@ -72,9 +72,7 @@ def trial_folder(sweep: Path, plain: dict[str, Any]) -> str:
 
 
 def _name(varied: list[str], fixed: list[Override], ranges: list[str] = []) -> str:
-    lines = {
-        str(one.input_line) for one in fixed if not any(f"{one.key_or_group}.".startswith(f"{key}.") for key in BESIDE)
-    }
+    lines = {str(one.input_line) for one in fixed if not is_beside(one.key_or_group)}
     digits = hashlib.sha256("\n".join([*varied, *ranges, *sorted(lines)]).encode()).hexdigest()[:6]
     return f"{'+'.join(varied).replace('/', '.')[:80] or 'one'}-{digits}"
 

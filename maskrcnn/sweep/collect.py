@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskrcnn.config.identity import BESIDE, essence, identity
+from maskrcnn.config.identity import essence, identity, is_beside
 from maskrcnn.config.later import add_later
 from maskrcnn.config.nested import at, keys, without
 from maskrcnn.run_files.metric_curves import read_curve
@@ -79,8 +79,8 @@ def check_folder(folder: Path) -> None:
 
 def varying(trials: list[Trial]) -> list[str]:
     """The keys whose values differ: of command lines, and of configuration files where those alone do not tell."""
-    given = dict.fromkeys(key for trial in trials for key in trial.overrides)
-    names = [key for key in given if _counts(key) and len({trial.value(key) for trial in trials}) > 1]
+    given = dict.fromkeys(key for trial in trials for key in trial.overrides if not is_beside(key))
+    names = [key for key in given if key not in AVERAGED and len({trial.value(key) for trial in trials}) > 1]
     alike: dict[tuple[str, ...], Trial] = {}
     for trial in trials:
         other = alike.setdefault(tuple(map(trial.value, names)), trial)
@@ -89,7 +89,3 @@ def varying(trials: list[Trial]) -> list[str]:
             leaves = [key for key in dict.fromkeys(mine + theirs) if not any(k.startswith(f"{key}.") for k in mine)]
             names += [key for key in leaves if trial.value(key) != other.value(key) and key not in names]
     return names
-
-
-def _counts(key: str) -> bool:
-    return key not in AVERAGED and not any(f"{key}.".startswith(f"{one}.") for one in BESIDE)

@@ -14,6 +14,7 @@ def described(*overrides: str) -> Described:
     ("a", "b", "expected"),
     [
         ([], ["run_dir=elsewhere", "data.workers=3"], []),  # of no influence
+        (["logger=wandb", "logger.wandb.id=x"], ["logger=mlflow", "logger.mlflow.run_id=y", "seed=1"], ["seed=1"]),
         ([], ["optimizer.lr=0.01"], ["optimizer.lr=0.01"]),
         # A choice that explains several keys, and one that explains a single one.
         ([], ["optimizer=sgd"], ["optimizer=sgd"]),
