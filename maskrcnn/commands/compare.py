@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from maskrcnn.commands.trained_run import TrainedRun
-from maskrcnn.config.difference import difference, differing
+from maskrcnn.config.difference import difference
 from maskrcnn.config.identity import essence
+from maskrcnn.config.nested import changes, differing
 from maskrcnn.data.few import unlike_names
 from maskrcnn.data.progress import follow
 from maskrcnn.engine.console import Terminal
@@ -21,7 +22,6 @@ from maskrcnn.evaluation.matches import Matches, match
 from maskrcnn.evaluation.tables import IOU_TYPES
 from maskrcnn.page.duration import duration
 from maskrcnn.run_files import receipt_file
-from maskrcnn.run_files.resume import changes
 
 RESAMPLES = 1000
 CLASSES = 40  # of more, those are printed that differ most

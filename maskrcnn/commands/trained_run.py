@@ -13,6 +13,7 @@ from maskrcnn.config.check import check_nodes
 from maskrcnn.config.compose import compose, to_plain
 from maskrcnn.config.difference import Described
 from maskrcnn.config.later import renew
+from maskrcnn.config.nested import same
 from maskrcnn.config.own import searching
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.annotations import CocoAnnotations
@@ -174,9 +175,8 @@ class TrainedRun:
 
 
 def _is_plain(trainer: dict[str, Any], key: str) -> bool:
-    """Whether a key of `PLAIN` has its value: of batches, 1.0 is all, but 1 is one."""
-    value = trainer.get(key, PLAIN[key])
-    return value == PLAIN[key] and isinstance(value, float) == isinstance(PLAIN[key], float)
+    """Whether a key of `PLAIN` has its value."""
+    return same(trainer.get(key, PLAIN[key]), PLAIN[key])
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from maskrcnn.config.build import build
 from maskrcnn.config.compose import check
 from maskrcnn.config.later import renew
 from maskrcnn.config.launcher import is_main
-from maskrcnn.config.nested import moved
+from maskrcnn.config.nested import changes, moved
 from maskrcnn.engine.console import Terminal
 from maskrcnn.engine.last_checkpoint import LastCheckpoint
 from maskrcnn.engine.mean_ap import MeanAP
@@ -27,7 +27,6 @@ from maskrcnn.engine.train import train
 from maskrcnn.engine.validation_losses import ValidationLosses
 from maskrcnn.run_files import checksum_file, receipt_file
 from maskrcnn.run_files.checksum_file import Checksums
-from maskrcnn.run_files.resume import changes
 
 TOLERANCE = 1e-4  # relative, of the losses
 IDENTICAL, DIFFERENT, WITHIN_TOLERANCE = 0, 1, 3  # exit status

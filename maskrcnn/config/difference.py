@@ -1,13 +1,12 @@
 """What to add to one run's command line to get another's configuration."""
 
 import functools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.config.identity import essence, is_beside
-from maskrcnn.config.nested import at, join
+from maskrcnn.config.nested import at, differing
 from maskrcnn.config.provenance import Provenance
 from maskrcnn.config.written import written
 
@@ -59,15 +58,6 @@ def difference(a: Described, b: Described) -> Difference:
     except (ValueError, OmegaConfBaseException):  # the configuration's files have changed since
         return Difference(None, keys)
     return Difference(None if singles is None else groups + singles, keys)
-
-
-def differing(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Keys with other values in two nested mappings, with both; `...` stands where one has none."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for name in [*a, *(name for name in b if name not in a)]:
-            yield from differing(a.get(name, ...), b.get(name, ...), join(key, name))
-    elif a != b or isinstance(a, bool) != isinstance(b, bool):
-        yield key, a, b
 
 
 def _singles(given: list[str], groups: list[str], target: dict[str, Any]) -> list[str] | None:

@@ -1,6 +1,6 @@
 """Nested mappings, such as configurations, by keys of names that dots join: "optimizer.lr"."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 
@@ -39,3 +39,33 @@ def moved(value: Any, old: str, new: str) -> Any:
         return [moved(child, old, new) for child in value]
     below = isinstance(value, str) and (value == old or value.startswith(f"{old}/"))
     return new + value[len(old) :] if below else value
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are equal and of one type: of batches, 1 is one, 1.0 all of them."""
+    return type(a) is type(b) and a == b
+
+
+def differing(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Keys with other values in two nested mappings, with both; `...` stands where one has none."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in [*a, *(name for name in b if name not in a)]:
+            yield from differing(a.get(name, ...), b.get(name, ...), join(key, name))
+    elif not same(a, b):
+        yield key, a, b
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs, "key: old -> new" each, down to single values. A run's own folders do not count."""
+    flat = [dict(_leaves(config, "")) for config in (before, now)]
+    names = sorted((flat[0].keys() | flat[1].keys()) - {"run_dir", "resume"})
+    pairs = [(name, *(one.get(name, "absent") for one in flat)) for name in names]
+    return [f"{name}: {old} -> {new}" for name, old, new in pairs if not same(old, new)]
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from _leaves(child, join(key, name))
+    else:
+        yield key, value

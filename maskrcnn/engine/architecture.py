@@ -9,9 +9,10 @@ import torch
 import yaml
 
 from maskrcnn.config.build import build
-from maskrcnn.config.difference import differing, told
+from maskrcnn.config.difference import told
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.later import renew
+from maskrcnn.config.nested import differing
 from maskrcnn.modeling.weights import OtherArchitecture, read
 
 

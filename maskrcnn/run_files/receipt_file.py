@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from maskrcnn.config.identity import essence, identity
 from maskrcnn.config.later import add_later
+from maskrcnn.config.nested import changes
 from maskrcnn.run_files import checksum_file
 from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
-from maskrcnn.run_files.resume import changes
 from maskrcnn.run_files.sources import fingerprints
 from maskrcnn.whole_file import read_json, write_json
 

@@ -1,13 +1,12 @@
 """Going on with a run in its own folder, also under a changed configuration."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from maskrcnn.config.nested import join
+from maskrcnn.config.nested import changes
 from maskrcnn.config.printable import printable
 from maskrcnn.config.run_dir import check_resume, last_checkpoint
 from maskrcnn.run_files import checkpoint
@@ -69,29 +68,6 @@ def finished(resume: str, config: dict[str, Any]) -> dict[str, float] | None:
         return None
     scores: dict[str, float] = loaded["progress"]["scores"]
     return scores
-
-
-def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Where a run's configuration differs from the one that it is resumed from: "key: old -> new" each.
-
-    Args:
-        before, now: configurations with nested mappings. Folders do not count.
-    """
-    flat = [dict(_leaves(config, "")) for config in (before, now)]
-    names = sorted((flat[0].keys() | flat[1].keys()) - {"run_dir", "resume"})
-    return [
-        f"{name}: {flat[0].get(name, 'absent')} -> {flat[1].get(name, 'absent')}"
-        for name in names
-        if flat[0].get(name, "absent") != flat[1].get(name, "absent")
-    ]
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, child in value.items():
-            yield from _leaves(child, join(key, name))
-    else:
-        yield key, value
 
 
 class Resumption(pl.Callback):

@@ -15,7 +15,6 @@ from maskrcnn.engine.interruption import Interruption, Stopped
 from maskrcnn.run import further
 from maskrcnn.run_files import checkpoint
 from maskrcnn.run_files.checkpoint import CheckpointFile
-from maskrcnn.run_files.resume import changes
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -119,12 +118,6 @@ def test_what_a_resumed_run_does_not_remember_is_named() -> None:
     assert further(Path("/runs/a"), "/my conf", ["backbone=mine", "plugins=[mine]"]) == (
         "'--config-dir=/my conf' resume=/runs/a 'plugins=[mine]', which remembers the rest of the command"
     )
-
-
-def test_changes_are_named_key_by_key() -> None:
-    before = {"a": {"b": 1, "c": [1]}, "run_dir": "x", "gone": None}
-    now = {"a": {"b": 2, "c": [1]}, "run_dir": "y", "new": {}}
-    assert changes(before, now) == ["a.b: 1 -> 2", "gone: None -> absent", "new: absent -> {}"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
