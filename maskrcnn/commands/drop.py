@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -50,12 +49,10 @@ class DropServer(ThreadingHTTPServer):
         Raises:
             ValueError: it is not a picture, or not one for this model; or the server was closed.
         """
-        read = self.predictor.read
-        path = Path("the file")  # for messages
         with self.lock:
             if self.closed:
                 raise ValueError("the page was ended: start drop.py again")
-            picture = read.convert(read.decode(data, path), path, None)
+            picture = self.predictor.read.from_bytes(data)
             found = self.predictor.predict(picture, score_threshold, self.tiling, as_read=True)
             return encode_png(draw(picture, found)), dict(Counter(found.names))
 

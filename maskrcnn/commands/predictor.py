@@ -67,7 +67,7 @@ class Predictor:
 
     def predict(
         self,
-        image: np.ndarray | str | Path,
+        image: np.ndarray | str | Path | bytes,
         score_threshold: float | Mapping[str, float] = 0.5,
         tiling: Tiling = WHOLE,
         as_read: bool = False,
@@ -77,7 +77,7 @@ class Predictor:
 
     def predict_batch(
         self,
-        images: Sequence[np.ndarray | str | Path],
+        images: Sequence[np.ndarray | str | Path | bytes],
         score_threshold: float | Mapping[str, float] = 0.5,
         tiling: Tiling = WHOLE,
         tile_done: Callable[[int, int], None] = lambda done, total: None,
@@ -87,7 +87,7 @@ class Predictor:
 
         Args:
             images: [h, w, C] uint8 each, of any size, with the C channels that the model was trained on (RGB if three);
-                or files.
+                or files, by their paths or as bytes.
             score_threshold: what scores less is left out; one number, or one by class, "default" for the others.
             tiling: how large pictures are cut, `maskrcnn.Tiling(size=512, overlap=64)`.
             tile_done: told how many tiles of a picture are done, and how many it has.
@@ -98,8 +98,11 @@ class Predictor:
                 numbers that are not finite.
             OSError: there is no such file.
         """
-        if isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim < 4):
-            one = f"{list(images.shape)} {images.dtype}" if isinstance(images, np.ndarray) else repr(str(images))
+        if isinstance(images, str | Path | bytes) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            if isinstance(images, np.ndarray):
+                one = f"{list(images.shape)} {images.dtype}"
+            else:
+                one = f"{len(images)} bytes" if isinstance(images, bytes) else repr(str(images))
             raise ValueError(f"predict_batch takes a list of pictures, not {one} alone; predict takes one")
         thresholds = Thresholds(score_threshold, self.classes)
 
@@ -142,7 +145,7 @@ class Predictor:
                     results[i] = found[i]
         return results
 
-    def stages(self, image: np.ndarray | str | Path, as_read: bool = False) -> Stages:
+    def stages(self, image: np.ndarray | str | Path | bytes, as_read: bool = False) -> Stages:
         """What every step of the network makes of a whole picture, as tensors; `predict` finds the same.
 
         Args:
@@ -174,13 +177,16 @@ class Predictor:
         sizes = torch.tensor([picture.shape[:2] for picture in pictures])
         return images.to(self.device), sizes.to(self.device)
 
-    def _picture(self, image: np.ndarray | str | Path, as_read: bool) -> np.ndarray:
+    def _picture(self, image: np.ndarray | str | Path | bytes, as_read: bool) -> np.ndarray:
         if isinstance(image, str | Path):
             return self._check(self.read(Path(image), None))
+        if isinstance(image, bytes):
+            return self._check(self.read.from_bytes(image))
         if not isinstance(image, np.ndarray):
             raise ValueError(
-                f"a picture is a file or a NumPy array {self._wanted()}, not {type(image).__name__}: of PIL's, give "
-                "numpy.array(picture.convert('RGB')), of a tensor [C, h, w], tensor.permute(1, 2, 0).numpy()"
+                f"a picture is a file, its bytes or a NumPy array {self._wanted()}, not {type(image).__name__}: of "
+                "PIL's, give numpy.array(picture.convert('RGB')), of a tensor [C, h, w], "
+                "tensor.permute(1, 2, 0).numpy()"
             )
         pixels = self._check(image)
         return pixels if as_read or self.read.stretch is None else self.read.stretch(pixels)

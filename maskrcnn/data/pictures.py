@@ -58,6 +58,11 @@ class PictureReader:
         """
         return self.convert(self.decode(path.read_bytes(), path), path, size)
 
+    def from_bytes(self, data: bytes) -> np.ndarray:
+        """What calling the reader gives of a file, from its bytes, as of an upload; messages name it "the file"."""
+        path = Path("the file")
+        return self.convert(self.decode(data, path), path, None)
+
     def convert(self, stored: Stored, path: Path, size: tuple[int, int] | None) -> np.ndarray:
         """What calling the reader gives, of a file that `decode` has decoded."""
         pixels = stored.upright()

@@ -351,9 +351,7 @@ def test_an_array_is_stretched_as_its_file_is(run: Path, tmp_path: Path) -> None
     predictor = Predictor(restore(checkpoint, [f"data.stretch={stretch}"], []), "cpu", 1)
     of_file, of_array = predictor.predict(tmp_path / "a.png", 0.0), predictor.predict(pixels, 0.0)
     of_read = predictor.predict(predictor.read(tmp_path / "a.png", None), 0.0, as_read=True)
-    path, data = Path("upload"), (tmp_path / "a.png").read_bytes()
-    picture = predictor.read.convert(predictor.read.decode(data, path), path, None)
-    of_bytes = predictor.predict(picture, 0.0, as_read=True)
+    of_bytes = predictor.predict((tmp_path / "a.png").read_bytes(), 0.0)
     assert len(of_file.results) > 0 and of_file.results == of_array.results == of_read.results == of_bytes.results
     assert of_file.results != maskrcnn.load(checkpoint).predict(pixels, 0.0).results
 
@@ -361,8 +359,12 @@ def test_an_array_is_stretched_as_its_file_is(run: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (b"pixels", r"not bytes: of PIL's, give numpy.array\(picture.convert\('RGB'\)\), of a tensor"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"a file or a NumPy array \[h, w, 3\] uint8 RGB, not Tensor"),
+        (b"pixels", r"^the file is not a picture, or broken \(6 bytes\): replace it, or leave it out$"),
+        ([[1]], r"not list: of PIL's, give numpy.array\(picture.convert\('RGB'\)\), of a tensor"),
+        (
+            torch.zeros(3, 8, 8, dtype=torch.uint8),
+            r"a file, its bytes or a NumPy array \[h, w, 3\] uint8 RGB, not Tensor",
+        ),
         (
             np.zeros((8, 9), np.uint8),
             r"this one is \[8, 9\] uint8: numpy.dstack\(\[picture\] \* 3\) makes a grey one RGB",
@@ -401,6 +403,8 @@ def test_a_batch_is_a_list(run: Path) -> None:
         predictor.predict_batch("a.png")
     with pytest.raises(ValueError, match=r"a list of pictures, not \[9, 8, 3\] uint8 alone"):
         predictor.predict_batch(np.zeros((9, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"a list of pictures, not 5 bytes alone"):
+        predictor.predict_batch(b"a.png")
 
 
 def test_a_folder_s_sub_folders_are_told_of(
