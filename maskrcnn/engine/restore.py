@@ -101,6 +101,17 @@ def _no_larger_than(state: dict[str, Tensor], path: str | Path) -> Iterator[None
         hook.remove()
 
 
+@contextlib.contextmanager
+def _in_float32() -> Iterator[None]:
+    """Has torch make numbers of 32 bits meanwhile, whatever the program that loads a model wants by default."""
+    theirs = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(theirs)
+
+
 def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Restored:
     """Reads a checkpoint and builds its model. No code of the file runs: weights load as plain tensors, and its
     configuration may name only what the allow-list covers, plus the plugins given here.
@@ -132,7 +143,8 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     check_limits(config)
     check_channels(config)
     state = checkpoint.model_state(loaded)
-    with _no_larger_than(state, path), torch.random.fork_rng(devices=[]):  # weights are drawn, to be replaced
+    # Weights are drawn, to be replaced.
+    with _no_larger_than(state, path), _in_float32(), torch.random.fork_rng(devices=[]):
         model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     with explained(config):
         checkpoint.load_state(model, state, path)

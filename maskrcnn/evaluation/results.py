@@ -53,7 +53,7 @@ def coco_results(
     results: dict[int, list[Result]] = {}
     for i, index in enumerate(indices.tolist()):
         height, width = original_sizes[i].tolist()
-        scale_y, scale_x = (original_sizes[i] / image_sizes[i]).tolist()
+        scale_y, scale_x = (original_sizes[i].float() / image_sizes[i]).tolist()
         scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         corner = np.array([width, height, width, height], np.float32)
         found, crops = [], []

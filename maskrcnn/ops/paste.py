@@ -73,7 +73,8 @@ def paste_probabilities(mask: np.ndarray, box: np.ndarray, size: tuple[int, int]
     left, columns = _axis_weights(x1, x2, mask.shape[1], size[1], convention)
     # By torch, which heeds the number of threads: numpy's products took 5 to 13 times the CPU time on two busy cores.
     # `out` keeps autocast out of it, which would round; and lets columns lie together, along which runs are sought.
-    halfway, values = torch.empty(len(rows), mask.shape[1]), torch.empty(len(columns), len(rows)).T
+    halfway = torch.empty(len(rows), mask.shape[1], dtype=torch.float32)
+    values = torch.empty(len(columns), len(rows), dtype=torch.float32).T
     torch.mm(torch.from_numpy(rows), torch.from_numpy(np.array(mask, np.float32)), out=halfway)
     torch.mm(halfway, torch.from_numpy(columns).T, out=values)
     return Crop(values.numpy(), top, left)

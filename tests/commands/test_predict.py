@@ -386,6 +386,22 @@ def test_loading_takes_no_random_number_of_the_program(checkpoint: Path) -> None
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("theirs", [torch.float64, torch.bfloat16])
+def test_torch_s_default_type_of_the_program_changes_nothing(
+    theirs: torch.dtype, checkpoint: Path, pictures: Path
+) -> None:
+    model = maskrcnn.load(checkpoint)
+    expected = model.predict(pictures / "a.png", 0.0).results
+    torch.set_default_dtype(theirs)
+    try:
+        again = maskrcnn.load(checkpoint)
+        assert torch.get_default_dtype() == theirs
+        assert expected == model.predict(pictures / "a.png", 0.0).results
+        assert expected == again.predict(pictures / "a.png", 0.0).results
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_threads_find_what_each_would_find_alone(checkpoint: Path, pictures: Path) -> None:
     cv2.imwrite(str(pictures / "wide.png"), np.full((50, 190, 3), 90, np.uint8))
     model = maskrcnn.load(checkpoint)
