@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -36,7 +35,6 @@ def _search(config: DictConfig) -> None:
     find_plugins(plain["plugins"])
     check(plain, search)
     plain["override"] = [*searching(own_folder(HydraConfig.get())), *plain["override"]]  # the choices of trials, too
-    GlobalHydra.instance().clear()  # each trial composes a configuration of its own
     if not search(run_trial, **plain):
         sys.exit(1)
 

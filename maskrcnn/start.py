@@ -17,7 +17,6 @@ from typing import Any
 
 import hydra
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -93,7 +92,6 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
             if config_name == "train" and is_main():
                 remove_start(Path(HydraConfig.get().runtime.output_dir), begun, there)
             if isinstance(error, OmegaConfBaseException):  # which are ValueErrors where an interpolation fails
-                GlobalHydra.instance().clear()  # what was meant is found by composing again
                 sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
             sys.exit(_sentence(error))  # Raised, Hydra would print a line of its own before it.
         except KeyboardInterrupt:  # before there was anything to keep

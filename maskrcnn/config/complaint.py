@@ -11,6 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
+from maskrcnn.config.composing import composing
 from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, overriding, training_groups
 from maskrcnn.config.nested import at, keys
 from maskrcnn.config.suggest import did_you_mean, suggest, suggest_key
@@ -314,7 +315,7 @@ def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]
     folder = OWN_FOLDER.search(" ".join(arguments))
     if folder is not None and folder[1]:
         chosen.append(f"hydra.searchpath=['file://{Path(folder[1]).resolve()}']")
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with composing():
         try:
             config = hydra.compose(config_name, chosen)
         except HydraException:

@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from maskrcnn.config.arguments import readable
 from maskrcnn.config.check import MISSING, check_call, check_nodes
 from maskrcnn.config.complaint import HABITS, complain
+from maskrcnn.config.composing import composing
 from maskrcnn.config.cores import up_to_cores
-from maskrcnn.config.groups import CONF, check_groups, groups, list_choices, list_keys
+from maskrcnn.config.groups import check_groups, groups, list_choices, list_keys
 from maskrcnn.config.launcher import run_name
 from maskrcnn.config.nested import join, keys
 from maskrcnn.config.run_dir import run_dir
@@ -46,11 +47,11 @@ def compose(
         if not Path(config_dir).is_dir():
             raise ValueError(f"config_dir: there is no folder {config_dir}")
         overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
-    try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with composing():
+        try:
             return hydra.compose(config_name, overrides)
-    except HydraException as error:
-        raise ValueError(complain(error, config_name, overrides)) from None  # Hydra's own would be 50 lines more
+        except HydraException as error:
+            raise ValueError(complain(error, config_name, overrides)) from None  # Hydra's own would be 50 lines more
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

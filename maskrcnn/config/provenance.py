@@ -17,6 +17,7 @@ from omegaconf import OmegaConf, open_dict
 
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.compose import to_plain
+from maskrcnn.config.composing import composing
 from maskrcnn.config.groups import CONF
 from maskrcnn.config.written import written
 
@@ -54,13 +55,13 @@ class Provenance:
     """
 
     def __init__(self, overrides: list[str]) -> None:
-        try:
-            with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        with composing():
+            try:
                 config = hydra.compose(CONFIG_NAME, overrides, return_hydra_config=True)
                 loader = GlobalHydra.instance().config_loader()
                 listed = loader.compute_defaults_list(CONFIG_NAME, overrides, RunMode.RUN)
-        except HydraException as error:
-            raise ValueError(complain(error, CONFIG_NAME, overrides)) from error
+            except HydraException as error:
+                raise ValueError(complain(error, CONFIG_NAME, overrides)) from error
         self.folders = [Path(one.path) for one in config.hydra.runtime.config_sources if one.schema == "file"]
         with open_dict(config):
             del config.hydra

@@ -47,7 +47,6 @@ def check_choices(config: DictConfig, config_name: str) -> None:
         for overrides, named in [(first, first), *others]:
             trials.append((named, to_plain(hydra.compose(config_name, [*searched, *overrides]))))
     except (HydraException, OmegaConfBaseException) as error:
-        GlobalHydra.instance().clear()  # what was meant is found by composing again
         own = searching(own_folder(config.hydra))
         with _of([one for one, several in zip(overrides, choices) if len(several) > 1 and _is_group(one)]):
             raise ValueError(complain(error, config_name, [*own, *searched, *overrides])) from error

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from maskrcnn.config.check import describe, resolve_target
-from maskrcnn.config.compose import CONF, check, compose, to_plain
+from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.early import check_early
+from maskrcnn.config.groups import CONF
 from maskrcnn.config.meaning import annotations
 from maskrcnn.engine.train import train
 

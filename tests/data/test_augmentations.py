@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from maskrcnn.config.build import build
-from maskrcnn.config.compose import CONF, compose, to_plain
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.groups import CONF
 from maskrcnn.data.records import Record
 from maskrcnn.data.regions import Regions, find_columns, paint_regions
 from maskrcnn.data.resize import Sizing

@@ -8,7 +8,8 @@ from numpy.random import default_rng
 
 from maskrcnn.config.build import build
 from maskrcnn.config.check import check_nodes
-from maskrcnn.config.compose import CONF, compose, to_plain
+from maskrcnn.config.compose import compose, to_plain
+from maskrcnn.config.groups import CONF
 from maskrcnn.data.collate import Collate
 from maskrcnn.data.transforms import Sample
 
