@@ -20,11 +20,11 @@ from maskrcnn.config.nested import join, keys
 from maskrcnn.config.run_dir import run_dir
 from maskrcnn.config.suggest import suggest_key
 
-OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("up_to_cores", up_to_cores, replace=True)
-OmegaConf.register_new_resolver("choices", list_choices, replace=True)
-OmegaConf.register_new_resolver("keys", list_keys, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.run_dir", run_dir, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.up_to_cores", up_to_cores, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.choices", list_choices, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.keys", list_keys, replace=True)
 
 
 def compose(

@@ -78,5 +78,5 @@ def _name(varied: list[str], fixed: list[Override], ranges: list[str] = []) -> s
 
 
 # The sweep's name is kept for its trials, whose own command lines are others: Hydra hands kept values on.
-OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("trial_name", trial_name, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.sweep_name", sweep_name, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("maskrcnn.trial_name", trial_name, replace=True)

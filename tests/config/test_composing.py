@@ -44,3 +44,16 @@ def test_threads_compose_what_each_would_alone() -> None:
         found = list(pool.map(width, widths))
     assert [one for one, _ in found] == widths
     assert {said for _, said in found} == {width(8)[1]} and "model.backbone" in width(8)[1]
+
+
+def test_resolvers_of_the_program_keep_their_names() -> None:
+    expected = to_plain(compose(["data=nuclei", "data.root=x", "run_dir=y"]))
+    for name in ("run_dir", "up_to_cores"):
+        OmegaConf.register_new_resolver(name, lambda *_: "theirs")
+    try:
+        assert to_plain(compose(["data=nuclei", "data.root=x", "run_dir=y"])) == expected
+        assert to_plain(compose())["run_dir"].startswith("runs/")
+        assert OmegaConf.create({"own": "${run_dir:x}"}).own == "theirs"
+    finally:
+        for name in ("run_dir", "up_to_cores"):
+            OmegaConf.clear_resolver(name)
