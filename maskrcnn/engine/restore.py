@@ -1,6 +1,7 @@
 """From a checkpoint back to a model: the configuration in it is checked like one from a command line."""
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,10 +85,12 @@ def _calls_resolver(value: Any) -> bool:
 def _no_larger_than(state: dict[str, Tensor], path: str | Path) -> Iterator[None]:
     """Stops the making of a model that has far more weights than a file has for it, before it fills the memory."""
     most, made = FAR_MORE * sum(value.numel() for value in state.values() if isinstance(value, Tensor)), 0
+    here = threading.get_ident()
 
     def count(module: nn.Module, name: str, weights: Tensor | None) -> None:
         nonlocal made
-        made += 0 if weights is None else weights.numel()
+        # The hook is one for all threads.
+        made += weights.numel() if weights is not None and threading.get_ident() == here else 0
         if made > most:
             raise ValueError(
                 f"{path} was not opened: the model that its configuration describes has more than {FAR_MORE} times as "

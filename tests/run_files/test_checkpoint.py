@@ -3,12 +3,14 @@
 import functools
 import pickle
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from maskrcnn.config.build import build
 from maskrcnn.engine.restore import override_config, restore
 from maskrcnn.run_files import checkpoint, receipt_file
 from maskrcnn.run_files.resume import finished
@@ -192,6 +194,16 @@ def test_a_model_far_larger_than_the_file_is_not_made(
     with pytest.raises(ValueError, match=r"huge\.ckpt was not opened: .* more than 10 times as many weights as the"):
         restore(tmp_path / "huge.ckpt", [], [])
     restore(run / "checkpoints" / "last.ckpt", [], [])  # nothing is counted any more
+
+
+def test_a_model_that_another_thread_makes_meanwhile_is_not_counted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build_beside(*node: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.nn.Linear, 2000, 2000).result().weight.shape == (2000, 2000)
+        return build(*node)
+
+    monkeypatch.setattr("maskrcnn.engine.restore.build", build_beside)
+    restore(run / "checkpoints" / "last.ckpt", [], [])
 
 
 def test_a_changed_plugin_is_told_and_a_key_that_it_gained_can_be_given(
