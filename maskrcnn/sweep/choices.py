@@ -48,17 +48,17 @@ def check_choices(config: DictConfig, config_name: str) -> None:
             trials.append((named, to_plain(hydra.compose(config_name, [*searched, *overrides]))))
     except (HydraException, OmegaConfBaseException) as error:
         own = searching(own_folder(config.hydra))
-        with _of([one for one, several in zip(overrides, choices) if len(several) > 1 and _is_group(one)]):
+        with of_trial([one for one, several in zip(overrides, choices) if len(several) > 1 and _is_group(one)]):
             raise ValueError(complain(error, config_name, [*own, *searched, *overrides])) from error
     for named, plain in trials:
-        with _of(named):
+        with of_trial(named):
             check_early(plain, ROOT)
             check_limits(plain)
             find_plugins(plain["plugins"])
     from maskrcnn.engine.train import train  # late: what is said above need not wait for torch
 
     for named, plain in trials:
-        with _of(named):
+        with of_trial(named):
             check(plain, train)
 
 
@@ -82,7 +82,7 @@ def _choices(override: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _of(named: list[str]) -> Iterator[None]:
+def of_trial(named: list[str]) -> Iterator[None]:
     """Says of which trial an error is, if anything tells it from the others."""
     try:
         yield

@@ -6,9 +6,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from maskrcnn.config.compose import check, compose, to_plain
+from maskrcnn.config.limits import check_limits
 from maskrcnn.config.suggest import suggest
 from maskrcnn.config.written import written
 from maskrcnn.engine.train import train
+from maskrcnn.sweep.choices import of_trial
 
 KEYS = ("low", "high", "log", "step")
 
@@ -51,10 +53,11 @@ def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
     settings = [{key: found[0] for key, found in values.items()}]
     settings += [{**settings[0], key: value} for key, found in values.items() for value in found[1:]]
     for setting in settings:
-        try:
-            check(to_plain(compose([*fixed, *as_overrides(setting)])), train)
-        except ValueError as error:
-            raise ValueError(f"a trial with {' '.join(as_overrides(setting))} cannot be: {error}") from error
+        overrides = as_overrides(setting)
+        with of_trial(overrides):
+            plain = to_plain(compose([*fixed, *overrides]))
+            check(plain, train)
+            check_limits(plain)
 
 
 def _distribution(key: str, given: Any) -> BaseDistribution:
