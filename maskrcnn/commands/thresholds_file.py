@@ -6,11 +6,17 @@
 """
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from maskrcnn.whole_file import write_json
+from maskrcnn.whole_file import read_json, write_json
+
+
+class _Kept(TypedDict):
+    """What is read of the file."""
+
+    checkpoint_sha: str
+    thresholds: dict[str, float | None]
 
 
 def path_of(checkpoint: Path) -> Path:
@@ -47,15 +53,10 @@ def read(checkpoint: Path) -> dict[str, float]:
     remedy = f"run evaluate.py checkpoint={checkpoint}, without override and tta, which finds them"
     if not path.is_file():
         raise ValueError(f"there is no {path} with the best scores: {remedy}")
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known, thresholds = content["checkpoint_sha"], content["thresholds"]
-        kept = {name: float(score) for name, score in thresholds.items() if score is not None}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is broken ({error!r}): {remedy}") from error
-    if known != _hash(checkpoint):
+    content = read_json(path, _Kept, remedy)
+    if content["checkpoint_sha"] != _hash(checkpoint):
         raise ValueError(f"{path} was written for another state of {checkpoint.name}: {remedy} anew")
-    return kept
+    return {name: score for name, score in content["thresholds"].items() if score is not None}
 
 
 def _hash(path: Path) -> str:

@@ -23,6 +23,7 @@ def test_what_is_written_is_read_and_only_for_the_same_checkpoint(tmp_path: Path
     checkpoint.write_bytes(b"other weights")
     with pytest.raises(ValueError, match="another state of best.ckpt: run evaluate.py"):
         thresholds_file.read(checkpoint)
-    path.write_text("[]")
-    with pytest.raises(ValueError, match="is broken"):
-        thresholds_file.read(checkpoint)
+    for text in ("[]", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is broken"):
+            thresholds_file.read(checkpoint)
