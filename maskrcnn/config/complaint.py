@@ -14,6 +14,7 @@ from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
 from maskrcnn.config.composing import composing
 from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, overriding, training_groups
 from maskrcnn.config.nested import at, keys
+from maskrcnn.config.own import searching
 from maskrcnn.config.suggest import did_you_mean, suggest, suggest_key
 
 # What is meant by words of other frameworks that are not near ours.
@@ -314,7 +315,7 @@ def _without(key: str, config_name: str, arguments: list[str]) -> dict[str, Any]
     chosen = [a for a in arguments if a.partition("=")[0] in {*groups(), "hydra.searchpath"} - {key}]
     folder = OWN_FOLDER.search(" ".join(arguments))
     if folder is not None and folder[1]:
-        chosen.append(f"hydra.searchpath=['file://{Path(folder[1]).resolve()}']")
+        chosen += searching(str(Path(folder[1]).resolve()))
     with composing():
         try:
             config = hydra.compose(config_name, chosen)

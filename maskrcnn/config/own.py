@@ -32,4 +32,4 @@ def own_folder(hydra: HydraConf) -> str | None:
 
 def searching(folder: str | None) -> list[str]:
     """The override that composes with such a folder, where an option cannot be given."""
-    return [] if folder is None else [f"hydra.searchpath=['file://{folder}']"]
+    return [] if folder is None else ["hydra.searchpath=['file://{}']".format(folder.replace("'", r"\'"))]
