@@ -166,10 +166,10 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
     where = f"{key}." if key else ""
     every = read_parameters(function)
     parameters = choosable(function, values.get("_partial_", False))
+    ours = str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn.")
     for name, value in values.items():
         if name in SPECIAL:
             continue
-        ours = str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn.")
         if name in every.named and name not in parameters and not ours:
             raise ValueError(
                 f"'{where}{name}' is given to {function.__name__} by position, by the part that makes it: put `*` "
@@ -183,12 +183,12 @@ def check_call(function: Callable[..., Any], values: dict[str, Any], key: str) -
         check_value(value, every.hints.get(name, Any), f"{where}{name}")
     for name, parameter in parameters.items():
         if name not in values and parameter.default is parameter.empty:
-            raise ValueError(f"'{where}{name}' is missing: {_remedy(function, values, parameter)}")
+            raise ValueError(f"'{where}{name}' is missing: {_remedy(function, ours, parameter)}")
 
 
-def _remedy(function: Callable[..., Any], values: dict[str, Any], parameter: inspect.Parameter) -> str:
+def _remedy(function: Callable[..., Any], ours: bool, parameter: inspect.Parameter) -> str:
     """What to do where a parameter without a default is given nothing."""
-    if str(values.get("_target_", "maskrcnn.")).startswith("maskrcnn."):
+    if ours:
         return (
             "add it to its file, let a file of your own start from a complete one (defaults: [<another choice of its "
             "group>, _self_]), or leave out the ~ that removed it"
