@@ -27,13 +27,12 @@ def count_lost(objects: Iterable[tuple[int, float]], missed: list[Missed], class
         {"all": row, "classes": {class: row}, "sizes": {size: row}}, with rows {"objects", "found", "lost": {bucket: n}}
         that hold all buckets in their order.
     """
-    there = Counter[tuple[str, str]]()
-    for label, area in objects:
-        there.update([("all", "all"), ("classes", classes[label]), ("sizes", size_of(area))])
-    gone = Counter[tuple[str, str, str]]()
-    for one in missed:
-        groups = [("all", "all"), ("classes", classes[one.label]), ("sizes", size_of(one.area))]
-        gone.update((*group, one.lost.bucket) for group in groups)
+
+    def groups(label: int, area: float) -> list[tuple[str, str]]:
+        return [("all", "all"), ("classes", classes[label]), ("sizes", size_of(area))]
+
+    there = Counter(group for label, area in objects for group in groups(label, area))
+    gone = Counter((*group, one.lost.bucket) for one in missed for group in groups(one.label, one.area))
 
     def row(group: str, name: str) -> dict[str, Any]:
         lost = {bucket.name: gone[group, name, bucket.name] for bucket in BUCKETS}
