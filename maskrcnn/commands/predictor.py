@@ -136,11 +136,12 @@ class Predictor:
             same = [i for i, other in enumerate(canvases) if other == canvas]
             for start in range(0, len(same), self.batch_size):
                 chosen = same[start : start + self.batch_size]
-                images, sizes = self._batch([resized[i] for i in chosen], canvas)
-                with self._at_work():
-                    detections = self.detect(self.model, images, sizes)
-                originals = torch.tensor([pictures[i].shape[:2] for i in chosen])
-                found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
+                with torch.device("cpu"):  # wherever the program has new tensors made
+                    images, sizes = self._batch([resized[i] for i in chosen], canvas)
+                    with self._at_work():
+                        detections = self.detect(self.model, images, sizes)
+                    originals = torch.tensor([pictures[i].shape[:2] for i in chosen])
+                    found = coco_results(detections, sizes.cpu(), originals, torch.tensor(chosen), paste=self.paste)
                 for i in chosen:
                     results[i] = found[i]
         return results
@@ -156,7 +157,7 @@ class Predictor:
         """
         pixels = self._picture(image, as_read)
         resized = prepare_picture(pixels, self.resize)
-        with self._at_work():
+        with torch.device("cpu"), self._at_work():
             return stages(self.model, *self._batch([resized], canvas_of(resized)))
 
     @contextmanager

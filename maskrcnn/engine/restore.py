@@ -106,11 +106,12 @@ def _no_larger_than(state: dict[str, Tensor], path: str | Path) -> Iterator[None
 
 @contextlib.contextmanager
 def _in_float32() -> Iterator[None]:
-    """Has torch make numbers of 32 bits meanwhile, whatever the program that loads a model wants by default."""
+    """Has torch make numbers of 32 bits on the CPU, whatever the program that loads a model wants by default."""
     theirs = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with torch.device("cpu"):
+            yield
     finally:
         torch.set_default_dtype(theirs)
 

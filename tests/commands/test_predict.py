@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 import maskrcnn
 from maskrcnn.commands import thresholds_file
@@ -400,6 +401,18 @@ def test_torch_s_default_type_of_the_program_changes_nothing(
         assert expected == again.predict(pictures / "a.png", 0.0).results
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_torch_s_default_device_of_the_program_changes_nothing(checkpoint: Path, pictures: Path) -> None:
+    model = maskrcnn.load(checkpoint)
+    expected = model.predict(pictures / "a.png", 0.0).results
+    stages = model.stages(pictures / "a.png")
+    with torch.device("meta"):  # stands for a GPU: what is made there has no values
+        again = maskrcnn.load(checkpoint)
+        found = [one.predict(pictures / "a.png", 0.0).results for one in (model, again)]
+        same = again.stages(pictures / "a.png")
+    assert found == [expected, expected] and expected
+    assert all(torch.equal(a, b) for a, b in zip(tree_leaves(stages), tree_leaves(same), strict=True))
 
 
 def test_threads_find_what_each_would_find_alone(checkpoint: Path, pictures: Path) -> None:
