@@ -17,7 +17,7 @@ from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.explain import ROOT, explain
 from maskrcnn.config.groups import choices
 from maskrcnn.config.own import find_plugins, own_folder, searching
-from maskrcnn.run import run, run_trial
+from maskrcnn.run import run, run_once
 from maskrcnn.start import call, explained, packages, quieten, shorten_warnings, start, stoppable
 
 CONVERT, VERIFY = "maskrcnn.commands.convert.convert", "maskrcnn.commands.verify.verify"
@@ -35,7 +35,7 @@ def _search(config: DictConfig) -> None:
     find_plugins(plain["plugins"])
     check(plain, search)
     plain["override"] = [*searching(own_folder(HydraConfig.get())), *plain["override"]]  # the choices of trials, too
-    if not search(run_trial, **plain):
+    if not search(run_once, **plain):
         sys.exit(1)
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from maskrcnn.config.build import build
 from maskrcnn.config.compose import check, portable, to_plain
-from maskrcnn.config.launcher import check_sweep, is_main
+from maskrcnn.config.launcher import is_main
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.own import find_plugins, own_folder
 from maskrcnn.config.run_dir import alone
@@ -31,13 +31,13 @@ def run(config: DictConfig) -> float:
 
         find_plugins(list(config.plugins))
         about = {"overrides": overrides, "choices": dict(hydra_config.runtime.choices), "config": portable(config)}
-        result = visit(Path(config.run_dir), about, lambda resume: run_trial(config, resume, overrides, None))
+        result = visit(Path(config.run_dir), about, lambda resume: run_once(config, resume, overrides, None))
         return result.scores.get("segm/AP", float("nan"))
     from maskrcnn.engine.interruption import Stopped
 
     try:
         with alone(Path(config.run_dir)) if is_main() else contextlib.nullcontext():
-            return _run(config, config.resume, overrides, None).get("segm/AP", float("nan"))
+            return run_once(config, config.resume, overrides, None).get("segm/AP", float("nan"))
     except Stopped as stopped:
         if stopped.scores is not None:  # it was at its end, and nothing comes after it
             return stopped.scores.get("segm/AP", float("nan"))
@@ -54,13 +54,7 @@ def further(run: Path, own: str | None, overrides: list[str]) -> str:
     return f"{command}, which remembers the rest of the command"
 
 
-def run_trial(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
-    """Trains as a trial; see `maskrcnn.sweep`."""
-    check_sweep(to_plain(config)["trainer"])
-    return _run(config, resume, overrides, told)
-
-
-def _run(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
+def run_once(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:
     """Trains, with a callback beside those of the configuration if there is one."""
     from maskrcnn.engine.architecture import explained
     from maskrcnn.engine.rules import check_channels, check_rules

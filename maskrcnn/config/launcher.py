@@ -1,7 +1,6 @@
 """What launchers tell the processes of a run by their environment: torchrun, srun, and Lightning's own."""
 
 import os
-from typing import Any
 
 # Each counts from 0: torchrun's and Slurm's over all machines, the others within one machine or over machines.
 RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK")
@@ -44,20 +43,3 @@ def run_name(now: str) -> str:
             "torchrun gave the run no id to name its folder by: add --standalone or --rdzv-id=..., or give run_dir=..."
         )
     return os.environ.get(RUN_NAME, now) if run_id is None else run_id
-
-
-def check_sweep(trainer: dict[str, Any]) -> None:
-    """Makes sure that a sweep, whose trials follow one another in one process, is not one of several devices.
-
-    Args:
-        trainer: the node of that name.
-
-    Raises:
-        ValueError: it is.
-    """
-    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
-    if nodes != 1 or (len(devices) if isinstance(devices, list) else devices) not in (1, "1"):
-        raise ValueError(
-            f"a sweep (-m) runs on one device, but trainer.devices is {devices} and trainer.num_nodes {nodes}: start "
-            "each trial by a command of its own"
-        )

@@ -60,6 +60,24 @@ def check_choices(config: DictConfig, config_name: str) -> None:
     for named, plain in trials:
         with of_trial(named):
             check(plain, train)
+            check_sweep(plain["trainer"])
+
+
+def check_sweep(trainer: dict[str, Any]) -> None:
+    """Makes sure that a trial, which shares its process with others, is not one of several devices.
+
+    Args:
+        trainer: the node of that name.
+
+    Raises:
+        ValueError: it is.
+    """
+    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
+    if nodes != 1 or (len(devices) if isinstance(devices, list) else devices) not in (1, "1"):
+        raise ValueError(
+            f"a sweep (-m) runs on one device, but trainer.devices is {devices} and trainer.num_nodes {nodes}: start "
+            "each trial by a command of its own"
+        )
 
 
 def _is_group(override: str) -> bool:

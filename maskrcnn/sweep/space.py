@@ -10,7 +10,7 @@ from maskrcnn.config.limits import check_limits
 from maskrcnn.config.suggest import suggest
 from maskrcnn.config.written import written
 from maskrcnn.engine.train import train
-from maskrcnn.sweep.choices import of_trial
+from maskrcnn.sweep.choices import check_sweep, of_trial
 
 KEYS = ("low", "high", "log", "step")
 
@@ -58,6 +58,7 @@ def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
             plain = to_plain(compose([*fixed, *overrides]))
             check(plain, train)
             check_limits(plain)
+            check_sweep(plain["trainer"])
 
 
 def _distribution(key: str, given: Any) -> BaseDistribution:

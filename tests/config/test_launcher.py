@@ -1,8 +1,6 @@
-from typing import Any
-
 import pytest
 
-from maskrcnn.config.launcher import RANKS, check_sweep, is_main, launched, rank_name, run_name
+from maskrcnn.config.launcher import RANKS, is_main, launched, rank_name, run_name
 
 
 @pytest.fixture(autouse=True)
@@ -60,20 +58,3 @@ def test_runs_are_named_by_their_launcher(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SLURM_STEP_ID", "0")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     assert run_name("now") == "job_77_0"
-
-
-ONE_DEVICE = [{}, {"devices": 1}, {"devices": "1"}, {"devices": [3], "num_nodes": 1}]
-SEVERAL = [{"devices": 2}, {"devices": "auto"}, {"devices": [0, 1]}, {"num_nodes": 2}]
-
-
-def refusal(trainer: dict[str, Any]) -> str:
-    try:
-        check_sweep(trainer)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def test_a_sweep_on_several_devices_is_refused_and_no_other() -> None:
-    assert [refusal(trainer) for trainer in ONE_DEVICE] == [""] * len(ONE_DEVICE)
-    assert all("start each trial by a command of its own" in refusal(trainer) for trainer in SEVERAL)

@@ -111,6 +111,11 @@ def test_a_report_is_made_at_any_time(
             "fpn_small\n",
         ),
         (
+            ["seed=1,2", "trainer.devices=2"],
+            "error: a trial with seed=1 trainer.devices=2 cannot be: a sweep (-m) runs on one device, but "
+            "trainer.devices is 2 and trainer.num_nodes 1: start each trial by a command of its own\n",
+        ),
+        (
             ["neck=glob(q*)"],
             "error: neck=glob(q*) stands for no value at all, so that there is nothing to try\n",
         ),

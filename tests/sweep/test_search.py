@@ -104,6 +104,7 @@ def test_texts_reach_the_trials_as_they_are(tmp_path: Path) -> None:
         ({"space": {"optimizer.lr": {"low": 2, "high": 1}}}, "space: optimizer.lr is {'low': 2, 'high': 1}: "),
         ({"space": {"seed": [0, 1]}}, "seed stands in space and in override; leave it out of one"),
         ({"space": {}}, "space is empty"),
+        ({"override": ["trainer.devices=2"]}, "cannot be: a sweep (-m) runs on one device, but trainer.devices is 2"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_trial(
