@@ -97,12 +97,14 @@ def configuration(a: TrainedRun, b: TrainedRun, config_dir: str | None) -> list[
         return ["configuration: the same"]
     if found.overrides is None:
         return [
-            "configuration: nothing that is added to a's command line leads to b, as it gives keys that b's choices "
-            "lack, conf/ changed since, or they were started with a --config-dir, to be given here too; the keys that "
-            "differ are",
+            "configuration: nothing that is added to a's command line leads to b, as conf/ changed since, or they were "
+            "started with a --config-dir, to be given here too; the keys that differ are",
             *_list(found.keys),
         ]
-    return ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
+    lines = ["configuration: what a needs on its command line to be b", *_list(map(shlex.quote, found.overrides))]
+    if found.without:
+        lines += ["what it has to leave out, as b's choices lack the key", *_list(map(shlex.quote, found.without))]
+    return lines
 
 
 def unlike(side: list[TrainedRun]) -> list[str]:

@@ -1,10 +1,12 @@
 """What to add to one run's command line to get another's configuration."""
 
+import contextlib
 import functools
 from typing import Any, NamedTuple
 
 from omegaconf.errors import OmegaConfBaseException
 
+from maskrcnn.config.groups import groups as all_groups
 from maskrcnn.config.identity import essence, is_beside
 from maskrcnn.config.nested import at, differing
 from maskrcnn.config.provenance import Provenance
@@ -24,6 +26,7 @@ class Difference(NamedTuple):
     """How two configurations differ, without what cannot change a result."""
 
     overrides: list[str] | None  # to add to the first one's command line; None where none leads to the second
+    without: list[str]  # to leave out of it, as the second one's choices lack their keys
     keys: list[str]  # "key: first -> second" of all that differ
 
 
@@ -37,27 +40,42 @@ def difference(a: Described, b: Described) -> Difference:
     pairs = list(differing(essence(a.config), target))
     keys = [f"{key}: {told(old)} -> {told(new)}" for key, old, new in pairs]
     if not pairs or a.overrides is None or b.overrides is None:
-        return Difference([] if not pairs else None, keys)
+        return Difference([] if not pairs else None, [], keys)
     given = [line for line in a.overrides if not is_beside(_name(line))]
     try:
         base = _composed(*given)
         choices = _composed(*(line for line in b.overrides if not is_beside(_name(line)))).choices
         if essence(base.plain) != essence(a.config):
-            return Difference(None, keys)
+            return Difference(None, [], keys)
         groups = [
             f"{group}={'null' if choice is None else choice}"
             for group, choice in choices.items()
             if not group.startswith("hydra/") and base.choices.get(group) != choice
         ]
+        without = _lacking(given, groups)
+        given = [line for line in given if line not in without]
         singles = _singles(given, groups, target)
         for group in list(groups):
             fewer = [one for one in groups if one != group]
-            without = _singles(given, fewer, target)
-            if without is not None and (singles is None or _keys(without) <= _keys(singles) + 1):
-                groups, singles = fewer, without
+            more = _singles(given, fewer, target)
+            if more is not None and (singles is None or _keys(more) <= _keys(singles) + 1):
+                groups, singles = fewer, more
     except (ValueError, OmegaConfBaseException):  # the configuration's files have changed since
-        return Difference(None, keys)
-    return Difference(None if singles is None else groups + singles, keys)
+        return Difference(None, [], keys)
+    return Difference(None if singles is None else groups + singles, without, keys)
+
+
+def _lacking(given: list[str], groups: list[str]) -> list[str]:
+    """The overrides of a command line that do not compose with some choices, which lack their keys."""
+    with contextlib.suppress(ValueError):
+        _composed(*added(given, groups))
+        return []
+    kept: list[str] = []
+    for line in sorted(given, key=lambda line: _name(line) not in {*all_groups(), "hydra.searchpath"}):
+        with contextlib.suppress(ValueError):
+            _composed(*added([*kept, line], groups))
+            kept.append(line)
+    return [line for line in given if line not in kept]
 
 
 def _singles(given: list[str], groups: list[str], target: dict[str, Any]) -> list[str] | None:

@@ -87,19 +87,28 @@ def test_a_run_without_receipt_is_compared_as_far_as_it_goes(run: Path, other: P
     a, b = TrainedRun(run), TrainedRun(other)
     assert surroundings(a, b) == [f"code, versions, hardware and data: unknown, as there is no receipt.json in {other}"]
     assert configuration(a, b, None) == [
-        "configuration: nothing that is added to a's command line leads to b, as it gives keys that b's choices lack, "
-        "conf/ changed since, or they were started with a --config-dir, to be given here too; the keys that differ are",
+        "configuration: nothing that is added to a's command line leads to b, as conf/ changed since, or they were "
+        "started with a --config-dir, to be given here too; the keys that differ are",
         "  optimizer.lr: 0.003 -> 0.5",
     ]
 
 
-def test_keys_that_the_other_side_lacks_are_named_as_a_reason(run: Path, other: Path) -> None:
-    """The command line of the first gives numbers of drawn pictures, which the choice of the second has no key for."""
-    receipt = json.loads((other / "receipt.json").read_text())
-    receipt["starts"][-1]["overrides"] += ["data=coco_custom"]
-    (other / "receipt.json").write_text(json.dumps(receipt))
-    line = configuration(TrainedRun(run), TrainedRun(other), None)[0]
-    assert line.startswith("configuration: nothing that is added to a's command line leads to b, as it gives keys that")
+def test_what_the_other_side_has_no_key_for_is_to_be_left_out(run: Path, tmp_path: Path) -> None:
+    sides = []
+    for name, override in {"a": "optimizer.algorithm.betas=[0.8,0.9]", "b": "optimizer=sgd"}.items():
+        folder = shutil.copytree(run, tmp_path / name)
+        receipt = json.loads((run / "receipt.json").read_text())
+        receipt["starts"][-1]["overrides"].append(override)
+        (folder / "receipt.json").write_text(json.dumps(receipt))
+        config = to_plain(compose(receipt["starts"][-1]["overrides"]))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        sides.append(TrainedRun(folder))
+    assert configuration(*sides, None) == [
+        "configuration: what a needs on its command line to be b",
+        "  optimizer=sgd",
+        "what it has to leave out, as b's choices lack the key",
+        "  'optimizer.algorithm.betas=[0.8,0.9]'",
+    ]
 
 
 def test_names_by_default_stand_in_one_line_of_80_columns(

@@ -33,10 +33,35 @@ def test_the_shortest_list(a: list[str], b: list[str], expected: list[str]) -> N
     assert found is not None and sorted(found) == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "overrides", "without"),
+    [
+        (
+            ["optimizer.algorithm.momentum=0.5", "optimizer=sgd", "seed=1"],
+            ["optimizer.lr=0.01"],
+            ["optimizer=adamw", "optimizer.lr=0.01", "seed=0"],
+            ["optimizer.algorithm.momentum=0.5"],
+        ),
+        (  # numbers of drawn pictures
+            ["data.source.train_pictures=9"],
+            ["data=nuclei", "data.root=x"],
+            ["data=nuclei", "data.root=x"],
+            ["data.source.train_pictures=9"],
+        ),
+    ],
+)
+def test_what_the_choices_of_the_second_lack_is_to_be_left_out(
+    a: list[str], b: list[str], overrides: list[str], without: list[str]
+) -> None:
+    found = difference(described(*a), described(*b))
+    assert found.overrides is not None and sorted(found.overrides) == sorted(overrides)
+    assert found.without == without
+
+
 def test_keys_where_it_cannot_be_composed() -> None:
     other = described("optimizer.lr=0.01")
     found = difference(described(), other._replace(overrides=None))
-    assert found == (None, ["optimizer.lr: 0.003 -> 0.01"])
+    assert found == (None, [], ["optimizer.lr: 0.003 -> 0.01"])
     changed = described()
     changed.config["optimizer"]["lr"] = 0.5  # as if conf/ had said so then
-    assert difference(changed, other) == (None, ["optimizer.lr: 0.5 -> 0.01"])
+    assert difference(changed, other) == (None, [], ["optimizer.lr: 0.5 -> 0.01"])
