@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -57,10 +58,12 @@ def inspect_file(split: Split, depth: Depth, limits: Limits, findings: Findings)
 
 def _leave_out(dataset: dict[str, Any], records: Records, broken: dict[int, str], findings: Findings) -> dict[str, Any]:
     """The data set without pictures that cannot be read, and their annotations."""
-    ids = set()
+    ids, names = set(), records.names()
     for index, problem in broken.items():
         what = "pictures that cannot be decoded, or not as this configuration reads them"
-        findings.mend("error", what, "left out with their annotations", problem)
+        named = problem.replace(str(records.images / names[index]), names[index])
+        why = re.split("[:;] ", named)[0]  # without what a run would say to do
+        findings.mend("error", what, "left out with their annotations", why)
         ids.add(records[index].id)
     images = [image for image in dataset["images"] if image["id"] not in ids]
     annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] not in ids]

@@ -38,8 +38,9 @@ def mend(dataset: dict[str, Any], split: Split, channels: int, findings: Finding
         A data set that `read_annotations` reads without complaint.
     """
     categories = _categories(dataset["categories"], findings)
-    images = _images(dataset["images"], split, channels, findings)
-    annotations = _annotations(dataset["annotations"], categories, images, _listed_sizes(dataset["images"]), findings)
+    sizes = _listed_sizes(dataset["images"])
+    images = _images(dataset["images"], split, channels, sizes, findings)
+    annotations = _annotations(dataset["annotations"], categories, images, sizes, findings)
     return {
         **dataset,
         "categories": list({category["id"]: category for category in categories.values()}.values()),
@@ -74,8 +75,13 @@ def _categories(categories: list[dict[str, Any]], findings: Findings) -> dict[in
 Key = tuple[type, Any]  # the type and value of a picture's id in the file
 
 
-def _images(images: list[dict[str, Any]], split: Split, channels: int, findings: Findings) -> dict[Key, dict[str, Any]]:
-    """The usable pictures by the type and value of the id in the file."""
+def _images(
+    images: list[dict[str, Any]], split: Split, channels: int, listed: dict[Key, Size | None], findings: Findings
+) -> dict[Key, dict[str, Any]]:
+    """The usable pictures by the type and value of the id in the file.
+
+    Of those that have another size than `listed`, none remains there: it may be that size which is wrong.
+    """
     present = Listing(split.images)
     usable: dict[Key, dict[str, Any]] = {}
     names: dict[str, Any] = {}
@@ -113,6 +119,7 @@ def _images(images: list[dict[str, Any]], split: Split, channels: int, findings:
             continue
         sized = _sized(image, header.shown, header.stored, findings)
         if sized is None:
+            listed[type(id_), id_] = None
             continue
         if mixed:
             findings.mend("error", "image ids of another type than others", "numbered anew", id_)

@@ -53,7 +53,9 @@ def see_pictures(records: Records, read: PictureReader) -> Pixels:
             stored = read.decode(data, path)
             image = read.convert(stored, path, size)
             return _see(hashlib.sha256(data).hexdigest(), image, _brightest(stored))
-        except (ValueError, OSError) as error:
+        except OSError as error:
+            return f"{path} cannot be opened ({error.strerror})"
+        except ValueError as error:
             return str(error)
 
     paths = [records.images / name for name in records.names()]
