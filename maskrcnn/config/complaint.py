@@ -23,7 +23,7 @@ _FOREIGN = {
     "Did you mean trainer.max_epochs?": "epochs epoch",
     "Did you mean trainer.max_steps?": "max_iter iterations",
     "Did you mean schedule.warmup_steps?": "warmup warmup_epochs warmup_iters",
-    "Did you mean schedule=multistep?": "lr_steps",
+    "Did you mean schedule=multistep?": "lr_steps solver.steps",
     "Did you mean trainer=gpu?": "device gpu",
     "Did you mean trainer=gpu trainer.devices=...?": "gpus num_gpus",
     "Did you mean trainer.precision?": "amp fp16",
@@ -36,8 +36,15 @@ _FOREIGN = {
     ),
     "Did you mean run_dir?": "output_dir save_dir project",
     "Did you mean weights?": "pretrained load_from",
+    "It is chosen with the backbone: backbone=resnet18 to backbone=resnet152.": "depth",
+    "Did you mean augmentation=photometric?": "hsv_h hsv_s hsv_v",
+    "There is none; augmentation=copy_paste puts objects of other pictures in.": "mosaic mixup cutmix",
+    "weights=x.ckpt starts from its weights, resume=<its run's folder> goes on with the run.": "ckpt ckpt_path",
+    "Pictures are read anew each time, by data.workers processes.": "cache",
     "The classes come from the annotation file.": "num_classes nc",
 }
+CHECKPOINT = ("ckpt", "ckpt_path", "model", "model_path")  # what others call it
+CHOICES = {"logger=tensorboard": "logger=default, which is chosen unless you change it, writes TensorBoard's files"}
 HABITS = {word: sentence for sentence, words in _FOREIGN.items() for word in words.split()}
 BY_NAME = ("callbacks", "logger")  # groups of which several files add up
 SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within the value of another
@@ -67,6 +74,8 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
     choice = re.search(r"Could not find '(hydra/[^'/]+|[^'/]+)/([^']*)'", text)
     if choice is not None:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
+        if (habit := CHOICES.get(f"{choice[1]}={choice[2]}")) is not None:
+            return f"there is no {choice[1]}={choice[2]}: {habit}"
         near = suggest(choice[2], listed)
         unlike = near.startswith("Known")
         said = f"there is no {choice[1]}={choice[2]}. {'' if unlike else f'{near} '}Choices: {', '.join(listed)}"
@@ -241,7 +250,7 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         below = "" if package == "_global_" else f"; single keys are {package}.KEY=..., new ones +{package}.KEY=..."
         return f"It chooses one of {', '.join(choices(key))}{below}"
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
-    if "checkpoint" in config and value.endswith(".ckpt"):
+    if "checkpoint" in config and (value.endswith(".ckpt") or key in CHECKPOINT):
         return did_you_mean([f"checkpoint={value}"])
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
@@ -251,8 +260,8 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
             return f"Parts are {whose}'s; single keys change with 'override=[\"{inside}\"]'"
         if key in keys(_without("", "train", [])):
             return f"Keys of {whose} change with 'override=[\"{key}={value}\"]'"
-    elif name in HABITS:
-        return HABITS[name]
+    elif (habit := HABITS.get(key.lower(), HABITS.get(name))) is not None:
+        return habit
     elif key in CONVERSION:
         return f"It is a group of convert_data.py: python convert_data.py {key}={value}"
     elif "/" in key:

@@ -51,6 +51,16 @@ SLIPS = {
     "MODEL.RPN.NMS_THRESH=0.7": "unknown key 'MODEL.RPN.NMS_THRESH'. Did you mean model.rpn.nms_threshold?",
     "DATALOADER.NUM_WORKERS=4": "unknown key 'DATALOADER.NUM_WORKERS'. Did you mean data.workers?",
     "train_cfg.val_interval=1": "unknown key 'train_cfg.val_interval'. Did you mean trainer.check_val_every_n_epoch?",
+    "SOLVER.STEPS=[1,2]": "unknown key 'SOLVER.STEPS'. Did you mean schedule=multistep?",
+    "backbone.depth=50": "unknown key 'backbone.depth'. It is chosen with the backbone: backbone=resnet18 to "
+    "backbone=resnet152.",
+    "hsv_h=0.1": "unknown key 'hsv_h'. Did you mean augmentation=photometric?",
+    "mosaic=1": "unknown key 'mosaic'. There is none; augmentation=copy_paste puts objects of other pictures in.",
+    "cache=ram": "unknown key 'cache'. Pictures are read anew each time, by data.workers processes.",
+    "ckpt=x": "unknown key 'ckpt'. weights=x.ckpt starts from its weights, resume=<its run's folder> goes on with the "
+    "run.",
+    "logger=tensorboard": "there is no logger=tensorboard: logger=default, which is chosen unless you change it, "
+    "writes TensorBoard's files",
     # what a choice is called, or has
     "ema=true": "unknown key 'ema'. Did you mean callbacks=ema?",
     "optimizer=SGD": "there is no optimizer=SGD. Did you mean sgd? Choices: adamw, sgd",
@@ -244,6 +254,7 @@ def test_a_callback_that_another_follows_goes_with_it() -> None:
         ),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         (["weights=a/b.ckpt"], "unknown key 'weights'. Did you mean checkpoint=a/b.ckpt?"),
+        (["ckpt=x"], "unknown key 'ckpt'. Did you mean checkpoint=x?"),
         (["model=a/b.ckpt"], "unknown key 'model'. Did you mean checkpoint=a/b.ckpt?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
     ],
