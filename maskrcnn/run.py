@@ -42,16 +42,16 @@ def run(config: DictConfig) -> float:
         if stopped.scores is not None:  # it was at its end, and nothing comes after it
             return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
-            print(f"to go on: {further(stopped.folder, own_folder(hydra_config), overrides)}", flush=True)
+            command = further(stopped.folder, own_folder(hydra_config), overrides)
+            print(f"to go on, with the rest of this command: {command}", flush=True)
         raise
 
 
 def further(run: Path, own: str | None, overrides: list[str]) -> str:
-    """How to go on with a run: what of its command, with a folder of choices perhaps, has to be given anew."""
+    """The command that goes on with a run: what of its own, with a folder of choices perhaps, has to be given anew."""
     options = [] if own is None else [f"--config-dir={own}"]
     plugins = [one for one in overrides if one.startswith("plugins=")]
-    command = shlex.join([*options, f"resume={written(str(run))}", *plugins])
-    return f"{command}, which remembers the rest of the command"
+    return shlex.join(["python", "train.py", *options, f"resume={written(str(run))}", *plugins])
 
 
 def run_once(config: DictConfig, resume: str | None, overrides: list[str], told: Any) -> dict[str, float]:

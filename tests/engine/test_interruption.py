@@ -114,9 +114,9 @@ def test_the_command_and_not_the_run_says_how_to_go_on(
 
 def test_what_a_resumed_run_does_not_remember_is_named() -> None:
     """Without its folder of choices, `backbone=mine` would be refused."""
-    assert further(Path("/runs/a"), None, ["seed=1"]) == "resume=/runs/a, which remembers the rest of the command"
+    assert further(Path("/runs/a"), None, ["seed=1"]) == "python train.py resume=/runs/a"
     assert further(Path("/runs/a"), "/my conf", ["backbone=mine", "plugins=[mine]"]) == (
-        "'--config-dir=/my conf' resume=/runs/a 'plugins=[mine]', which remembers the rest of the command"
+        "python train.py '--config-dir=/my conf' resume=/runs/a 'plugins=[mine]'"
     )
 
 

@@ -40,7 +40,8 @@ def test_a_requeued_slurm_job_goes_on_in_its_folder(
     output = stop_at("2/8", signal.SIGUSR1, first)
     assert first.returncode == 128 + signal.SIGUSR1, output
     folder = tmp_path / "runs" / "job_77"
-    assert f"{folder}/checkpoints/last.ckpt is written\nto go on: resume={folder}, which" in output
+    assert f"{folder}/checkpoints/last.ckpt is written\n" in output
+    assert f"\nto go on, with the rest of this command: python train.py resume={folder}\n" in output
     assert not list(tmp_path.rglob("hpc_ckpt*"))  # Lightning's, from within the handler
     assert 2 <= checkpoint.read(folder / "checkpoints" / "last.ckpt")["global_step"] < 8
     done = command(*same, cwd=tmp_path)
