@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from maskrcnn.config.identity import essence, identity
 from maskrcnn.config.later import add_later
 from maskrcnn.config.nested import changes
+from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.run_files import checksum_file
 from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
@@ -76,6 +77,8 @@ def read(run: Path) -> dict[str, Any]:
     path = run / NAME
     if run.is_file():
         raise ValueError(f"{run} is a file; name the folder of the run, such as {run.resolve().parent}")
+    if not path.is_file() and last_checkpoint(run).is_file():
+        raise ValueError(f"there is no {path}: the run is of a version that kept none, or it was deleted")
     if not path.is_file():
         raise ValueError(f"there is no {path}; name the folder of a run")
     remedy = "copy it again from where the run was made, or delete it to go on with the run"

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from maskrcnn.config.identity import essence
 from maskrcnn.config.nested import changes
 from maskrcnn.config.printable import printable
 from maskrcnn.config.run_dir import check_resume, last_checkpoint
@@ -58,13 +59,13 @@ def read(resume: str) -> dict[str, Any]:
 
 
 def finished(resume: str, config: dict[str, Any]) -> dict[str, float] | None:
-    """The last scores of a run that is at its end and is to go on without any change; None for any other.
+    """The last scores of a run that is at its end and is to go on without a change to its result; None for any other.
 
     Args:
         config: the configuration that it is to go on with.
     """
     loaded = read(resume)
-    if not loaded["progress"]["finished"] or changes(loaded["maskrcnn"]["config"], config):
+    if not loaded["progress"]["finished"] or changes(essence(loaded["maskrcnn"]["config"]), essence(config)):
         return None
     scores: dict[str, float] = loaded["progress"]["scores"]
     return scores

@@ -84,6 +84,10 @@ def test_a_run_that_goes_on_from_an_earlier_step_has_the_receipt_of_one_in_one_g
 def test_a_broken_receipt_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="receipt.json; name the folder of a run"):
         receipt_file.read(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(ValueError, match=r"receipt\.json: the run is of a version that kept none, or it was deleted$"):
+        receipt_file.read(tmp_path)
     (tmp_path / "receipt.json").write_text("{")
     with pytest.raises(ValueError, match=r"receipt\.json is broken"):
         receipt_file.read(tmp_path)

@@ -268,6 +268,10 @@ def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.Capt
     config = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["maskrcnn"]["config"]
     assert finished(str(whole), config) == pytest.approx(scores, rel=0, abs=0, nan_ok=True)
     assert finished(str(whole), {**config, "seed": 1}) is None
+    older = {name: one for name, one in config["callbacks"].items() if name != "report"}
+    older["mean_ap"] = {**older["mean_ap"], "workers": 0}  # what `renew` gives a run from before the key existed
+    assert config["callbacks"]["mean_ap"]["workers"] != 0
+    assert finished(str(whole), {**config, "callbacks": older}) == pytest.approx(scores, rel=0, abs=0, nan_ok=True)
 
 
 def test_a_file_in_place_of_a_run_is_answered_with_the_folder(whole: Path) -> None:
