@@ -1,6 +1,7 @@
 """The only step from ragged to rectangular: samples of any size become a batch of fixed shape."""
 
 import math
+import multiprocessing
 from itertools import accumulate
 from typing import Any
 
@@ -116,6 +117,21 @@ def _allocate(*fields: tuple[Any, ...]) -> list[torch.Tensor]:
         memory[start : start + size].view(dtype).view(shape)
         for start, size, (dtype, *shape) in zip(starts, sizes, fields)
     ]
+
+
+def check_shared() -> None:
+    """Makes sure that processes can share locks and memory, before they are started.
+
+    Raises:
+        ValueError: they cannot, as where /dev/shm is read-only.
+    """
+    try:
+        multiprocessing.Lock()
+    except OSError as error:
+        raise ValueError(
+            "processes that work for a run need shared memory, which is /dev/shm on Linux, and there is none to write "
+            f"to ({error.strerror}): mount it so, or give data.workers=0, which callbacks.mean_ap.workers follows"
+        ) from error
 
 
 def _shared(size: int) -> torch.UntypedStorage:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from maskrcnn.data.annotations import CocoAnnotations
 from maskrcnn.data.class_map import ClassMap
-from maskrcnn.data.collate import Collate
+from maskrcnn.data.collate import Collate, check_shared
 from maskrcnn.data.copy_paste import CopyPaste
 from maskrcnn.data.dataset import InstanceDataset
 from maskrcnn.data.order import EpochOrder
@@ -251,6 +251,8 @@ class CocoDataModule(LightningDataModule):
         drop_last: bool,
         kind: type[DataLoader[Sample]],
     ) -> DataLoader[Sample]:
+        if self.workers > 0:
+            check_shared()
         return kind(
             dataset,
             batch_size=batch_size,

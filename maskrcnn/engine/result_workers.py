@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from maskrcnn.data.collate import check_shared
 from maskrcnn.data.worker_signals import leave_signals, signals_kept_back
 from maskrcnn.evaluation.part import Part
 
@@ -40,6 +41,7 @@ class ResultWorkers:
     def start(self) -> None:
         """Begins what the processes need before they can work, beside what comes before the first call: some 3 s."""
         if self.count and self.pool is None:
+            check_shared()
             self.pool = ProcessPoolExecutor(self.count, mp_context=_context(), initializer=_start)
 
     def call(self, make: Callable[[], Part]) -> Iterator[Part]:

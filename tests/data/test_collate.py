@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,9 @@ from numpy.random import default_rng
 from torch.utils._pytree import tree_leaves
 
 from maskrcnn.data.collate import Collate
+from maskrcnn.data.datamodule import CocoDataModule
 from maskrcnn.data.transforms import Sample
+from maskrcnn.engine.result_workers import ResultWorkers
 
 
 def sample(height: int, width: int, objects: int, seed: int) -> Sample:
@@ -72,6 +75,20 @@ def test_shared_memory_that_is_full_is_told_of(monkeypatch: pytest.MonkeyPatch) 
         ValueError, match=r"^there is no room in shared memory, .* for a batch of 6 MB that a data work"
     ):
         Collate([(1024, 1024)], [5])(batch)
+
+
+def test_shared_memory_that_cannot_be_written_to_is_told_of(
+    open_shapes: Callable[..., CocoDataModule], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Any:
+        raise OSError(30, "Read-only file system")
+
+    data = open_shapes("data.workers=1")
+    monkeypatch.setattr("multiprocessing.Lock", fail)
+    for start in (data.train_dataloader, data.val_dataloader, ResultWorkers(1).start):
+        with pytest.raises(ValueError, match=r"^processes that .*/dev/shm .*\(Read-only .* or give data\.workers=0, "):
+            start()
+    assert len(list(open_shapes("data.workers=0").val_dataloader())) == 1
 
 
 @pytest.mark.parametrize("channels", [1, 5])
