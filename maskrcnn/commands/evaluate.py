@@ -93,18 +93,16 @@ def evaluate(
         return scored.scores
     directory.mkdir(parents=True, exist_ok=True)
     _remove_old(directory)
-    predictions = scored.evaluator.predictions
+    file, predictions = data.val_annotations.file, scored.evaluator.predictions
     with not_collected():
         detections = [result for image in sorted(predictions) for result in predictions[image]]
         write_json(directory / "detections.json", to_original_ids(detections, data.val_annotations), console, None)
     if not scored.evaluator.ground_truth["annotations"]:
-        said = f"{data.val_annotations.file} has no annotations: pictures were only predicted, and nothing scored"
-        say(console, said)
+        say(console, f"{file} has no annotations: pictures were only predicted, and nothing scored")
         return scored.scores
-    number, every = len(scored.evaluator.predictions), len(data.val_annotations.records)
+    number, every = len(predictions), len(data.val_annotations.records)
     of = "" if number == every else f" of the {every}"  # by trainer.limit_val_batches
-    said = f"scored {number}{of} pictures of {data.val_annotations.file}"
-    say(console, said)
+    say(console, f"scored {number}{of} pictures of {file}")
     per_class = scored.evaluator.per_class()
     print_scores(console, scored.scores, per_class)
     numbers: dict[str, Any] = {"checkpoint": checkpoint, "results": results, "override": override}
@@ -121,8 +119,7 @@ def evaluate(
     if results is None:
         beside = [thresholds_file.path_of(Path(checkpoint))] if tta.off and not override else []
         for path in [directory / "thresholds.json", *beside]:
-            best, pictures = curves["segm"]["best"], len(scored.evaluator.predictions)
-            thresholds_file.write(path, Path(checkpoint), best, data.val_annotations.file, pictures)
+            thresholds_file.write(path, Path(checkpoint), curves["segm"]["best"], file, number)
             say(console, f"wrote {path}")
     if funnel:
         write_funnel(directory, scored, onlooker.missed, funnel_iou, console)
