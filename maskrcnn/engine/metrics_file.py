@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from maskrcnn.run_files.metric_rows import read_rows
+from maskrcnn.run_files.whole_rows import read_rows
 from maskrcnn.whole_file import replacing
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from maskrcnn.run_files.whole_rows import read_rows
 from maskrcnn.whole_file import replacing
 
 NAME = "checksums.csv"
@@ -45,15 +46,15 @@ def read(run: Path) -> Checksums:
     path = run / NAME
     if not path.is_file():
         raise ValueError(f"there is no {path}: the run ended before its first step, or had callbacks.receipt=null")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    head, *rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines())) or [[]]
+    head, rows = read_rows(path)
     if head[:2] != HEAD:
         raise ValueError(f"{path} is broken: its first line is not that of checksums")
-    whole = [row for row in rows if len(row) == len(head)]
+    parts = tuple(head[2:])
     try:
-        return Checksums(tuple(head[2:]), {int(row[0]): Step(row[1], tuple(map(int, row[2:]))) for row in whole})
+        steps = {int(row["step"]): Step(row["loss"], tuple(int(row[part]) for part in parts)) for row in rows}
     except ValueError as error:
         raise ValueError(f"{path} is broken: {error}") from error
+    return Checksums(parts, steps)
 
 
 def write(run: Path, checksums: Checksums) -> None:

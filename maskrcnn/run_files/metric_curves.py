@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from maskrcnn.run_files.metric_rows import read_rows
+from maskrcnn.run_files.whole_rows import read_rows
 
 
 def read_curve(folder: Path, column: str, along: str) -> list[tuple[float, float]]:

@@ -12,7 +12,7 @@ from maskrcnn.engine.metrics_file import MetricsFile
 from maskrcnn.run_files import checksum_file, receipt_file
 from maskrcnn.run_files.checksum_file import Checksums, Step
 from maskrcnn.run_files.metric_curves import read_curve
-from maskrcnn.run_files.metric_rows import read_rows
+from maskrcnn.run_files.whole_rows import read_rows
 
 ROWS = "loss,step\r\n0.5,1\r\n0.25,2\r\n"
 
@@ -72,6 +72,12 @@ def test_a_row_that_is_being_written_is_no_point_of_a_curve(tmp_path: Path) -> N
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "metrics.csv").write_text(f"{ROWS}0.125,3,1\r\n0.0625,4,\r\n1e-")
     assert read_curve(tmp_path, "loss", "step") == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_block_of_zeros_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / checksum_file.NAME).write_text(f"step,loss,neck\r\n0,,1\r\n{chr(0) * 200_000}1,0.5,2\r\n")
+    with pytest.raises(ValueError, match="checksums.csv is broken: field larger than field limit"):
+        checksum_file.read(tmp_path)
 
 
 @pytest.mark.parametrize(
