@@ -87,6 +87,9 @@ class TrainedRun:
 
         Args:
             config_dir: absolute folder of choices besides ours that this had.
+
+        Raises:
+            ValueError: there is no receipt, and the overrides that Hydra kept are broken.
         """
         path, folder = self.folder / ".hydra" / "overrides.yaml", searching(config_dir)
         if self.receipt is not None:

@@ -12,7 +12,7 @@ def find_plugins(plugins: list[str]) -> None:
     """Makes packages in the current folder importable, if the command line names any.
 
     Raises:
-        ValueError: one is nowhere.
+        ValueError: one is nowhere, or no package's name.
     """
     if plugins and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
