@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maskrcnn.data.convert.annotated import Annotated
 from maskrcnn.data.convert.output import check_free
-from maskrcnn.data.few import few
+from maskrcnn.data.few import counted, few
 from maskrcnn.engine.console import Terminal
 
 
@@ -45,8 +45,8 @@ def _summarize(annotated: Annotated, out: str) -> None:
     crowds = sum(each.crowd for each in found)
     empty = sum(not picture.objects for picture in annotated.pictures)
     console.print(
-        f"{len(annotated.pictures)} pictures ({empty} without objects), "
-        f"{counts.total()} objects, {crowds} crowd regions"
+        f"{counted(len(annotated.pictures), 'picture')} ({empty} without objects), "
+        f"{counted(counts.total(), 'object')}, {counted(crowds, 'crowd region')}"
     )
     for name in annotated.classes:
         console.print(f"  {name}: {counts[name]}")

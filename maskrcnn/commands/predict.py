@@ -15,7 +15,7 @@ from rich.console import Console
 from maskrcnn.commands import thresholds_file
 from maskrcnn.commands.predict_bar import PredictBar
 from maskrcnn.commands.predictor import Predictor
-from maskrcnn.data.few import few, few_names
+from maskrcnn.data.few import counted, few, few_names
 from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.restore import restore
 from maskrcnn.engine.tta import Tta
@@ -196,7 +196,7 @@ class _Tally:
         self.skipped.append(name)
 
     def done(self) -> str:
-        return f"{self.instances} instances in {self.pictures} pictures"
+        return f"{counted(self.instances, 'instance')} in {counted(self.pictures, 'picture')}"
 
     def left_out(self) -> str:
         if not self.skipped:

@@ -1,4 +1,4 @@
-"""Long lists in a sentence."""
+"""Long lists, and numbers, in a sentence."""
 
 from collections.abc import Sequence
 
@@ -29,3 +29,9 @@ def unlike_names(first: Sequence[str], second: Sequence[str]) -> tuple[str, str]
         start = max(next(same, min(len(first), len(second))) - 1, 0)
     before = "..., " if start else ""
     return before + few_of(first[start:], NAMES, len(first)), before + few_of(second[start:], NAMES, len(second))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 class", "2 classes", "3 validation pictures"."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{ending}"

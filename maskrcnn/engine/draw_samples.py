@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.few import counted
 from maskrcnn.ops.paste import paste_bitmap
 from maskrcnn.structures import Batch, Targets
 from maskrcnn.visualize.instances import Instances, draw_instances
@@ -63,5 +64,5 @@ def _drawings(data: CocoDataModule) -> Iterator[np.ndarray]:
             picture[height:], picture[:, width:] = _PADDING, _PADDING
             instances = sample_instances(batch.targets, position, picture.shape[:2])
             name = data.train_annotations.records[int(batch.indices[position])].name
-            caption = f"{name}, {height} x {width}, {len(instances.labels)} objects"
+            caption = f"{name}, {height} x {width}, {counted(len(instances.labels), 'object')}"
             yield captioned(draw_instances(picture, instances, list(data.classes)), caption)

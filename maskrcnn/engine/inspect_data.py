@@ -11,6 +11,7 @@ from rich.text import Text
 
 from maskrcnn.config.written import written as as_override
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.few import counted
 from maskrcnn.data.source import CocoSource, Splits
 from maskrcnn.engine.console import Terminal, say
 from maskrcnn.engine.draw_lessons import draw_lessons
@@ -152,9 +153,9 @@ def _print(console: Console, found: Inspection) -> None:
         content = part.content
         say(
             console,
-            f"{part.name}: {len(part.records)} pictures, {int((content.counts == 0).sum())} of them without objects; "
-            f"{len(content.labels)} objects of {len(content.classes)} classes, up to {content.counts.max(initial=0)} "
-            f"in a picture; {content.crowds} crowd regions",
+            f"{part.name}: {counted(len(part.records), 'picture')}, {int((content.counts == 0).sum())} of them without "
+            f"objects; {counted(len(content.labels), 'object')} of {counted(len(content.classes), 'class')}, up to "
+            f"{content.counts.max(initial=0)} in a picture; {counted(content.crowds, 'crowd region')}",
         )
     findings = found.findings()
     for finding in findings:  # no table: columns would break names and keys that are to be copied

@@ -15,6 +15,7 @@ from rich.console import Console
 from maskrcnn.config.launcher import is_main
 from maskrcnn.config.run_dir import last_checkpoint
 from maskrcnn.data.datamodule import CocoDataModule
+from maskrcnn.data.few import counted
 from maskrcnn.engine import lost_workers, ranks, unfit
 from maskrcnn.engine.accumulation import Accumulation
 from maskrcnn.engine.attachments import Attachments
@@ -203,8 +204,9 @@ def _tell_start(
     scaled = f" ({optimizer.lr:.4g} for {REFERENCE_BATCH} images, scaled)" if optimizer.scale_lr else ""
     say(
         console,
-        f"{len(data.train_annotations.records)} training and {len(data.val_annotations.records)} validation pictures, "
-        f"{len(data.classes)} classes; {steps} steps of {images_per_step} images; learning rate "
+        f"{len(data.train_annotations.records)} training and "
+        f"{counted(len(data.val_annotations.records), 'validation picture')}, {counted(len(data.classes), 'class')}; "
+        f"{counted(steps, 'step')} of {counted(images_per_step, 'image')}; learning rate "
         f"{optimizer.scaled_lr(images_per_step):.4g}{scaled}; writing to {run_dir}",
     )
     if data.selection_notes:

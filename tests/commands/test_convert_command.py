@@ -33,7 +33,7 @@ def test_labelme_to_coco_to_yolo_and_labelme(command: Command, folder: Path, tmp
     done = command("convert_data.py", "from=labelme", "source=labelme", "out=all.json", cwd=tmp_path, tiny=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "1 pictures (0 without objects), 1 objects, 0 crowd regions",
+        "1 picture (0 without objects), 1 object, 0 crowd regions",
         "  dog: 1",
         "1 shapes of type point: left out (a.json)",
         "wrote all.json; names of pictures start from labelme",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskrcnn.data.few import few_names, unlike_names
+from maskrcnn.data.few import counted, few_names, unlike_names
 from maskrcnn.prediction.thresholds import Thresholds
 
 MANY = [f"c{i}" for i in range(1203)]
@@ -30,3 +30,8 @@ def test_thresholds_of_many_classes_are_refused_in_short() -> None:
         Thresholds({"x": 0.5}, MANY)
     with pytest.raises(ValueError, match=r"no number for c1, .*, c20, \.\.\. \(1202 in all\); give"):
         Thresholds({"c0": 0.5}, MANY)
+
+
+def test_one_thing_stands_in_the_singular() -> None:
+    said = [counted(1, "class"), counted(2, "class"), counted(0, "picture"), counted(1, "crowd region")]
+    assert said == ["1 class", "2 classes", "0 pictures", "1 crowd region"]
