@@ -22,6 +22,7 @@ from maskrcnn.inspection.finding import MEANING
 from maskrcnn.inspection.inspection import Inspection, inspect
 from maskrcnn.inspection.limits import Limits
 from maskrcnn.inspection.page import write_page
+from maskrcnn.modeling.anchors import Anchors
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.whole_file import read_json, write_json
 
@@ -145,6 +146,7 @@ def limits(data: CocoDataModule, detector: MaskRCNN) -> Limits:
         detections=detector.box_head.max_detections,
         shapes=model_shapes(detector.anchors, detector.neck.strides),
         strides=detector.neck.strides,
+        scaled=isinstance(detector.anchors, Anchors),
     )
 
 

@@ -16,3 +16,4 @@ class Limits(NamedTuple):
     detections: int  # model.box_head.max_detections
     shapes: Shapes  # of the anchors
     strides: tuple[int, ...]
+    scaled: bool  # whether anchors are made of model.anchors.scales and .ratios, which those of a user need not be

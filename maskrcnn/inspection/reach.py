@@ -15,7 +15,7 @@ class Reach(NamedTuple):
     """How much of the ground truth anchors can reach."""
 
     by_size: dict[str, tuple[int, float, float]]  # boxes, and their shares that are reached at IoU 0.5 and 0.7
-    suggestion: Suggestion | None  # where it would reach more
+    suggestion: Suggestion | None  # where it would reach more, and the configuration has keys for it
 
 
 def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
@@ -36,5 +36,5 @@ def measure_reach(boxes: np.ndarray, limits: Limits) -> Reach | None:
         chosen = (drawn >= low) & (drawn < high)
         if chosen.any():
             by_size[size] = (int(((every > 0) & (every >= low) & (every < high)).sum()), *shares(iou[chosen]))
-    better = suggest(sample, limits.strides)
-    return Reach(by_size, better if better.reached[1] > by_size["all"][2] + 0.01 else None)
+    better = suggest(sample, limits.strides) if limits.scaled else None
+    return Reach(by_size, better if better and better.reached[1] > by_size["all"][2] + 0.01 else None)

@@ -18,6 +18,7 @@ from maskrcnn.commands.evaluate import evaluate
 from maskrcnn.config.build import build
 from maskrcnn.config.check import resolve_target
 from maskrcnn.config.compose import check, compose, portable, to_plain
+from maskrcnn.engine.inspect_data import limits
 from maskrcnn.engine.train import train
 from maskrcnn.engine.tta import Tta
 from maskrcnn.modeling.box_head import BoxPrediction
@@ -117,6 +118,13 @@ def test_the_notebook_trains_looks_inside_and_predicts(folder: Path) -> None:
     assert [list(level.shape) for level in made["levels"]] == [[2, 16, 16 >> i, 24 >> i] for i in range(4)]
     assert list(made["pooled"].shape) == [made["detections"].valid.numel(), 16, 7, 7]
     assert made["trained"].classes == ["disc", "box"] and made["drawn"].shape == (64 * 7, 96 * 7, 3)
+
+
+def test_looking_its_data_through_suggests_no_keys_that_its_anchors_lack(folder: Path) -> None:
+    for choice, scaled in (("squares", False), ("shapes", True)):
+        config = to_plain(compose(["experiment=ours", f"anchors={choice}"], config_dir="conf"))
+        model = build(config["model"], ["mine"])(2, 3)
+        assert limits(build(config["data"], ["mine"]), model).scaled is scaled
 
 
 def test_losses_of_the_page_are_what_they_say(folder: Path) -> None:

@@ -65,6 +65,14 @@ def test_numbers_are_of_all_boxes_and_shares_of_a_sample() -> None:
     assert reach.by_size["all"][1] == pytest.approx(0.8, abs=0.02)
 
 
+def test_suggests_no_keys_that_anchors_of_a_user_do_not_have() -> None:
+    boxes = np.tile([16.0, 16.0, 32.0, 32.0], (10, 1))
+    limits = LIMITS._replace(shapes=cell_shapes([8], [1.0], [1.0]), strides=(8,))
+    ours, theirs = measure_reach(boxes, limits), measure_reach(boxes, limits._replace(scaled=False))
+    assert ours is not None and ours.suggestion == ([4.0], [1.0], (1.0, 1.0))
+    assert theirs is not None and theirs.suggestion is None and theirs.by_size == ours.by_size
+
+
 def test_many_boxes_are_sampled() -> None:
     few = random_boxes(10)
     assert np.array_equal(sample_boxes(np.concatenate([few, [[5.0, 5, 0, 9]]])), few)  # one has no area

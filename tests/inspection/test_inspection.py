@@ -35,6 +35,7 @@ LIMITS = Limits(
     detections=2,
     shapes=cell_shapes(STRIDES, [4.0], [1.0]),
     strides=STRIDES,
+    scaled=True,
 )
 ALL = Selection(None, None, None, None, 0, 1.0, None, 0.0)
 CLASSES = [{"id": 1, "name": "cell"}, {"id": 2, "name": "bubble"}, {"id": 3, "name": "dust"}]
