@@ -86,6 +86,8 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
                 check_early(to_plain(config), root)
                 check_limits(to_plain(config))
             return task(config)
+        except BrokenPipeError:
+            raise  # to `stoppable`
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
@@ -108,21 +110,26 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
         sys.exit(f"error: {complain(error, config_name, sys.argv[1:])}")
     except yaml.YAMLError as error:  # names the file and the line
         sys.exit(f"error: {' '.join(str(error).split())}")
-    except BrokenPipeError:  # of Hydra itself, as by `python train.py --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
+    except BrokenPipeError:
+        raise  # to `stoppable`
     except (ValueError, OSError) as error:
         sys.exit(_sentence(error))
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Ends a command in a word at Ctrl-C, where nothing else does; to decorate it with."""
+    """Ends a command in a word at Ctrl-C, where nothing else does, and without one where nobody reads on, as in
+    `python train.py --help | head`; to decorate it with.
+    """
     try:
         yield
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
 
 
 @contextlib.contextmanager
@@ -130,6 +137,8 @@ def explained() -> Iterator[None]:
     """Ends a command that is not started by `start` in a sentence at a user's mistake; to decorate it with."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # to `stoppable`
     except (ValueError, OSError) as error:
         sys.exit(f"error: {reason(error)}")
 

@@ -21,6 +21,7 @@ from maskrcnn.config.suggest import did_you_mean, suggest, suggest_key
 _FOREIGN = {
     "Did you mean optimizer.lr?": "learning_rate lr0 base_lr",
     "Did you mean trainer.max_epochs?": "epochs epoch",
+    "debug=overfit learns a few pictures by heart": "overfit_batches",
     "Did you mean trainer.max_steps?": "max_iter iterations",
     "Did you mean schedule.warmup_steps?": "warmup warmup_epochs warmup_iters",
     "Did you mean schedule=multistep?": "lr_steps solver.steps",

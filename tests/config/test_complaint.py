@@ -25,6 +25,7 @@ SLIPS = {
     "model.rpn.nms_threshold?",
     "backbone.norm=frozen": "unknown key 'backbone.norm'. Did you mean model.backbone.norm?",
     "output=x": "unknown key 'output'. It is a key of evaluate.py and predict.py",
+    "trainer.overfit_batches=2": "unknown key 'trainer.overfit_batches'. debug=overfit learns a few pictures by heart",
     # another framework's name
     "epochs=10": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
     "trainer.epochs=10": "unknown key 'trainer.epochs'. Did you mean trainer.max_epochs?",
