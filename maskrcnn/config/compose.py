@@ -17,6 +17,7 @@ from maskrcnn.config.cores import up_to_cores
 from maskrcnn.config.groups import check_groups, groups, list_choices, list_keys
 from maskrcnn.config.launcher import run_name
 from maskrcnn.config.nested import join, keys
+from maskrcnn.config.own import searching
 from maskrcnn.config.run_dir import run_dir
 from maskrcnn.config.suggest import suggest_key
 
@@ -46,7 +47,7 @@ def compose(
     if config_dir is not None:
         if not Path(config_dir).is_dir():
             raise ValueError(f"config_dir: there is no folder {config_dir}")
-        overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
+        overrides += searching(str(Path(config_dir).resolve()))
     with composing():
         try:
             return hydra.compose(config_name, overrides)

@@ -57,3 +57,10 @@ def test_resolvers_of_the_program_keep_their_names() -> None:
     finally:
         for name in ("run_dir", "up_to_cores"):
             OmegaConf.clear_resolver(name)
+
+
+def test_a_folder_of_choices_may_have_an_apostrophe_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine"
+    (folder / "optimizer").mkdir(parents=True)
+    (folder / "optimizer" / "slow.yaml").write_text("defaults: [sgd]\nlr: 0.125\n", encoding="utf-8")
+    assert compose(["optimizer=slow"], config_dir=folder).optimizer.lr == 0.125
