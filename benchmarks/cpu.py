@@ -4,8 +4,9 @@
 
 ResNet-50-FPN with frozen norms and a frozen stem and C2, plain SGD; no weights, but norms that have seen the pictures;
 20 objects a picture, of the sizes of COCO's. train: 2 pictures of 600 x 800; inference: 1; large: 800 x 1333. Both
-models take turns; ratios are of one turn, and their median is told. Each command prints its findings and writes
-benchmarks/results/cpu_<name>.json; `quick` uses small pictures and writes nothing.
+models take turns; ratios are of one turn, and their median is told. Without torchvision a step has 64 mask slots. Each
+command prints its findings and writes benchmarks/results/cpu_<name>.json; `quick` uses small pictures and writes
+nothing.
 """
 
 import importlib.metadata
@@ -116,6 +117,7 @@ def measure(
 ) -> dict[str, Any]:
     found = turns(works, rounds, "ours")
     peak = max(peak, peak_gflops())  # a machine's speed drifts
+    found["measured peak, GFLOP/s"] = round(peak, 1)
     found["ours, images/s"] = round(images / found["ours"][0], 3)
     for name, work in works.items():
         found[f"{name}: peak memory above the start, MB"] = peak_mb(work)
@@ -144,6 +146,8 @@ COMMANDS: dict[str, tuple[Callable[[int, int, int, float], dict[str, Any]], int,
 
 
 def main() -> None:
+    if sys.argv[1:2] not in [[name] for name in COMMANDS]:
+        sys.exit(f"error: give one of {', '.join(COMMANDS)}")
     name, quick = sys.argv[1], "quick" in sys.argv[2:]
     work, height, width, rounds = COMMANDS[name]
     if quick:

@@ -7,7 +7,8 @@ on the device; SGD with momentum. No weights: but objects of the sizes of COCO's
 regions to learn from, and as many proposals and mask regions in both. Parts: torchvision, train, recorded
 (cuda_graphs=true), few (2 pictures, plain and recorded and torchvision's), inference, operators, norms (without the
 fused ones), heuristics (cuDNN guesses its algorithms), run (train.py from files), validation, compiled, and "compiled
-inference"; all but the last two, if none is named. `quick` measures fewer steps. Each result is written at once.
+inference"; all but the last two, if none is named. Parts after torchvision have as many mask slots as it had regions;
+without it, 64 a picture. `quick` measures fewer steps. Each result is written at once.
 """
 
 import contextlib
@@ -207,9 +208,13 @@ def inference(times: int, note: Note, compiled: bool) -> None:
 
 
 def main() -> None:
+    if not sys.argv[1:]:
+        sys.exit("error: give the file for the results: python benchmarks/gpu.py results.json")
     path, *words = sys.argv[1:]
     quick = "quick" in words
     wanted = [word for word in words if word != "quick"]
+    if not torch.cuda.is_available():
+        sys.exit(f"error: torch {torch.__version__} sees no GPU; benchmarks/cpu.py measures on a CPU")
     images, times = (16, 5) if quick else (16, 20)
     out = Path(path)
     folder = out.parent
@@ -240,6 +245,8 @@ def main() -> None:
         "compiled": lambda note: train(images, times, folder, slots(), "compiled", note, compiled=True),
         "compiled inference": lambda note: inference(times, note, compiled=True),
     }
+    if unknown := set(wanted) - set(parts):
+        sys.exit(f"error: there is no part {min(unknown)!r}. Parts: {', '.join(parts)}")
     wanted = wanted or [part for part in parts if not part.startswith("compiled")]
     started = time.perf_counter()
     for part in wanted:

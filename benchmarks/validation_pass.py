@@ -166,8 +166,12 @@ def measure(kind: str, rounds: int, config: dict[str, Any], ms: float) -> dict[s
 
 def main() -> None:
     on_gpu, cores = torch.cuda.is_available(), os.cpu_count() or 2
-    pictures = int(sys.argv[1]) if sys.argv[1:] else 960 if on_gpu else 320
-    kinds = sys.argv[2:] or ["objects", "noise"]
+    count, *kinds = sys.argv[1:] or ["960" if on_gpu else "320"]
+    kinds = kinds or ["objects", "noise"]
+    known = set(kinds) <= {"objects", "noise"} or (kinds == ["pace"] and not on_gpu)
+    if not (count.isdecimal() and known):
+        sys.exit("error: give a number of pictures, then objects and noise, or pace alone where there is no GPU")
+    pictures = int(count)
     full = pictures == (5000 if kinds == ["pace"] else 960 if on_gpu else 320)
     ms = H200_MS if kinds == ["pace"] else H100_MS * H100_CORES / cores
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

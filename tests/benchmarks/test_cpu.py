@@ -14,6 +14,9 @@ def test_the_cpu_benchmark_counts_the_work_of_a_training_step(benchmark: Callabl
     assert float(found["ours, TFLOP"]) == pytest.approx(0.366, rel=0.02)
     assert 0 < int(found["mask slots with an object"]) <= int(found["mask slots"]) == 64
     assert 0 < float(re.findall(r"share of convolutions and matrix products: ([\d.]+)", told)[0]) < 1
+    seconds = float(re.findall(r"^ours: \[([\d.]+)", told, re.MULTILINE)[0])
+    share = float(found["ours, TFLOP"]) * 1e3 / seconds / float(found["measured peak, GFLOP/s"])
+    assert float(found["ours, share of the measured peak"]) == pytest.approx(share, abs=2e-3)
 
 
 @pytest.mark.slow
