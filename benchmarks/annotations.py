@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import platform
 import re
-import sys
 import tempfile
 import time
 import warnings
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arguments import is_quick
 
 from maskrcnn.data.annotations import read_annotations
 from maskrcnn.data.records import Record
@@ -101,7 +101,7 @@ def total_memory(records: Any, workers: int, method: str) -> tuple[int, float]:
 
 
 def main() -> None:
-    quick = sys.argv[1:] == ["quick"]
+    quick = is_quick()
     pictures, objects = (1180, 8600) if quick else (118_000, 860_000)
     warnings.simplefilter("ignore", UserWarning)  # polygons outside their pictures
     results: dict[str, Any] = {

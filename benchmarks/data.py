@@ -13,7 +13,6 @@ size it writes benchmarks/results/data.json too. `quick` uses fewer and smaller 
 import json
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from arguments import is_quick
 from pycocotools import mask as coco_mask
 
 from maskrcnn.config.build import build
@@ -210,7 +210,7 @@ def measure_objects(folder: Path, size: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    quick = sys.argv[1:] == ["quick"]
+    quick = is_quick()
     pictures, height, width, size, rounds = (2, 240, 320, 256, 2) if quick else (16, 480, 640, 512, 25)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -14,13 +14,13 @@ benchmarks/results/evaluation.json too. `quick` uses a hundredth, and writes not
 import json
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from arguments import is_quick
 from pycocotools import mask as coco_mask
 
 from maskrcnn.evaluation.coco import CocoEvaluator
@@ -98,7 +98,7 @@ def encode_whole(detections: Detections) -> list[Rle]:
 
 
 def main() -> None:
-    quick = sys.argv[1:] == ["quick"]
+    quick = is_quick()
     pictures = 50 if quick else 5000
     torch.set_num_threads(1)
     sizes = torch.tensor([[HEIGHT, WIDTH]]).expand(PART, 2)

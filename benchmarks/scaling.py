@@ -10,7 +10,6 @@ benchmarks/results/scaling.json; `quick` uses tiny pictures, the ends of the oth
 import json
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from arguments import is_quick
 from cpu import make_step
 from cpu_timing import peak_mb, seconds
 from data import open_dataset, write_dataset
@@ -88,7 +88,7 @@ def measure(quick: bool, folder: Path) -> Iterator[tuple[str, str, dict[str, Any
 
 
 def main() -> None:
-    quick = sys.argv[1:] == ["quick"]
+    quick = is_quick()
     results: dict[str, Any] = {
         "hardware": f"{platform.machine()}, {torch.get_num_threads()} threads, {os.cpu_count()} cores",
         "torch": torch.__version__,

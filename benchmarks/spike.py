@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from arguments import is_quick
 from cpu_timing import seconds
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -88,7 +89,7 @@ print(difference, "maskrcnn" in sys.modules)
 
 
 def main() -> None:
-    quick = sys.argv[1:] == ["quick"]
+    quick = is_quick()
     height, width = (160, 224) if quick else (600, 800)
     times = 1 if quick else 3
     batch = make_batch(height, width)

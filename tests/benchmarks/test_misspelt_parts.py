@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent.parent
     [
         ("cpu.py", "give one of operators, train, inference, train_large, inference_large"),
         ("cpu.py trian quick", "give one of operators, train, inference, train_large, inference_large"),
+        ("scaling.py quik", "quik: give quick, or nothing"),
+        ("data.py 32", "32: give quick, or nothing"),
         ("gpu.py", "give the file for the results: python benchmarks/gpu.py results.json"),
         ("gpu.py results.json quick", "sees no GPU; benchmarks/cpu.py measures on a CPU"),
         ("validation.py quick", "give a number of pictures, then objects and noise, or pace alone"),
