@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 import yaml
@@ -87,7 +87,7 @@ def start(config_name: str, task: Callable[[DictConfig], Any], root: str | None 
                 check_limits(to_plain(config))
             return task(config)
         except BrokenPipeError:
-            raise  # to `stoppable`
+            _end_unread()  # raised, Hydra would print a line of its own before it
         except (ValueError, OSError) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra notes it, and the other trials go on.
@@ -128,8 +128,13 @@ def stoppable() -> Iterator[None]:
         print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
+        _end_unread()
+
+
+def _end_unread() -> NoReturn:
+    """Ends a command whose output nobody reads on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+    sys.exit(128 + 13)  # as after SIGPIPE, which Windows lacks
 
 
 @contextlib.contextmanager

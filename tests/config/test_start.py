@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,13 @@ def test_a_reader_that_leaves_ends_a_command_without_a_word(arguments: list[str]
     finally:
         os.close(theirs)
     assert (done.returncode, done.stderr) == (128 + 13, "")
+
+
+def test_a_reader_that_leaves_ends_a_training_without_a_word(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    training = start("train.py", "trainer.max_epochs=1", f"run_dir={tmp_path}/run", cwd=tmp_path)
+    assert training.stdout is not None and training.stderr is not None
+    assert "16 training and 6 validation pictures" in training.stdout.readline()
+    training.stdout.close()
+    assert (training.stderr.read(), training.wait()) == ("", 128 + 13)
