@@ -130,9 +130,10 @@ def evaluate(
 
 
 def _folder(checkpoint: Path, results: str | None) -> Path:
-    """Where files go that were given no folder: into the run's."""
+    """Where files go that were given no folder: into the run's, or beside a checkpoint that lies in none."""
+    beside = checkpoint.resolve().parent
     name = "evaluation" if results is None else f"evaluation_of_{Path(results).stem}"
-    return checkpoint.resolve().parent.parent / name
+    return (beside.parent if beside.name == "checkpoints" else beside) / name
 
 
 def _remove_old(directory: Path) -> None:

@@ -25,6 +25,15 @@ def test_a_run_and_results_are_not_written_over(command: Command, run: Path, tmp
     assert (tmp_path / "detections.json").read_text() == "[]"
 
 
+def test_files_of_a_checkpoint_outside_a_run_go_beside_it(command: Command, run: Path, tmp_path: Path) -> None:
+    """Not into the folder above, which is anybody's."""
+    (tmp_path / "models").mkdir()
+    shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "models" / "mine.ckpt")
+    done = command("evaluate.py", "checkpoint=models/mine.ckpt", cwd=tmp_path, tiny=False)
+    assert f"wrote {tmp_path}/models/evaluation/metrics.json" in done.stdout, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
 def test_brackets_in_names_are_printed(command: Command, shapes_root: Path, tmp_path: Path) -> None:
     """Rich would take them for its markup."""
     root = tmp_path / "shapes [old]"
