@@ -43,7 +43,7 @@ def run(config: DictConfig) -> float:
             return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
             command = further(stopped.folder, own_folder(hydra_config), overrides)
-            print(f"to go on, with the rest of this command: {command}", flush=True)
+            print(f"to go on: {command}", flush=True)
         raise
 
 

@@ -41,7 +41,7 @@ def test_a_requeued_slurm_job_goes_on_in_its_folder(
     assert first.returncode == 128 + signal.SIGUSR1, output
     folder = tmp_path / "runs" / "job_77"
     assert f"{folder}/checkpoints/last.ckpt is written\n" in output
-    assert f"\nto go on, with the rest of this command: python train.py resume={folder}\n" in output
+    assert f"\nto go on: python train.py resume={folder}\n" in output
     assert not list(tmp_path.rglob("hpc_ckpt*"))  # Lightning's, from within the handler
     assert 2 <= checkpoint.read(folder / "checkpoints" / "last.ckpt")["global_step"] < 8
     done = command(*same, cwd=tmp_path)
