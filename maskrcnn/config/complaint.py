@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,9 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
             point = value.replace(",", ".")
             return f"{key}={value}: a number has a decimal point: {key}={point}. {sweep}".rstrip(". ")
         if key not in groups() and (isinstance(now, str) or (now is None and "/" in value)):  # a text, or a path
-            quoted = f"'{key}=\"{value}\"'"
+            quoted = shlex.quote(f'{key}="{value}"')
             return f"{key}={value} holds a comma: a text needs two pairs of quotes, {quoted}. {sweep}".rstrip(". ")
-        if key not in groups() or key in BY_NAME:
+        if (key not in groups() and not isinstance(now, int | float)) or key in BY_NAME:
             what = "All of them at once need" if key in BY_NAME else "A list needs"
             sweep = f"{what} brackets: '{key}=[{value}]'" + (f"; a{sweep[1:]}" if sweep else "")
         return f"{key}={value} holds a comma. {sweep}".rstrip(". ")
@@ -201,7 +202,7 @@ def _unreadable(override: str, arguments: list[str]) -> str:
     if not equals and (chosen := [f"{group}={key}" for group in groups() if key in choices(group)]):
         return f"'{override}' stands without a key. {did_you_mean(chosen)}"
     if not equals:
-        word = following[0] if following and "=" not in following[0] else "..."
+        word = following[0] if following and "=" not in following[0] and following[0][:1] != "-" else "..."
         return f"'{override}' has no value. Did you mean {override}={word}?"
     if value.count("[") > value.count("]") and following:  # the shell cut it at a space
         whole = value
@@ -225,8 +226,8 @@ def _unreadable(override: str, arguments: list[str]) -> str:
         return f"{override} has too many =. Did you mean {key}={value.lstrip('=')}?"
     if key == "override":
         return f"cannot read {override}. It is a list of texts: 'override=[\"{value}\"]', with both quotes"
-    quoted = f"'{key}=\"{value}\"'"
-    return f"cannot read {override}. A value with one of =,:[]{{}}() in it needs two pairs of quotes: {quoted}"
+    quoted = shlex.quote(f'{key}="{value}"')
+    return f"cannot read {override}. A value with one of =,:'[]{{}}() in it needs two pairs of quotes: {quoted}"
 
 
 def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def left_below(source: str, output: Path) -> str | None:
 
 def _deep(source: str) -> str:
     """The override for a folder with its sub-folders."""
-    return f"'source=\"{glob.escape(source.rstrip('/'))}/**\"'"
+    return shlex.quote(f'source="{os.path.join(glob.escape(source), "**")}"')
 
 
 def name_outputs(files: list[Path]) -> dict[Path, Path]:

@@ -1,6 +1,7 @@
 """What predict.py reads, and what it leaves when something is wrong with it."""
 
 import json
+import re
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -61,6 +62,20 @@ def test_a_folder_a_file_and_a_glob_name_pictures(tmp_path: Path) -> None:
     (tmp_path / "sub" / "c.png").rename(tmp_path / "sub" / "c.txt")
     with pytest.raises(ValueError, match=r"no picture in this folder \(for those of its sub-folders, give 'source="):
         find_files(str(tmp_path / "sub"))
+
+
+@pytest.mark.parametrize(
+    ("name", "below"), [("", "'source=\"**\"'"), ("it's", """'source="it'"'"'s/**"'""")], ids=["here", "apostrophe"]
+)
+def test_a_folder_without_pictures_is_answered_with_its_own_glob(
+    name: str, below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it's").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ValueError, match=re.escape(f"no picture in this folder (for those of its sub-folders, give {below})")
+    ):
+        find_files(name)
 
 
 @pytest.mark.parametrize("source", ["", "/**"])

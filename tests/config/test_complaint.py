@@ -119,10 +119,13 @@ SLIPS = {
     "backbone": "'backbone' has no value. Did you mean backbone=...?",
     "resnet101": "'resnet101' stands without a key. Did you mean backbone=resnet101?",
     "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
+    "seed -m": "'seed' has no value. Did you mean seed=...?",
     "seed==1": "seed==1 has too many =. Did you mean seed=1?",
     "resume=runs/a,b": "resume=runs/a,b holds a comma: a text needs two pairs of quotes, 'resume=\"runs/a,b\"'. "
     "A sweep needs -m: -m resume=runs/a,b",
-    "seed=0,1": "seed=0,1 holds a comma. A list needs brackets: 'seed=[0,1]'; a sweep needs -m: -m seed=0,1",
+    "seed=0,1": "seed=0,1 holds a comma. A sweep needs -m: -m seed=0,1",
+    "data.resize.shortest=240,300": "data.resize.shortest=240,300 holds a comma. A list needs brackets: "
+    "'data.resize.shortest=[240,300]'; a sweep needs -m: -m data.resize.shortest=240,300",
     "optimizer.lr=0,01": "optimizer.lr=0,01: a number has a decimal point: optimizer.lr=0.01. A sweep needs -m: "
     "-m optimizer.lr=0,01",
     "data.fraction='0,5'": "'data.fraction' is '0,5', but must be float: a number has a decimal point: "
@@ -140,7 +143,9 @@ SLIPS = {
     'data=(key=value key=value), and given as "${data[@]}"',
     "data.class_map={größe:[star]}": 'data.class_map={"größe":[star]}: a key such as größe can only be given in a '
     "file, as Hydra reads ASCII there",
-    "run_dir=a=b": "cannot read run_dir=a=b. A value with one of =,:[]{}() in it needs two pairs of quotes: "
+    "run_dir=it's": """cannot read run_dir=it's. A value with one of =,:'[]{}() in it needs two pairs of quotes: """
+    """'run_dir="it'"'"'s"'""",
+    "run_dir=a=b": "cannot read run_dir=a=b. A value with one of =,:'[]{}() in it needs two pairs of quotes: "
     "'run_dir=\"a=b\"'",
     # all that is missing at once
     "data=coco_custom": "'data.source.train_images', 'data.source.train_annotations', 'data.source.val_images', "
