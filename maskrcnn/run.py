@@ -42,8 +42,7 @@ def run(config: DictConfig) -> float:
         if stopped.scores is not None:  # it was at its end, and nothing comes after it
             return stopped.scores.get("segm/AP", float("nan"))
         if stopped.folder is not None and is_main():
-            command = further(stopped.folder, own_folder(hydra_config), overrides)
-            print(f"to go on: {command}", flush=True)
+            print(f"to go on: {further(stopped.folder, own_folder(hydra_config), overrides)}", flush=True)
         raise
 
 

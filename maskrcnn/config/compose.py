@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskrcnn.config.arguments import readable
 from maskrcnn.config.check import MISSING, check_call, check_nodes
-from maskrcnn.config.complaint import HABITS, complain
+from maskrcnn.config.complaint import complain
 from maskrcnn.config.composing import composing
 from maskrcnn.config.cores import up_to_cores
 from maskrcnn.config.groups import check_groups, groups, list_choices, list_keys
+from maskrcnn.config.habits import HABITS
 from maskrcnn.config.launcher import run_name
 from maskrcnn.config.nested import join, keys
 from maskrcnn.config.own import searching

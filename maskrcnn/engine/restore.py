@@ -105,7 +105,7 @@ def _no_larger_than(state: dict[str, Tensor], path: str | Path) -> Iterator[None
 
 
 @contextlib.contextmanager
-def _in_float32() -> Iterator[None]:
+def _by_torchs_own_defaults() -> Iterator[None]:
     """Has torch make numbers of 32 bits on the CPU, whatever the program that loads a model wants by default."""
     theirs = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
@@ -148,7 +148,7 @@ def restore(path: str | Path, overrides: list[str], plugins: list[str]) -> Resto
     check_channels(config)
     state = checkpoint.model_state(loaded)
     # Weights are drawn, to be replaced.
-    with _no_larger_than(state, path), _in_float32(), torch.random.fork_rng(devices=[]):
+    with _no_larger_than(state, path), _by_torchs_own_defaults(), torch.random.fork_rng(devices=[]):
         model = build(config["model"], plugins, "model")(len(content["classes"]), config["data"]["channels"])
     with explained(config):
         checkpoint.load_state(model, state, path)

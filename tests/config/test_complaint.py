@@ -6,9 +6,10 @@ import pytest
 from omegaconf.errors import OmegaConfBaseException
 
 from maskrcnn.commands.evaluate import evaluate
-from maskrcnn.config.complaint import HABITS, complain, dashes, unchosen
+from maskrcnn.config.complaint import complain, dashes, unchosen
 from maskrcnn.config.compose import check, compose, to_plain
 from maskrcnn.config.groups import CONF, groups
+from maskrcnn.config.habits import HABITS
 from maskrcnn.config.nested import keys
 from maskrcnn.config.suggest import suggest_key
 from maskrcnn.engine.train import train
