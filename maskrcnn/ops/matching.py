@@ -1,5 +1,6 @@
 """Which ground-truth object a candidate box answers for."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ CHUNK = 65536
 # Pairs of object and candidate at a time on a CPU, 512 KB for each number of theirs: within a core's cache the IoU of 8
 # pictures with 49k anchors and 50 objects took 0.4 of the time.
 BLOCK = 2**17
+# Pairs on a CPU, 128 MB, up to which the IoU is kept for the second look of low-quality matches, not computed again.
+KEPT = 2**25
 
 
 class Matches(NamedTuple):
@@ -36,15 +39,9 @@ def match_iou(overlap: Tensor, low: float, high: float, best: Tensor | None = No
     value, index = overlap.max(dim=-2)
     positive = value >= high
     if best is not None:
-        positive = positive | ((overlap == best.unsqueeze(-1)) & (overlap > 0)).any(dim=-2)
+        touched = torch.where(best > 0, best, torch.inf)
+        positive = positive | (overlap == touched.unsqueeze(-1)).any(dim=-2)
     return Matches(index, positive, (value < low) & ~positive)
-
-
-def _chunk(boxes: Tensor) -> int:
-    """Candidates at a time for the objects [B, G, 4]."""
-    if boxes.device.type != "cpu" or torch.compiler.is_compiling():  # where each step costs a launch, or fuses
-        return CHUNK
-    return min(CHUNK, max(BLOCK // max(boxes.shape[0] * boxes.shape[1], 1), 256))
 
 
 def match_boxes(
@@ -66,16 +63,24 @@ def match_boxes(
         from maskrcnn.ops import matching_triton
 
         return Matches(*matching_triton.match_boxes(candidates, boxes, valid, low, high, low_quality))
-    chunks = candidates.split(_chunk(boxes), dim=-2)
+    chunk, keeps = CHUNK, False
+    if boxes.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere a step costs a launch, or fuses
+        slots = torch.arange(1, valid.shape[1] + 1)
+        used = max(int((slots * valid.any(dim=0)).max()), 1)  # 20 objects lie in 32 slots
+        boxes, valid = boxes[:, :used], valid[:, :used]
+        chunk = min(CHUNK, max(BLOCK // valid.numel(), 256))
+        keeps = valid.numel() * candidates.shape[-2] <= KEPT
+    chunks = candidates.split(chunk, dim=-2)
 
     def overlap(chunk: Tensor) -> Tensor:
         # Candidates last: the best of 8 objects for 12k anchors is found along contiguous memory, three times as fast.
         return torch.where(valid.unsqueeze(-1), iou(boxes.unsqueeze(-2), chunk.unsqueeze(-3)), -1)
 
-    first = overlap(chunks[0])
-    rest = chunks[1:]
-    best = None
-    if low_quality:
-        best = torch.stack([first.amax(dim=-1), *(overlap(chunk).amax(dim=-1) for chunk in rest)]).amax(dim=0)
-    parts = [match_iou(first, low, high, best)] + [match_iou(overlap(chunk), low, high, best) for chunk in rest]
+    kept = [overlap(chunk) for chunk in chunks] if keeps or len(chunks) == 1 else None
+
+    def overlaps() -> Iterable[Tensor]:
+        return kept or map(overlap, chunks)
+
+    best = torch.stack([one.amax(dim=-1) for one in overlaps()]).amax(dim=0) if low_quality else None
+    parts = [match_iou(one, low, high, best) for one in overlaps()]
     return Matches(*(torch.cat(field, dim=-1) for field in zip(*parts)))

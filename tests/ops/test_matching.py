@@ -29,20 +29,23 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
     corners = torch.rand(300, 2, generator=generator) * 50
     candidates = torch.cat((corners, corners + torch.rand(300, 2, generator=generator) * 30 + 1), dim=1)
     boxes = candidates[torch.randint(0, 300, (2, 6), generator=generator)] + 1
-    valid = torch.tensor([[True, True, True, False, False, False], [False] * 6])
+    valid = torch.tensor([[True, False, True, True, False, False], [False] * 6])
     whole = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
     monkeypatch.setattr(matching, "CHUNK", 37)
     parts = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
     monkeypatch.setattr(matching, "BLOCK", 1)
     monkeypatch.setattr(matching, "CHUNK", 1000)
     blocks = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)  # of 256
+    monkeypatch.setattr(matching, "KEPT", 0)
+    again = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole, again))
     assert all(torch.equal(a, b) for a, b in zip(whole, blocks))
     assert all(torch.equal(a, b) for a, b in zip(whole, parts))
-    overlap = iou(boxes[0, :3, None], candidates)
+    overlap = iou(boxes[0, valid[0], None], candidates)
     alone = match_iou(overlap, 0.3, 0.7, best=overlap.amax(dim=1))
-    assert torch.equal(whole.positive[0], alone.positive) and torch.equal(
-        whole.index[0][alone.positive], alone.index[alone.positive]
-    )
+    objects = torch.tensor([0, 2, 3])[alone.index]
+    assert torch.equal(whole.positive[0], alone.positive) and alone.positive.any()
+    assert torch.equal(whole.index[0][alone.positive], objects[alone.positive])
     assert whole.negative[1].all() and not whole.positive[1].any()
 
 
