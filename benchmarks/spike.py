@@ -63,7 +63,7 @@ def nms_rounds(model: MaskRCNN, images: Tensor, sizes: Tensor) -> list[int]:
     with torch.no_grad():
         output = model.score_anchors(model.extract(model.normalise(images, sizes)))
         counts = []
-        for scores, deltas, anchors in zip(*output):
+        for scores, deltas, anchors in zip(output.objectness, output.deltas, output.anchors):
             best = scores[0].topk(min(1000, scores.shape[1])).indices
             boxes = clip_boxes(decode_boxes(deltas[:1, best], anchors[best], (1, 1, 1, 1)), sizes[:1])[0]
             counts.append(rounds(boxes, model.rpn.nms_threshold))

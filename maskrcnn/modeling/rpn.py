@@ -12,6 +12,7 @@ from maskrcnn.ops.losses import BoxLoss, box_loss, masked_loss
 from maskrcnn.ops.matching import Matches, match_boxes
 from maskrcnn.ops.nms import nms
 from maskrcnn.ops.sampling import Subsample, gather_slots, hash_noise, subsample
+from maskrcnn.ops.windows import cell_windows, convolve
 from maskrcnn.structures import Loss, Proposals, Targets
 
 DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
@@ -24,6 +25,7 @@ class RPNOutput(NamedTuple):
     objectness: tuple[Tensor, ...]  # [B, A_l] logits
     deltas: tuple[Tensor, ...]  # [B, A_l, 4]
     anchors: tuple[Tensor, ...]  # [A_l, 4]
+    features: tuple[Tensor, ...] = ()  # what it looked at, if `RPN.at` can look there again
 
 
 class RefinedAnchors(NamedTuple):
@@ -91,6 +93,8 @@ class RPN(nn.Module):
         self.box_loss, self.smooth_l1_beta = box_loss, smooth_l1_beta
         self.limits = {True: (train_pre_nms, train_post_nms), False: (test_pre_nms, test_post_nms)}
         self.nms_threshold, self.min_size = nms_threshold, min_size
+        # A class of one's own may have other layers, or say more of an anchor than `at` sees.
+        self.layers_are_ours = type(self).__init__ is RPN.__init__ and type(self).forward is RPN.forward
 
     def forward(self, features: tuple[Tensor, ...], anchors: tuple[Tensor, ...]) -> RPNOutput:
         """Scores and deltas of every anchor: features [B, C, H_l, W_l] and anchors [A_l, 4] of each level."""
@@ -99,7 +103,33 @@ class RPN(nn.Module):
             hidden = self.conv(level)
             objectness.append(self.objectness(hidden).permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.deltas(hidden).permute(0, 2, 3, 1).reshape(level.shape[0], -1, 4))
-        return RPNOutput(tuple(objectness), tuple(deltas), anchors)
+        # Without a convolution there is little to save; on a GPU it is yet to be measured.
+        local = self.layers_are_ours and len(self.conv) > 0 and features[0].device.type == "cpu"
+        return RPNOutput(tuple(objectness), tuple(deltas), anchors, features if local else ())
+
+    def at(self, output: RPNOutput, index: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` says of few anchors: index [B, S] over all levels; logits [B, S] and deltas [B, S, 4], float.
+
+        Looks at the cells around those anchors once more: the same up to rounding, but the backward goes through them
+        only. That of 2 pictures of 600 x 800 with 256 anchors each, of 121,000, took 0.15 of the whole step on a CPU.
+        """
+        if not output.features:
+            objectness = torch.cat(output.objectness, dim=1).float()
+            deltas = torch.cat(output.deltas, dim=1).float()
+            return objectness.gather(1, index), gather_slots(deltas, index)
+        per_cell = self.objectness.out_channels
+        windows, inside = cell_windows(output.features, index // per_cell, len(self.conv))
+        hidden, inside = windows.flatten(0, 1), inside.flatten(0, 1)
+        for conv in (layer for layer in self.conv.modules() if isinstance(layer, nn.Conv2d)):
+            hidden = F.relu(convolve(hidden, conv.weight, conv.bias))
+            inside = inside[:, 1:-1, 1:-1]
+            hidden = torch.where(inside, hidden, 0)  # beyond the border the next one reads zeros as well
+        hidden = hidden.flatten(1)
+        logits = F.linear(hidden, self.objectness.weight.flatten(1), self.objectness.bias)
+        deltas = F.linear(hidden, self.deltas.weight.flatten(1), self.deltas.bias).view(-1, per_cell, 4)
+        anchor = (index % per_cell).flatten()[:, None]
+        logits, deltas = logits.gather(1, anchor), gather_slots(deltas, anchor)
+        return logits.view(index.shape).float(), deltas.view(*index.shape, 4).float()
 
     @torch.no_grad()
     def match(self, anchors: Tensor, targets: Targets) -> Matches:
@@ -121,17 +151,16 @@ class RPN(nn.Module):
             output: of `forward`; targets: ground truth, valid slots of positive size; keys: [B], the noise's source.
         """
         anchors = torch.cat(output.anchors)
-        objectness = torch.cat(output.objectness, dim=1).float()
-        deltas = torch.cat(output.deltas, dim=1).float()
         with torch.no_grad():
             matches = self.match(anchors, targets)
             sample = self.sample(matches, keys)
             objects = gather_slots(targets.boxes, matches.index.gather(1, sample.index))
             references = anchors[sample.index]
             count = sample.valid.sum()
-        score_losses = self.score_losses(objectness.gather(1, sample.index), sample.positive)
+        logits, deltas = self.at(output, sample.index)
+        score_losses = self.score_losses(logits, sample.positive)
         # An invalid slot's box is a unit box: its deltas are finite, and `positive` leaves them out.
-        box_losses = self.box_losses(gather_slots(deltas, sample.index), references, objects)
+        box_losses = self.box_losses(deltas, references, objects)
         return masked_loss(score_losses, sample.valid, count), masked_loss(box_losses, sample.positive, count)
 
     def score_losses(self, logits: Tensor, positive: Tensor) -> Tensor:
@@ -170,7 +199,7 @@ class RPN(nn.Module):
         """`refine` with any number of anchors a level."""
         most = min(pre_nms, max(level.shape[1] for level in output.objectness))
         boxes, scores, indices = [], [], []
-        for level_scores, level_deltas, anchors in zip(*output):
+        for level_scores, level_deltas, anchors in zip(output.objectness, output.deltas, output.anchors):
             k = min(pre_nms, level_scores.shape[1])
             best, index = level_scores.float().topk(k, dim=1)
             decoded = decode_boxes(gather_slots(level_deltas.float(), index), anchors[index], DELTA_WEIGHTS)
