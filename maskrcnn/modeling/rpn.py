@@ -1,6 +1,6 @@
 """Region proposal network (arXiv 1506.01497, section 3; on a pyramid: arXiv 1612.03144, section 4.1)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ class RPNOutput(NamedTuple):
     objectness: tuple[Tensor, ...]  # [B, A_l] logits
     deltas: tuple[Tensor, ...]  # [B, A_l, 4]
     anchors: tuple[Tensor, ...]  # [A_l, 4]
-    features: tuple[Tensor, ...] = ()  # what it looked at, if `RPN.at` can look there again
+    features: tuple[Tensor, ...] = ()  # what it looked at, if `RPN.at` is to look there again, not at the above
 
 
 class RefinedAnchors(NamedTuple):
@@ -93,8 +93,18 @@ class RPN(nn.Module):
         self.box_loss, self.smooth_l1_beta = box_loss, smooth_l1_beta
         self.limits = {True: (train_pre_nms, train_post_nms), False: (test_pre_nms, test_post_nms)}
         self.nms_threshold, self.min_size = nms_threshold, min_size
-        # A class of one's own may have other layers, or say more of an anchor than `at` sees.
-        self.layers_are_ours = type(self).__init__ is RPN.__init__ and type(self).forward is RPN.forward
+        # A class of one's own may have other layers, or say more of an anchor than `at` sees. Others change them later.
+        ours = all(getattr(type(self), name) is getattr(RPN, name) for name in ("__init__", "forward", "loss"))
+        self.layers_of_ours = self._layers() if ours else []
+
+    def _layers(self) -> list[tuple[Any, ...]]:
+        """What its modules are, and how many hooks may change what each says. (`repr` cannot be compiled.)"""
+        geometry = ("kernel_size", "dilation", "padding_mode")
+        return [
+            (type(one), len(one._forward_hooks), len(one._forward_pre_hooks))
+            + tuple(getattr(one, key, None) for key in geometry)
+            for one in self.modules()
+        ]
 
     def forward(self, features: tuple[Tensor, ...], anchors: tuple[Tensor, ...]) -> RPNOutput:
         """Scores and deltas of every anchor: features [B, C, H_l, W_l] and anchors [A_l, 4] of each level."""
@@ -104,7 +114,7 @@ class RPN(nn.Module):
             objectness.append(self.objectness(hidden).permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.deltas(hidden).permute(0, 2, 3, 1).reshape(level.shape[0], -1, 4))
         # Without a convolution there is little to save; on a GPU it is yet to be measured.
-        local = self.layers_are_ours and len(self.conv) > 0 and features[0].device.type == "cpu"
+        local = len(self.conv) > 0 and features[0].device.type == "cpu" and self._layers() == self.layers_of_ours
         return RPNOutput(tuple(objectness), tuple(deltas), anchors, features if local else ())
 
     def at(self, output: RPNOutput, index: Tensor) -> tuple[Tensor, Tensor]:

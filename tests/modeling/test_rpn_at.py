@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
 from maskrcnn.modeling.rpn import RPN, RPNOutput
-from maskrcnn.structures import Batch
+from maskrcnn.structures import Batch, Loss, Targets
 
 CHANNELS, PER_CELL = 6, 3
 SIZES = [(5, 7), (3, 4), (2, 2), (1, 1)]
@@ -74,6 +74,13 @@ class Shifted(RPN):
         return output._replace(objectness=tuple(level + self.shift for level in output.objectness))
 
 
+class Halved(RPN):
+    """With a loss of its own on less than ours says."""
+
+    def loss(self, output: RPNOutput, targets: Targets, keys: Tensor) -> tuple[Loss, Loss]:
+        return super().loss(output._replace(objectness=tuple(level / 2 for level in output.objectness)), targets, keys)
+
+
 def test_layers_of_ones_own_learn_from_what_they_say_of_all() -> None:
     anchors = tuple(torch.zeros(PER_CELL * h * w, 4) for h, w in SIZES)
     index = torch.arange(0, ALL, 5).expand(2, -1)
@@ -88,6 +95,72 @@ def test_layers_of_ones_own_learn_from_what_they_say_of_all() -> None:
     assert shifted.shift.grad == index.numel()
 
 
+def test_a_loss_of_ones_own_is_of_what_it_hands_to_ours() -> None:
+    anchors = tuple(torch.tensor([0.0, 0, 8, 8]).repeat(PER_CELL * h * w, 1) for h, w in SIZES)
+    targets = Targets(
+        torch.tensor([0.0, 0, 8, 8]).repeat(2, 1, 1), torch.zeros(2, 1, dtype=torch.long), torch.empty(0),
+        torch.empty(0), torch.ones(2, 1, dtype=torch.bool),
+    )  # fmt: skip
+    plain, halved, keys = make(RPN, 1), make(Halved, 1), torch.arange(2)
+    with torch.no_grad():
+        plain.objectness.weight /= 2
+        assert plain.objectness.bias is not None
+        plain.objectness.bias /= 2
+    wanted, found = (rpn.loss(rpn(levels(), anchors), targets, keys)[0].sum for rpn in (plain, halved))
+    torch.testing.assert_close(found, wanted)
+
+
+class LowRank(nn.Module):
+    """A convolution with a change of low rank, which begins as none (LoRA, arXiv 2106.09685)."""
+
+    def __init__(self, base: nn.Conv2d) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Conv2d(base.in_channels, 2, base.kernel_size, padding=base.padding).double()
+        self.up = nn.Conv2d(2, base.out_channels, 1).double()
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.base(x) + self.up(self.down(x))
+        return out
+
+
+def low_rank(rpn: RPN) -> None:
+    rpn.objectness = LowRank(rpn.objectness)  # type: ignore[assignment]
+
+
+def gelu(rpn: RPN) -> None:
+    block = rpn.conv[0]
+    assert isinstance(block, nn.Sequential)
+    block[1] = nn.GELU()
+
+
+def normalised(rpn: RPN) -> None:
+    rpn.conv.append(nn.GroupNorm(2, CHANNELS).double())
+
+
+def dilated(rpn: RPN) -> None:
+    for layer in rpn.conv.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.dilation = layer.padding = (2, 2)
+
+
+def hooked(rpn: RPN) -> None:
+    rpn.conv.register_forward_hook(lambda module, given, hidden: 2 * hidden)
+
+
+@pytest.mark.parametrize("change", [low_rank, gelu, normalised, dilated, hooked])
+def test_layers_that_were_changed_learn_from_what_they_say_of_all(change: Callable[[RPN], None]) -> None:
+    rpn, anchors = make(RPN, 2), tuple(torch.zeros(PER_CELL * h * w, 4) for h, w in SIZES)
+    change(rpn)
+    output, index = rpn(levels(), anchors), torch.arange(ALL).expand(2, -1)
+    logits, deltas = rpn.at(output, index)
+    assert torch.equal(logits, torch.cat(output.objectness, dim=1).float())
+    assert torch.equal(deltas, torch.cat(output.deltas, dim=1).float())
+    (logits.sum() + deltas.sum()).backward()
+    assert all(parameter.grad is not None for parameter in rpn.parameters())
+
+
 def test_the_losses_of_a_model_are_those_of_all_anchors(
     build_model: Callable[..., MaskRCNN], make_batch: Callable[..., Batch]
 ) -> None:
@@ -95,7 +168,8 @@ def test_the_losses_of_a_model_are_those_of_all_anchors(
     found = []
     for ours in (True, False):
         model = build_model("model.rpn.convs=1")
-        model.rpn.layers_are_ours = ours
+        if not ours:
+            model.rpn.layers_of_ours = []
         losses = model(batch)
         sum(loss.sum for loss in losses).backward()
         found.append((losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}))
