@@ -1,5 +1,6 @@
 """The optimiser and its learning rate over a run."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -47,8 +48,23 @@ class Optimizer:
         """The peak learning rate for this many images a step, over all devices and accumulated batches."""
         return self.lr * images_per_step / REFERENCE_BATCH if self.scale_lr else self.lr
 
+    def check(self, model: nn.Module) -> None:
+        """Makes sure that it can be built, as far as that is known on any device: only algorithms of torch are tried.
+
+        Raises:
+            ValueError: as `build`.
+        """
+        layer_factors(model, self.layer_decay)
+        if getattr(self.algorithm, "func", self.algorithm).__module__.startswith("torch."):
+            with contextlib.suppress(RuntimeError):  # such as of fused=true, which is of the device
+                self.build(model, REFERENCE_BATCH)
+
     def build(self, model: nn.Module, images_per_step: int) -> torch.optim.Optimizer:
-        """The optimiser of the model's trainable parameters."""
+        """The optimiser of the model's trainable parameters.
+
+        Raises:
+            ValueError: the algorithm refuses them or its own numbers, or the backbone does not say its layers.
+        """
         factors = layer_factors(model, self.layer_decay)
         lr = self.scaled_lr(images_per_step)
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -56,13 +72,14 @@ class Optimizer:
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad and (parameter.dim() > 1) == decayed:
                     groups.setdefault((factors[name], decayed), []).append(parameter)
-        return self.algorithm(
-            [
-                {"params": parameters, "lr": lr * factor, "weight_decay": self.weight_decay if decayed else 0.0}
-                for (factor, decayed), parameters in groups.items()
-            ],
-            lr=lr,
-        )
+        split = [
+            {"params": parameters, "lr": lr * factor, "weight_decay": self.weight_decay if decayed else 0.0}
+            for (factor, decayed), parameters in groups.items()
+        ]
+        try:
+            return self.algorithm(split, lr=lr)
+        except ValueError as error:
+            raise ValueError(f"optimizer.algorithm: {error}") from error
 
 
 def layer_factors(model: nn.Module, decay: float) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from maskrcnn.engine.splitting import SplittingModule, check_splittable
 from maskrcnn.inspection.inspection import glance
 from maskrcnn.modeling.layouts import Colours
 from maskrcnn.modeling.mask_rcnn import MaskRCNN
-from maskrcnn.modeling.weights import load_weights
+from maskrcnn.modeling.weights import PUBLISHED, check_there, load_weights
 from maskrcnn.run_files import checkpoint
 from maskrcnn.run_files.resume import Resumption, read
 
@@ -105,7 +105,18 @@ def train(
     """
     console = Terminal(quiet=not is_main())
     chosen = [callback for callback in callbacks.values() if callback is not None]
-    _check_parts(model, data, chosen)
+    last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
+    interruption = Interruption(last)
+    # The trial of the largest batch comes first: parts that are frozen at the start learn later.
+    chosen = [one for one in (out_of_memory, last, interruption) if one is not None] + [
+        one for one in chosen if one is not last
+    ]
+    chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
+    engine = _make_trainer(trainer, chosen, [one for one in logger.values() if one is not None], run_dir)
+    with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
+        check_parts(model(1, data.read.channels), optimizer, chosen)
+    if weights is not None and weights not in PUBLISHED:
+        check_there(Path(weights))
     data.prepare_data()
     data.setup("fit")
     seed_everything(seed)
@@ -121,14 +132,6 @@ def train(
         say(console, "compile=true: the first step is compiled, which takes minutes, and so is one of another shape")
         # A graph for each range of shapes, and anew where `Freeze` lets parts go: more than torch's usual 8.
         detector.compile(fullgraph=True, recompile_limit=256)
-    last = next((callback for callback in chosen if isinstance(callback, LastCheckpoint)), None)
-    interruption = Interruption(last)
-    # The trial of the largest batch comes first: parts that are frozen at the start learn later.
-    chosen = [one for one in (out_of_memory, last, interruption) if one is not None] + [
-        one for one in chosen if one is not last
-    ]
-    chosen.append(Attachments(Path(run_dir)))  # behind what writes the files
-    engine = _make_trainer(trainer, chosen, [one for one in logger.values() if one is not None], run_dir)
     ranks.check_pictures(len(data.order), "training", engine.world_size)
     ranks.check_pictures(len(data.val_annotations.records), "validation", engine.world_size)
     data.window = accumulation.window(engine.accumulate_grad_batches, detector)
@@ -174,10 +177,18 @@ def train(
     return scores
 
 
-def _check_parts(model: Callable[[int, int], MaskRCNN], data: CocoDataModule, callbacks: list[pl.Callback]) -> None:
-    """Refuses values that do not fit together, before data is read."""
-    with warnings.catch_warnings(action="ignore"):  # which the one that learns gives too
-        detector = model(1, data.read.channels)
+def check_parts(detector: MaskRCNN, optimizer: Optimizer, callbacks: Iterable[pl.Callback | None]) -> None:
+    """Refuses parts that do not fit together, before data is read.
+
+    Args:
+        detector: of any number of classes.
+        optimizer, callbacks: of the configuration.
+
+    Raises:
+        ValueError: of `Optimizer.check` and `Freeze.check`.
+    """
+    if isinstance(optimizer, Optimizer):  # not one of a plugin
+        optimizer.check(detector)
     for one in callbacks:
         if isinstance(one, Freeze):
             one.check(detector)

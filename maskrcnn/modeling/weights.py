@@ -87,17 +87,26 @@ def fetch(name: str) -> Path:
     return path
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A file of weights, read without running any code of its own.
+def check_there(path: Path) -> None:
+    """Makes sure that there is such a file.
 
     Raises:
-        ValueError: it is missing, broken, or holds more than tensors and plain values.
+        ValueError: there is none, or a folder.
     """
     if path.is_dir():
         near = next((file for file in (path / "checkpoints" / "best.ckpt", path / "best.ckpt") if file.is_file()), None)
         raise ValueError(f"weights={path} is a folder; name a file in it{f', such as {near}' if near else ''}")
     if not path.is_file():
         raise ValueError(f"weights={path}: there is no such file, nor a known name; known are {', '.join(PUBLISHED)}")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A file of weights, read without running any code of its own.
+
+    Raises:
+        ValueError: it is missing, broken, or holds more than tensors and plain values.
+    """
+    check_there(path)
     loaded = read_tensors(path, f"weights={path}", "a file of weights")
     if not isinstance(loaded, dict):
         raise ValueError(f"weights={path} holds a {type(loaded).__name__}, not a mapping of names to tensors")

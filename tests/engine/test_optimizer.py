@@ -76,3 +76,17 @@ def test_the_rate_rises_and_falls_by_half_a_cosine() -> None:
     factors = [schedule.factor(step, 10) for step in (0, 1, 2, 4, 6, 10, 12)]
     assert factors == pytest.approx([0.5, 0.75, 1.0, quarter, 0.6, 0.2, 0.2])
     assert schedule.factor(1, 2) == pytest.approx(0.75)  # a run that is all warm-up
+
+
+def test_only_what_is_known_on_any_device_is_refused_beforehand(model: nn.Module) -> None:
+    class OnGPU(torch.optim.SGD):
+        def __init__(self, *given: object, **named: object) -> None:
+            raise ValueError("parameters must be on a GPU")
+
+    def check(algorithm: Callable[..., torch.optim.Optimizer]) -> None:
+        Optimizer(algorithm=algorithm, lr=0.02, scale_lr=True, weight_decay=0.0, layer_decay=1.0).check(model)
+
+    check(functools.partial(torch.optim.SGD, momentum=0.9))
+    check(OnGPU)
+    with pytest.raises(ValueError, match="^optimizer.algorithm: Invalid momentum value: -1$"):
+        check(functools.partial(torch.optim.SGD, momentum=-1))

@@ -29,6 +29,22 @@ def test_it_ends_in_a_sentence(
         fit(tmp_path / "run", *SHORT, *overrides)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.limit_train_batches=1.5", "^trainer: You have passed invalid value 1.5 for limit_train_batches"),
+        ("optimizer.algorithm.betas=[2,0.9]", "^optimizer.algorithm: Invalid beta parameter at index 0: 2$"),
+        ("weights=nowhere.pth", "^weights=nowhere.pth: there is no such file, nor a known name"),
+    ],
+)
+def test_what_needs_no_data_is_said_before_there_is_any(
+    override: str, message: str, fit: Callable[..., dict[str, float]], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit(tmp_path / "run", *SHORT, f"data.root={tmp_path}/shapes", override)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_tasks_of_slurm_that_are_not_of_a_node_end_in_a_sentence(
     fit: Callable[..., dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
