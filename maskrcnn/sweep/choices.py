@@ -1,7 +1,8 @@
 """What a sweep will choose from, checked before its first trial."""
 
 import contextlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import hydra
@@ -11,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from maskrcnn.config.build import build
 from maskrcnn.config.complaint import complain
 from maskrcnn.config.compose import check, to_plain
 from maskrcnn.config.early import check_early
@@ -19,7 +21,9 @@ from maskrcnn.config.groups import groups
 from maskrcnn.config.limits import check_limits
 from maskrcnn.config.own import find_plugins, own_folder, searching
 
-MOST = 20  # choices of a key that are looked at, as each takes a quarter of a second
+MOST = 20  # choices of a key that are looked at, as each takes a quarter of a second, and another model up to one
+MADE = ("data", "model", "accumulation", "out_of_memory", "optimizer", "schedule", "callbacks")
+HERE = ("BasicLauncher", "JoblibLauncher", "LocalLauncher")  # whose trials run on this machine
 
 
 def check_choices(config: DictConfig, config_name: str) -> None:
@@ -61,6 +65,34 @@ def check_choices(config: DictConfig, config_name: str) -> None:
         with of_trial(named):
             check(plain, train)
             check_sweep(plain["trainer"])
+    if config.hydra.launcher._target_.rpartition(".")[2] in HERE:
+        check_made(trials)
+
+
+def check_made(trials: Iterable[tuple[list[str], dict[str, Any]]]) -> None:
+    """Makes what trials make before they read data, but for loggers and Lightning's trainer; a model that one trial
+    shares with the next, once. Errors that are not a user's mistake are left to the trial.
+
+    Args:
+        trials: of each the overrides that tell it from others, and its checked configuration.
+
+    Raises:
+        ValueError: a rule across keys or a part refuses a trial.
+    """
+    from maskrcnn.engine.rules import check_channels, check_rules
+    from maskrcnn.engine.train import check_parts
+
+    detector: Any = None
+    made_of = None
+    for named, plain in trials:
+        with of_trial(named), _refusals(), warnings.catch_warnings(action="ignore"):  # which the trial gives too
+            check_channels(plain)
+            check_rules(plain)
+            parts = build({name: plain[name] for name in MADE}, plain["plugins"])
+            if plain["model"] != made_of:
+                detector = parts["model"](1, plain["data"]["channels"])
+                made_of = plain["model"]
+            check_parts(detector, parts["optimizer"], parts["callbacks"].values())
 
 
 def check_sweep(trainer: dict[str, Any]) -> None:
@@ -78,6 +110,17 @@ def check_sweep(trainer: dict[str, Any]) -> None:
             f"a sweep (-m) runs on one device, but trainer.devices is {devices} and trainer.num_nodes {nodes}: start "
             "each trial by a command of its own"
         )
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Lets no error out but a user's mistake."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception:
+        pass
 
 
 def _is_group(override: str) -> bool:

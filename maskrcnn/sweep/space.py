@@ -10,7 +10,7 @@ from maskrcnn.config.limits import check_limits
 from maskrcnn.config.suggest import suggest
 from maskrcnn.config.written import written
 from maskrcnn.engine.train import train
-from maskrcnn.sweep.choices import check_sweep, of_trial
+from maskrcnn.sweep.choices import check_made, check_sweep, of_trial
 
 KEYS = ("low", "high", "log", "step")
 
@@ -38,7 +38,8 @@ def as_overrides(setting: Mapping[str, Any]) -> list[str]:
 
 
 def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
-    """Checks every choice and both ends of every range against the configuration, before the first trial.
+    """Checks every choice and both ends of every range against the configuration and what is made of it, before the
+    first trial.
 
     Args:
         space: by key; fixed: overrides of all trials.
@@ -52,6 +53,7 @@ def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
     values = {key: _values(one) for key, one in space.items()}
     settings = [{key: found[0] for key, found in values.items()}]
     settings += [{**settings[0], key: value} for key, found in values.items() for value in found[1:]]
+    trials: list[tuple[list[str], dict[str, Any]]] = []
     for setting in settings:
         overrides = as_overrides(setting)
         with of_trial(overrides):
@@ -59,6 +61,8 @@ def check_space(space: dict[str, BaseDistribution], fixed: list[str]) -> None:
             check(plain, train)
             check_limits(plain)
             check_sweep(plain["trainer"])
+            trials.append((overrides, plain))
+    check_made(trials)
 
 
 def _distribution(key: str, given: Any) -> BaseDistribution:

@@ -13,20 +13,20 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 SWEEP = ("debug=fast", "callbacks.pictures=null", "logger=csv")
 
 
-def results(folder: Path) -> dict[int, tuple[Path, dict]]:
-    """Folder and result of each trial, by its seed."""
+def results(folder: Path) -> dict[float, tuple[Path, dict]]:
+    """Folder and result of each trial, by its learning rate."""
     found = {}
     for path in folder.glob("*/result.json"):
         about = json.loads((path.parent / "trial.json").read_text())
-        found[about["config"]["seed"]] = (path.parent, json.loads(path.read_text()))
+        found[about["config"]["optimizer"]["lr"]] = (path.parent, json.loads(path.read_text()))
     return found
 
 
 @pytest.fixture(scope="module")
 def sweep(command: Command, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The folder of a sweep over three seeds, one of which fails, and what it printed."""
+    """The folder of a sweep over three learning rates, one of which is far too high, and what it printed."""
     folder = tmp_path_factory.mktemp("sweep")
-    done = command("train.py", "-m", *SWEEP, "seed=0,-1,1", cwd=folder)
+    done = command("train.py", "-m", *SWEEP, "optimizer.lr=0.001,1e30,0.002", cwd=folder)
     (folder,) = (folder / "multirun").iterdir()
     return folder, done
 
@@ -35,17 +35,17 @@ def test_each_trial_lies_in_its_folder_and_a_failing_one_stops_no_other(
     sweep: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, done = sweep
-    assert done.returncode == 1 and "error: data: seed is -1; give 0 or more" in done.stderr, done.stderr
+    assert done.returncode == 1 and "error: the loss of step 2 is not finite; " in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not list(folder.rglob("*.log"))
     trials = results(folder)
-    assert {seed: result["status"] for seed, (_, result) in trials.items()} == {
-        0: "finished", -1: "failed", 1: "finished",
+    assert {rate: result["status"] for rate, (_, result) in trials.items()} == {
+        0.001: "finished", 1e30: "failed", 0.002: "finished",
     }  # fmt: skip
-    states = [checkpoint.read(trials[seed][0] / "checkpoints" / "last.ckpt") for seed in (0, 1)]
-    assert [state["maskrcnn"]["config"]["seed"] for state in states] == [0, 1]
+    states = [checkpoint.read(trials[rate][0] / "checkpoints" / "last.ckpt") for rate in (0.001, 0.002)]
+    assert [state["maskrcnn"]["config"]["optimizer"]["lr"] for state in states] == [0.001, 0.002]
     assert any(not value.equal(states[1]["state_dict"][key]) for key, value in states[0]["state_dict"].items())
     assert "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in done.stdout
-    assert "failed: seed=-1 (data: seed is -1; give 0 or more)" in done.stdout
+    assert "failed: optimizer.lr=1e+30 (the loss of step 2 is not finite; " in done.stdout
     assert "report.html" in done.stdout and (folder / "report.html").is_file()
 
 
@@ -54,22 +54,28 @@ def test_the_same_command_with_more_values_trains_only_what_is_missing(
 ) -> None:
     folder = sweep[0]
     before = results(folder)
-    path = before[1][0] / "result.json"  # as if the process had been killed after its last checkpoint
-    path.write_text(json.dumps({**before[1][1], "status": "running", "scores": {}}))
-    done = command("train.py", "-m", *SWEEP, "seed=0,1,2", "data.workers=1", cwd=folder.parent.parent)
+    path = before[0.002][0] / "result.json"  # as if the process had been killed after its last checkpoint
+    path.write_text(json.dumps({**before[0.002][1], "status": "running", "scores": {}}))
+    done = command(
+        "train.py", "-m", *SWEEP, "optimizer.lr=0.001,0.002,0.003", "data.workers=1", cwd=folder.parent.parent
+    )
     assert done.returncode == 0, done.stderr
     assert "this time: 1 trained, 1 resumed, 1 skipped, 0 failed" in done.stdout
     after = results(folder)
-    assert after[0] == before[0] and after.keys() == {0, 1, -1, 2}
-    kinds = ("segm/AP", "bbox/AP")
-    assert [after[1][1]["scores"].get(kind) for kind in kinds] == [before[1][1]["scores"].get(kind) for kind in kinds]
+    assert after[0.001] == before[0.001] and after.keys() == {0.001, 0.002, 1e30, 0.003}
+    scores = [trials[0.002][1]["scores"] for trials in (before, after)]
+    assert [scores[1].get(kind) for kind in ("segm/AP", "bbox/AP")] == [
+        scores[0].get(kind) for kind in ("segm/AP", "bbox/AP")
+    ]
 
 
 def test_in_the_folder_of_a_sweep_its_trials_are_found_whatever_varies_now(
     sweep: tuple[Path, subprocess.CompletedProcess[str]], command: Command
 ) -> None:
     folder = sweep[0]
-    done = command("train.py", "-m", *SWEEP, "seed=0", f"hydra.sweep.dir={folder}", cwd=folder.parent.parent)
+    done = command(
+        "train.py", "-m", *SWEEP, "optimizer.lr=0.001", f"hydra.sweep.dir={folder}", cwd=folder.parent.parent
+    )
     assert done.returncode == 0 and "this time: 0 trained, 0 resumed, 1 skipped, 0 failed" in done.stdout, done.stderr
 
 
@@ -124,6 +130,10 @@ def test_a_report_is_made_at_any_time(
             "error: a trial with model.rpn.nms_threshold=7 cannot be: model.rpn.nms_threshold is 7; give a number from "
             "0 to 1\n",
         ),
+        (  # which the part itself says as it is made
+            ["seed=1,2", "optimizer.lr=0.1,-0.2"],
+            "error: a trial with optimizer.lr=-0.2 cannot be: optimizer.lr is -0.2; give more than 0\n",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_trial(
@@ -174,9 +184,11 @@ def test_trials_of_other_launchers_are_counted_and_skipped_alike(
     launcher: str, command: Command, tmp_path: Path
 ) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason=f"no {launcher} launcher")
-    first = command("train.py", "-m", *SWEEP, "seed=0,-1,1", f"hydra/launcher={launcher}", cwd=tmp_path)
+    first = command(
+        "train.py", "-m", *SWEEP, "optimizer.lr=0.001,1e30,0.002", f"hydra/launcher={launcher}", cwd=tmp_path
+    )
     assert first.returncode == 1 and "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in first.stdout
-    second = command("train.py", "-m", *SWEEP, "seed=0,1", f"hydra/launcher={launcher}", cwd=tmp_path)
+    second = command(*sweep, "optimizer.lr=0.001,0.002", cwd=tmp_path)
     assert second.returncode == 0 and "this time: 0 trained, 0 resumed, 2 skipped, 0 failed" in second.stdout
 
 

@@ -99,6 +99,10 @@ def test_texts_reach_the_trials_as_they_are(tmp_path: Path) -> None:
             {"space": {"model.box_head.nms_threshold": {"low": 0.3, "high": 1.5}}},
             "a trial with model.box_head.nms_threshold=1.5 cannot be: model.box_head.nms_threshold is 1.5; give",
         ),
+        (
+            {"space": {"optimizer.lr": {"low": 0.0, "high": 0.1}}},
+            "a trial with optimizer.lr=0.0 cannot be: optimizer.lr is 0.0; give more than 0",
+        ),
         ({"space": {"optimizer.lr": {"low": 1, "high": 2, "lg": True}}}, "unknown 'lg'. Did you mean log?"),
         ({"space": {"optimizer.lr": 0.1}}, "space: optimizer.lr is 0.1; give choices"),
         ({"space": {"optimizer.lr": {"low": 2, "high": 1}}}, "space: optimizer.lr is {'low': 2, 'high': 1}: "),
