@@ -83,9 +83,10 @@ def _visit(folder: Path, about: dict[str, Any], train: Train) -> Result:
     except Pruned as pruned:
         return end("pruned", str(pruned), {})
     except Exception as error:
+        why = reason(error)
         if not isinstance(error, (ValueError, OSError)):
             traceback.print_exc()
-        why = reason(error)
+            why = f"{type(error).__name__}: {why}" if why else type(error).__name__  # of which 'x' would say too little
         print(f"error: {why} ({folder})", file=sys.stderr, flush=True)
         return end("failed", why, {})
     except BaseException as error:

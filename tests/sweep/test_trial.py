@@ -91,6 +91,14 @@ def test_what_was_left_before_the_first_checkpoint_is_put_away(tmp_path: Path) -
     assert training.resumed == [None] and not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(KeyError("x"), "KeyError: 'x'"), (AssertionError(), "AssertionError"), (OSError("no disk"), "no disk")],
+)
+def test_an_error_of_a_program_is_named_by_its_kind_in_the_reason(error: Exception, why: str, tmp_path: Path) -> None:
+    assert asked(tmp_path, Training(error)).reason == why
+
+
 def test_a_failed_trial_says_why_and_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = asked(tmp_path, Training(ValueError("too small")))
     assert (failed.status, failed.reason) == ("failed", "too small")
