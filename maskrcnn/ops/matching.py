@@ -65,7 +65,7 @@ def match_boxes(
         return Matches(*matching_triton.match_boxes(candidates, boxes, valid, low, high, low_quality))
     chunk, keeps = CHUNK, False
     if boxes.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere a step costs a launch, or fuses
-        slots = torch.arange(1, valid.shape[1] + 1)
+        slots = torch.arange(1, valid.shape[1] + 1, device=valid.device)
         used = max(int((slots * valid.any(dim=0)).max()), 1)  # 20 objects lie in 32 slots
         boxes, valid = boxes[:, :used], valid[:, :used]
         chunk = min(CHUNK, max(BLOCK // valid.numel(), 256))

@@ -52,3 +52,13 @@ def test_chunks_and_batch_change_nothing_and_padding_is_never_matched(monkeypatc
 def test_thresholds_include_high_and_exclude_low() -> None:
     found = match_iou(torch.tensor([[0.25, 0.5, 0.75, 0.2]]), 0.25, 0.75)
     assert as_torchvision(found).tolist() == [-2, -2, 0, -1]
+
+
+def test_a_default_device_of_the_program_changes_nothing() -> None:
+    candidates = torch.tensor([[0.0, 0, 8, 8], [4, 0, 12, 8], [20, 20, 30, 30]])
+    boxes, valid = candidates[None, :2] + 1, torch.tensor([[True, False]])
+    plain = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    with torch.device("meta"):
+        found = match_boxes(candidates, boxes, valid, low=0.3, high=0.7, low_quality=True)
+    assert found.positive.tolist() == [[True, False, False]]
+    assert all(torch.equal(a, b) for a, b in zip(found, plain))
