@@ -189,7 +189,8 @@ def _unreadable(override: str, arguments: list[str]) -> str:
             'them; a variable with several is an array, data=(key=value key=value), and given as "${data[@]}"'
         )
     if value.startswith("[") and "=" in value:
-        quoted = ",".join(f'"{one.strip()}"' for one in value.strip("[]").split(","))
+        bare = (one.strip().strip("\"'") for one in value.strip("[]").split(","))  # some may have quotes
+        quoted = ",".join(f'"{one}"' for one in bare)
         return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"
     if value.startswith("{") and (letters := FOREIGN_KEY.search(value)):
         return f"{override}: a key such as {letters[1]} can only be given in a file, as Hydra reads ASCII there"

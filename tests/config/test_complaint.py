@@ -247,6 +247,11 @@ def test_a_callback_that_another_follows_goes_with_it() -> None:
         (["rpn.convs=2"], "unknown key 'rpn.convs'. Parts are the checkpoint's; single keys change with "
          "'override=[\"model.rpn.convs=2\"]'"),
         (["seed=1"], "unknown key 'seed'. Keys of the checkpoint change with 'override=[\"seed=1\"]'"),
+        (
+            ['override=["data.root=y",seed=1]'],
+            "override=[\"data.root=y\",seed=1]: put quotes inside the brackets, and around all of it: "
+            "'override=[\"data.root=y\",\"seed=1\"]'",
+        ),
         (["override=[data.root=y]"], "override=[data.root=y]: put quotes inside the brackets, and around all of it: "
          "'override=[\"data.root=y\"]'"),
         (["score_threshold=0,3"], "score_threshold=0,3: a number has a decimal point: score_threshold=0.3"),
