@@ -184,11 +184,10 @@ def test_trials_of_other_launchers_are_counted_and_skipped_alike(
     launcher: str, command: Command, tmp_path: Path
 ) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason=f"no {launcher} launcher")
-    first = command(
-        "train.py", "-m", *SWEEP, "optimizer.lr=0.001,1e30,0.002", f"hydra/launcher={launcher}", cwd=tmp_path
-    )
+    under = ("train.py", "-m", *SWEEP, f"hydra/launcher={launcher}")
+    first = command(*under, "optimizer.lr=0.001,1e30,0.002", cwd=tmp_path)
     assert first.returncode == 1 and "this time: 2 trained, 0 resumed, 0 skipped, 1 failed" in first.stdout
-    second = command(*sweep, "optimizer.lr=0.001,0.002", cwd=tmp_path)
+    second = command(*under, "optimizer.lr=0.001,0.002", cwd=tmp_path)
     assert second.returncode == 0 and "this time: 0 trained, 0 resumed, 2 skipped, 0 failed" in second.stdout
 
 
