@@ -15,6 +15,7 @@ def trainer(**given: Any) -> Any:
     plain = {
         "max_epochs": 3, "max_steps": -1, "accumulate_grad_batches": 1, "log_every_n_steps": 1,
         "val_check_interval": 1.0, "check_val_every_n_epoch": 1, "limit_val_batches": 1.0,
+        "limit_train_batches": 1.0,
     }  # fmt: skip
     return SimpleNamespace(**{**plain, **given})
 
@@ -51,6 +52,9 @@ SILENT = "trainer.log_every_n_steps=50 is more than the run's 21 steps: no train
         ({}, 50, [SHORT]),
         ({}, 21, [SHORT.replace("50", "21")]),
         ({}, 20, []),
+        ({"max_epochs": 1, "limit_train_batches": 7}, 50, []),  # as debug=fast and debug=profile have it
+        ({"max_epochs": 1}, 7, [SHORT.replace("50", "7").replace("21", "7")]),
+        ({"limit_train_batches": 7}, 50, [SHORT]),  # as debug=overfit has it, which is to learn
         ({"log_every_n_steps": 50}, 0, [SILENT]),
         ({"log_every_n_steps": 21}, 0, []),
         ({"max_steps": 3}, 0, [BEFORE]),
