@@ -153,13 +153,13 @@ def train(
         loaded = read(resume)
         accumulated = engine.accumulate_grad_batches
         resumption = Resumption(loaded, config, list(data.classes), batches, accumulated, steps)
-        for note in resumption.notes:
-            say(console, note)
         if resumption.over:
             step = resumption.position.step
             why = f", where trainer.max_steps={engine.max_steps} ends" if 0 < engine.max_steps <= step else ""
             say(console, f"nothing to do: the run is at step {step}{why}")
             return dict(loaded["progress"]["scores"])
+        for note in resumption.notes:
+            say(console, note)
         checkpoint.load_state(detector, checkpoint.model_state(loaded), last_checkpoint(resume))
         say(console, f"going on after step {resumption.position.step} of {steps}")
         getattr(engine, "callbacks").insert(0, resumption)

@@ -259,6 +259,9 @@ def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.Capt
     before, told = end_of(whole), [(whole / name).read_bytes() for name in ("config.yaml", "receipt.json")]
     scores = fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1")
     assert "nothing to do: the run is at step 8\n" in capsys.readouterr().out
+    fit(whole, *TWO_EPOCHS, "resume=auto", "optimizer.lr=0.3")
+    told_of = capsys.readouterr().out
+    assert told_of.endswith("\nnothing to do: the run is at step 8\n") and "resumed with another" not in told_of
     fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1", "trainer.max_steps=8")
     assert "nothing to do: the run is at step 8, where trainer.max_steps=8 ends\n" in capsys.readouterr().out
     assert end_of(whole) == before
