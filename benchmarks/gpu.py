@@ -26,6 +26,7 @@ import torch
 from gpu_operators import operators
 from gpu_run import run, validation
 from gpu_timing import HEIGHT, WIDTH, Note, milliseconds
+from gpu_versions import versions
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 from torchvision_workload import torchvision_model, torchvision_pictures, torchvision_targets
@@ -220,8 +221,7 @@ def main() -> None:
     folder = out.parent
     results: dict[str, Any] = {
         "hardware": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
+        **versions(),
         "date": time.strftime("%Y-%m-%d"),
         "work": f"{images} pictures of {HEIGHT} x {WIDTH}, {OBJECTS} objects each",
     }
