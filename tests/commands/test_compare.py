@@ -22,6 +22,8 @@ from maskrcnn.evaluation.bootstrap import Difference
 from maskrcnn.evaluation.results import Result
 from maskrcnn.run_files import checkpoint
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def first(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,6 +59,11 @@ def detections(folder: Path) -> dict[int, list[Result]]:
     run.open([])
     run.detect(Console(quiet=True), [])
     return run.evaluator.predictions
+
+
+def words(row: str) -> list[str]:
+    """The cells of a table's row."""
+    return [cell.strip() for cell in row.strip().split("┃")]
 
 
 def test_what_differs(run: Path, other: Path) -> None:
@@ -173,6 +180,9 @@ def test_overrides_that_are_no_list_are_refused(run: Path, other: Path) -> None:
 def test_results_and_luck(first: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare([first], [other], [])
     output = capsys.readouterr().out
+    sample = (ROOT / "docs" / "configuration.md").read_text().replace("│", "┃")
+    heads = [words(line) for line in output.splitlines() if line.startswith("┃")]
+    assert len(heads) == 4 and all(head in map(words, sample.splitlines()) for head in heads), heads
     assert f"{other} has no detections of its best checkpoint: evaluating {other}/checkpoints/best.ckpt" in output
     assert "box AP: no difference" in output and "mask AP: no difference" in output
     assert output.count("average precision") == 1 and "wrote" not in output  # no tables but its own
