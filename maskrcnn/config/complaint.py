@@ -3,15 +3,17 @@
 import inspect
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
-from maskrcnn.config.check import DECIMAL_COMMA, resolve_target
+from maskrcnn.config.check import ALIASES, ALLOWED, DECIMAL_COMMA, resolve_target
 from maskrcnn.config.composing import composing
 from maskrcnn.config.groups import CONF, CONVERSION, check_groups, choices, groups, overriding, training_groups
 from maskrcnn.config.habits import CHECKPOINT, CHOICES, HABITS
@@ -24,7 +26,16 @@ SECOND = re.compile(r"\s([+~]*[a-z_][\w./@]*=)", re.IGNORECASE)  # key within th
 NO_NAME = re.compile(r"null|true|false|[-+.\d]+", re.IGNORECASE)  # which Hydra takes for no text
 FOREIGN_KEY = re.compile(r"[{,]\s*[\"']?([^{}\[\],:]*[^\x00-\x7f][^{}\[\],:]*?)[\"']?\s*:")
 OWN_FOLDER = re.compile(r"(?:--config-dir|-cd)[= ](\S+)|hydra\.searchpath=")  # with the user's own choices
-HYDRAS_OPTIONS = ("config-", "cfg", "cd=", "cn=", "cp=", "package", "info", "experimental-")
+DASHES = ("-", "\u2013", "\u2014", "\u2212")  # the long ones are made by editors
+EDGES = ' \t=,"\u201c\u201d\u2018\u2019'  # what slips in around a key or a value; the last four are an editor's quotes
+FOLDERS = ("resume", "run_dir")  # of a run that is trained
+ALONE = ("explain", "verify")  # of train.py, read before Hydra reads the rest
+OPTIONS = [one for one in get_args_parser()._option_string_actions if one.startswith("--")]  # Hydra's
+TRAINING = ("train", "inspect")  # configurations that take all groups and keys of training
+SCRIPTS = {  # by their configurations
+    "train": "train.py", "search": "search.py", "evaluate": "evaluate.py", "predict": "predict.py", "drop": "drop.py",
+    "export": "export.py", "inspect": "inspect_data.py", "convert": "convert_data.py",
+}  # fmt: skip
 
 
 def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
@@ -35,7 +46,7 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         config_name, arguments: what was composed; the arguments with Hydra's options among them, as a user gave them.
     """
     if isinstance(error, OverrideParseException):
-        return _unreadable(str(error.override), arguments)
+        return _unreadable(str(error.override), config_name, arguments)
     text = "\n".join([str(error)] + ([str(error.__cause__)] if error.__cause__ else []))
     resolved = re.search(r"ValueError raised while resolving interpolation: (.*)", text)
     if resolved is not None:
@@ -49,11 +60,12 @@ def complain(error: Exception, config_name: str, arguments: list[str]) -> str:
         listed = sorted(re.findall(r"^\t(\S+)$", text, re.MULTILINE))  # with those of the user's --config-dir
         if (habit := CHOICES.get(f"{choice[1]}={choice[2]}")) is not None:
             return f"there is no {choice[1]}={choice[2]}: {habit}"
-        near = suggest(choice[2], listed)
+        name = Path(choice[2]).stem if choice[2].endswith(".yaml") else choice[2]  # of a file
+        near = suggest(name, listed)
         unlike = near.startswith("Known")
         said = f"there is no {choice[1]}={choice[2]}. {'' if unlike else f'{near} '}Choices: {', '.join(listed)}"
         if unlike and choice[2] and not OWN_FOLDER.search(" ".join(arguments)):
-            said += f"; a file of your own, {choice[1]}/{choice[2]}.yaml, needs --config-dir=<the folder above>"
+            said += f"; a file of your own, {choice[1]}/{name}.yaml, needs --config-dir=<the folder above>"
         return said
     there = re.search(r"Multiple values for (\w+)\.|An item is already at '([^']+)'", text)
     if there is not None:
@@ -139,42 +151,39 @@ def unchosen(arguments: list[str]) -> str | None:
 
 
 def dashes(arguments: list[str], config_name: str) -> str | None:
-    """A sentence about a key that is written like an option, with its value or before it, if there is one."""
-    for argument in arguments:
-        bare = argument.lstrip("-")
-        if bare != argument and "=" in bare and not bare.startswith(HYDRAS_OPTIONS):
-            name, _, value = bare.partition("=")
-            known = name in groups() or name in keys(_without(name, config_name, arguments))
-            sentence = f"Did you mean {bare}?" if known else meant(name, value, config_name, arguments)
-            return f"{argument}: keys have no dashes before them. {sentence}"
-    unknown = [one for one in get_args_parser().parse_known_args(arguments)[1] if one.startswith("-")]
+    """A sentence about a key that is written like an option, or an option that there is not, if there is one."""
+    rest = get_args_parser().parse_known_args(arguments)[1]
+    unknown = [one for one in arguments if one.startswith(DASHES) and (one in rest or not one.isascii())]
     if not unknown:
         return None
-    key = unknown[0].lstrip("-").replace("-", "_")
+    name, equals, value = unknown[0].lstrip("".join(DASHES)).partition("=")
+    if (option := _option(name)) is not None:
+        return f"{unknown[0]}: there is no such option. {did_you_mean([option])}"
     following = arguments[arguments.index(unknown[0]) + 1 :]
-    value = following[0] if following and not following[0].startswith("-") and "=" not in following[0] else "..."
-    known = key in groups() or key in keys(_without("", config_name, arguments))
-    sentence = f"Did you mean {key}={value}?" if known else meant(key, value, config_name, arguments)
+    if not equals:
+        value = following[0] if following and not following[0].startswith("-") and "=" not in following[0] else "..."
+    sentence = _as_key(name if equals else name.replace("-", "_"), value, config_name, arguments)
     return f"{unknown[0]}: keys are given as key=value, without dashes. {sentence}"
 
 
-def _unreadable(override: str, arguments: list[str]) -> str:
-    following = arguments[arguments.index(override) + 1 :] if override in arguments else []
+def _option(name: str) -> str | None:
+    """The option of Hydra that a name is, but for dashes and underscores."""
+    bare = re.sub("[-_]", "", name)
+    return next((one for one in OPTIONS if one.replace("-", "") == bare), None)
+
+
+def _as_key(key: str, value: str, config_name: str, arguments: list[str]) -> str:
+    """How a key, known or not, is written with its value."""
+    known = key in (*ALONE, *groups()) or key in keys(_without(key, config_name, arguments))
+    return f"Did you mean {key}={value}?" if known else meant(key, value, config_name, arguments)
+
+
+def _unreadable(override: str, config_name: str, arguments: list[str]) -> str:
+    place = arguments.index(override) if override in arguments else len(arguments)
+    before, following = arguments[max(place - 1, 0) : place], arguments[place + 1 :]
     key, equals, value = override.partition("=")
-    best = Path(override) / "checkpoints" / "best.ckpt"
-    if not equals and override.endswith(".ckpt"):
-        return f"'{override}' stands without a key. Did you mean checkpoint={override}?"
-    if not equals and best.is_file():
-        goes_on = f"resume={override} goes on with that run"
-        return f"'{override}' stands without a key: {goes_on}, checkpoint={best} is its model"
-    place = arguments.index(override) if override in arguments else 0
-    if not equals and place and arguments[place - 1].endswith("="):
-        return f"there is a space in {arguments[place - 1]} {override}: leave it out"
-    if not equals and (chosen := [f"{group}={key}" for group in groups() if key in choices(group)]):
-        return f"'{override}' stands without a key. {did_you_mean(chosen)}"
     if not equals:
-        word = following[0] if following and "=" not in following[0] and following[0][:1] != "-" else "..."
-        return f"'{override}' has no value. Did you mean {override}={word}?"
+        return _bare(override, before, following, config_name, arguments)
     if value.count("[") > value.count("]") and following:  # the shell cut it at a space
         whole = value
         for more in following:
@@ -194,12 +203,66 @@ def _unreadable(override: str, arguments: list[str]) -> str:
         return f"{override}: put quotes inside the brackets, and around all of it: '{key}=[{quoted}]'"
     if value.startswith("{") and (letters := FOREIGN_KEY.search(value)):
         return f"{override}: a key such as {letters[1]} can only be given in a file, as Hydra reads ASCII there"
-    if value.startswith("="):
-        return f"{override} has too many =. Did you mean {key}={value.lstrip('=')}?"
+    if value.startswith("{") and "=" in value:
+        return f"{override}: a mapping has colons, and quotes around all of it: '{key}={value.replace('=', ': ')}'"
+    cleaned = f"{key.strip(EDGES).replace(',', '.')}={value.strip(EDGES)}"
     if key == "override":
         return f"cannot read {override}. It is a list of texts: 'override=[\"{value}\"]', with both quotes"
+    if cleaned != override and _is_readable(cleaned):
+        return f"cannot read {override}. Did you mean {shlex.quote(cleaned)}?"
     quoted = shlex.quote(f'{key}="{value}"')
     return f"cannot read {override}. A value with one of =,:'[]{{}}() in it needs two pairs of quotes: {quoted}"
+
+
+def _is_readable(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
+
+
+def _bare(word: str, before: list[str], following: list[str], config_name: str, arguments: list[str]) -> str:
+    """What is to be said of a word without =, between those before and after it."""
+    row = [*before[-1:], word, *following[:1]]
+    for one, other in zip(row, row[1:]):
+        if one.endswith("=") or other.startswith("="):
+            return f"there is a space in {one} {other}: leave it out"
+    path = Path(word)
+    chosen = [group for group in _chosen_from(config_name) if path.name.removesuffix(".yaml") in choices(group)]
+    chosen = [path.parent.name] if path.parent.name in chosen else chosen  # of conf/experiment/nuclei.yaml
+    if chosen and (path.name == word or path.suffix == ".yaml"):
+        return f"'{word}' stands without a key. {did_you_mean([f'{group}={path.stem}' for group in chosen])}"
+    if sentence := _path(word, config_name):
+        return f"'{word}' stands without a key. {sentence}"
+    key, _, value = word.partition(":")  # as in YAML
+    if not value:
+        value = following[0] if following and "=" not in following[0] and following[0][:1] != "-" else "..."
+    return f"'{word}' has no =. {_as_key(key, value.strip(), config_name, arguments)}"
+
+
+def _chosen_from(config_name: str) -> Iterable[str]:
+    """The groups that a command chooses from."""
+    return training_groups() if config_name in TRAINING else CONVERSION if config_name == "convert" else ()
+
+
+def _path(path: str, config_name: str) -> str:
+    """By which key a command takes a file or a folder, in a sentence; nothing where it takes none such."""
+    own, file = list(OmegaConf.load(CONF / f"{config_name}.yaml")), _checkpoint(path)
+    if file is not None and "checkpoint" in own:
+        return did_you_mean([f"checkpoint={file}"])
+    if file is not None and config_name == "train":
+        run = "<its run's folder>" if file == path else path
+        return f"resume={run} goes on with the run, weights={file} starts another from its weights"
+    if Path(path).exists() and "source" in own:
+        return did_you_mean([f"source={path}"])
+    return did_you_mean([f"data.root={path}"]) if Path(path).is_dir() and config_name in TRAINING else ""
+
+
+def _checkpoint(path: str) -> str | None:
+    """The file of a model that a path names, as itself or as its run's folder; None where it names none."""
+    best = Path(path) / "checkpoints" / "best.ckpt"
+    return path if path.endswith(".ckpt") else str(best) if best.is_file() else None
 
 
 def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
@@ -212,27 +275,39 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         check_groups(config)
     except ValueError as error:
         return f"Note that {error}"
+    above = key.rpartition(".")[0]
+    if _is_of_a_plugin(at(config, above)):  # of which keys of ours, and words of others, say nothing
+        siblings = [one for one in keys(config) if one.startswith(f"{above}.")]
+        if sentence := suggest_key(key, siblings):
+            return sentence
+    if (option := _option(key)) is not None:
+        return did_you_mean([option])
     if config_name == "export" and key in ("format", "onnx"):
         return "The name says the format: output=model.onnx writes ONNX, output=model.pt2 a program for torch"
     if key.startswith("hydra/"):
         search = ". To search with Optuna: python search.py 'space={optimizer.lr: {low: 1e-4, high: 1e-2}}'"
         return f"Hydra's own choices are hydra/launcher and hydra/sweeper{search if value == 'optuna' else ''}"
-    trains = config_name in ("train", "inspect")  # the two that take all groups and keys of training
+    trains = config_name in TRAINING
     packages = training_groups() if trains else {}
     if key in packages and value.startswith("{"):
         package = packages[key]
         below = "" if package == "_global_" else f"; single keys are {package}.KEY=..., new ones +{package}.KEY=..."
         return f"It chooses one of {', '.join(choices(key))}{below}"
     known = [one for one in keys(config) if one not in packages.values() and not _follows(config, one)]
-    if "checkpoint" in config and (value.endswith(".ckpt") or key in CHECKPOINT):
-        return did_you_mean([f"checkpoint={value}"])
+    if "checkpoint" in config:
+        file = _checkpoint(value)
+        if key in FOLDERS:
+            taken = file or "<a run's folder>/checkpoints/best.ckpt"
+            return f"It is a key of train.py; {SCRIPTS[config_name]} takes checkpoint={taken}"
+        if file is not None or key in CHECKPOINT:
+            return did_you_mean([f"checkpoint={file or value}"])
     if "override" in config:
         whose = "each trial" if config_name == "search" else "the checkpoint"
         top, _, below = key.partition(".")
         if top in groups():
             inside = f"{groups()[top]}.{below}={value}" if below else f"{groups()[top]}.KEY=..."
             return f"Parts are {whose}'s; single keys change with 'override=[\"{inside}\"]'"
-        if key in keys(_without("", "train", [])):
+        if key in keys(_without("", "train", [])) and key not in FOLDERS:
             return f"Keys of {whose} change with 'override=[\"{key}={value}\"]'"
     elif (habit := HABITS.get(key.lower(), HABITS.get(name))) is not None:
         return habit
@@ -241,10 +316,9 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
     elif "/" in key:
         group = key.rpartition("/")[2]
         return f"Did you mean {group}={value}?" if group in packages else suggest(group, packages)
-    else:
-        others = [name for name in ("evaluate", "predict") if key in list(OmegaConf.load(CONF / f"{name}.yaml"))]
-        if others and not any(one.endswith(f".{key}") for one in known):
-            return f"It is a key of {' and '.join(f'{name}.py' for name in others)}"
+    others = [script for name, script in SCRIPTS.items() if key in list(OmegaConf.load(CONF / f"{name}.yaml"))]
+    if others and not any(one.endswith(f".{key}") for one in known):
+        return f"It is a key of {', '.join(others)}"
     without = _taken_away(key, config, arguments)
     if without is not None:
         return without
@@ -265,6 +339,11 @@ def meant(key: str, value: str, config_name: str, arguments: list[str]) -> str:
         return sentence or "See --help for all keys"
     grouped = CONVERSION if config_name == "convert" else ()
     return f"Known: {', '.join([*grouped, *(one for one in known if '.' not in one)])}"
+
+
+def _is_of_a_plugin(part: Any) -> bool:
+    target = part.get("_target_") if isinstance(part, dict) else None
+    return isinstance(target, str) and not ALIASES.get(target, target).startswith(ALLOWED)
 
 
 def _of_a_choice(name: str, packages: dict[str, str]) -> str:

@@ -22,7 +22,9 @@ _FOREIGN = {
     "It is chosen with the backbone: backbone=resnet18 to backbone=resnet152.": "depth",
     "Did you mean augmentation=photometric?": "hsv_h hsv_s hsv_v",
     "There is none; augmentation=copy_paste puts objects of other pictures in.": "mosaic mixup cutmix",
-    "weights=x.ckpt starts from its weights, resume=<its run's folder> goes on with the run.": "ckpt ckpt_path",
+    "weights=x.ckpt starts from its weights, resume=<its run's folder> goes on with the run.": (
+        "ckpt ckpt_path checkpoint"
+    ),
     "Pictures are read anew each time, by data.workers processes.": "cache",
     "The classes come from the annotation file.": "num_classes nc",
 }

@@ -22,6 +22,11 @@ def last_checkpoint(run: str | Path) -> Path:
     return Path(run) / "checkpoints" / "last.ckpt"
 
 
+def run_of(file: Path) -> Path:
+    """The folder of the run that a file is of."""
+    return file.parent.parent if file.parent.name == "checkpoints" else file.parent
+
+
 def check_resume(resume: str) -> None:
     """Makes sure that a run can go on.
 
@@ -30,9 +35,7 @@ def check_resume(resume: str) -> None:
     """
     path = last_checkpoint(resume)
     if Path(resume).is_file():
-        folder = Path(resume).parent
-        folder = folder.parent if folder.name == path.parent.name else folder
-        raise ValueError(f"resume={resume} is a file; name the folder of the run: resume={folder}")
+        raise ValueError(f"resume={resume} is a file; name the folder of the run: resume={run_of(Path(resume))}")
     if not path.is_file():
         kept = sorted(path.parent.glob("*.ckpt"))
         if kept:

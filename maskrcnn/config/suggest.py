@@ -31,6 +31,8 @@ def suggest_key(key: str, known: Iterable[str]) -> str:
     """
     key = key.lower()
     known = sorted({one for one in known if not _last(one).startswith("_")})
+    if key in known:
+        return did_you_mean([key])
     parent, _, name = key.rpartition(".")
     longer = [one for one in known if one.endswith(f".{key}")]
     longer = longer or sorted((one for one in known if f"_{one}".replace(".", "_").endswith(f"_{key}")), key=len)

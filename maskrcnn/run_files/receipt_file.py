@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from maskrcnn.config.identity import essence, identity
 from maskrcnn.config.later import add_later
 from maskrcnn.config.nested import changes
-from maskrcnn.config.run_dir import last_checkpoint
+from maskrcnn.config.run_dir import last_checkpoint, run_of
 from maskrcnn.run_files import checksum_file
 from maskrcnn.run_files.commit import read_commit
 from maskrcnn.run_files.machine import hardware, versions
@@ -76,7 +76,7 @@ def read(run: Path) -> dict[str, Any]:
     """
     path = run / NAME
     if run.is_file():
-        raise ValueError(f"{run} is a file; name the folder of the run, such as {run.resolve().parent}")
+        raise ValueError(f"{run} is a file; name the folder of the run, such as {run_of(run.resolve())}")
     if not path.is_file() and last_checkpoint(run).is_file():
         raise ValueError(f"there is no {path}: the run is of a version that kept none, or it was deleted")
     if not path.is_file():

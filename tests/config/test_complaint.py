@@ -25,7 +25,7 @@ SLIPS = {
     "nms_threshold=0.7": "unknown key 'nms_threshold'. Did you mean model.box_head.nms_threshold or "
     "model.rpn.nms_threshold?",
     "backbone.norm=frozen": "unknown key 'backbone.norm'. Did you mean model.backbone.norm?",
-    "output=x": "unknown key 'output'. It is a key of evaluate.py and predict.py",
+    "output=x": "unknown key 'output'. It is a key of evaluate.py, predict.py, export.py, inspect_data.py",
     "trainer.overfit_batches=2": "unknown key 'trainer.overfit_batches'. debug=overfit learns a few pictures by heart",
     # another framework's name
     "epochs=10": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
@@ -117,11 +117,31 @@ SLIPS = {
     "data.resize.shortest=240": "'data.resize.shortest' is 240, but must be a list, each int: give "
     "'data.resize.shortest=[240]'",
     "optimizer.lr= 0.1": "there is a space in optimizer.lr= 0.1: leave it out",
-    "backbone": "'backbone' has no value. Did you mean backbone=...?",
+    "backbone": "'backbone' has no =. Did you mean backbone=...?",
     "resnet101": "'resnet101' stands without a key. Did you mean backbone=resnet101?",
-    "backbone resnet50": "'backbone' has no value. Did you mean backbone=resnet50?",
-    "seed -m": "'seed' has no value. Did you mean seed=...?",
-    "seed==1": "seed==1 has too many =. Did you mean seed=1?",
+    "backbone resnet50": "'backbone' has no =. Did you mean backbone=resnet50?",
+    "seed -m": "'seed' has no =. Did you mean seed=...?",
+    "optimizer.lr = 0.1": "there is a space in optimizer.lr =: leave it out",
+    "optimizer.lr =0.1": "there is a space in optimizer.lr =0.1: leave it out",
+    "optimizer.lr\t=\tabc": "cannot read optimizer.lr\t=\tabc. Did you mean optimizer.lr=abc?",
+    "optimizer.lr:0.1": "'optimizer.lr:0.1' has no =. Did you mean optimizer.lr=0.1?",
+    "epochs 10": "'epochs' has no =. Did you mean trainer.max_epochs?",
+    "optimizer.lr=1 0.2": "'0.2' has no =. See --help for all keys",
+    "verify": "'verify' has no =. Did you mean verify=...?",
+    "optimizer.lr=0.1,": "cannot read optimizer.lr=0.1,. Did you mean optimizer.lr=0.1?",
+    "optimizer,lr=0.1": "cannot read optimizer,lr=0.1. Did you mean optimizer.lr=0.1?",
+    "\u201coptimizer.lr=0.1\u201d": 'cannot read \u201coptimizer.lr="0.1\u201d". Did you mean optimizer.lr=0.1?',
+    "conf/experiment/nuclei.yaml": "'conf/experiment/nuclei.yaml' stands without a key. Did you mean "
+    "experiment=nuclei?",
+    "neck=conf/neck/fpn.yaml": "there is no neck=conf/neck/fpn.yaml. Did you mean fpn? Choices: fpn, fpn_no_p6, "
+    "fpn_small",
+    "Seed=1": "unknown key 'Seed'. Did you mean seed?",
+    "config_dir=conf": "unknown key 'config_dir'. Did you mean --config-dir?",
+    "a/last.ckpt": "'a/last.ckpt' stands without a key. resume=<its run's folder> goes on with the run, "
+    "weights=a/last.ckpt starts another from its weights",
+    "checkpoint=a.ckpt": "unknown key 'checkpoint'. weights=x.ckpt starts from its weights, resume=<its run's folder> "
+    "goes on with the run.",
+    "seed==1": "cannot read seed==1. Did you mean seed=1?",
     "resume=runs/a,b": "resume=runs/a,b holds a comma: a text needs two pairs of quotes, 'resume=\"runs/a,b\"'. "
     "A sweep needs -m: -m resume=runs/a,b",
     "seed=0,1": "seed=0,1 holds a comma. A sweep needs -m: -m seed=0,1",
@@ -266,6 +286,9 @@ def test_a_callback_that_another_follows_goes_with_it() -> None:
         ),
         (["chekpoint=x"], "unknown key 'chekpoint'. Did you mean checkpoint?"),
         (["weights=a/b.ckpt"], "unknown key 'weights'. Did you mean checkpoint=a/b.ckpt?"),
+        (["resume=a"], "unknown key 'resume'. It is a key of train.py; evaluate.py takes checkpoint=<a run's folder>"
+         "/checkpoints/best.ckpt"),
+        (["source=a"], "unknown key 'source'. It is a key of predict.py, export.py, convert_data.py"),
         (["ckpt=x"], "unknown key 'ckpt'. Did you mean checkpoint=x?"),
         (["model=a/b.ckpt"], "unknown key 'model'. Did you mean checkpoint=a/b.ckpt?"),
         ([], "'checkpoint' must be given: checkpoint=..."),
@@ -297,16 +320,24 @@ def test_what_is_offered_for_habits_of_other_frameworks_is_there(habit: str) -> 
 
 
 def test_options_that_are_keys_lose_their_dashes() -> None:
-    assert dashes(["-m", "--seed=1"], "train") == "--seed=1: keys have no dashes before them. Did you mean seed=1?"
-    assert "takes no other key than plugins" in str(dashes(["verify=x", "--seed=1"], "verify"))
-    assert dashes(["--lr=1"], "train") == "--lr=1: keys have no dashes before them. Did you mean optimizer.lr?"
-    assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
     given = "keys are given as key=value, without dashes"
+    assert dashes(["-m", "--seed=1"], "train") == f"--seed=1: {given}. Did you mean seed=1?"
+    assert "takes no other key than plugins" in str(dashes(["verify=x", "--seed=1"], "verify"))
+    assert dashes(["--lr=1"], "train") == f"--lr=1: {given}. Did you mean optimizer.lr?"
+    assert dashes(["--config-dir=conf", "--cfg=job", "-m", "seed=1", "optimizer.lr=-1"], "train") is None
     assert dashes(["seed=1", "--epochs", "3"], "train") == f"--epochs: {given}. Did you mean trainer.max_epochs?"
     assert dashes(["--batch-size", "3"], "train") == f"--batch-size: {given}. Did you mean data.batch_size?"
     assert dashes(["-x"], "train") == f"-x: {given}. See --help for all keys"
     assert dashes(["--batch-size", "3"], "predict") == f"--batch-size: {given}. Did you mean batch_size=3?"
+    assert dashes(["\u2014seed=1"], "train") == f"\u2014seed=1: {given}. Did you mean seed=1?"
     assert dashes(["-m", "-cd", "conf", "--cfg", "job", "--package", "data", "seed=1"], "train") is None
+
+
+@pytest.mark.parametrize("option", ["--config_dir=conf", "--config_dir", "--configdir=conf", "\u2013-config-dir=conf"])
+def test_an_option_that_is_written_otherwise_is_named(option: str) -> None:
+    assert (
+        dashes(["seed=1", option, "conf"], "train") == f"{option}: there is no such option. Did you mean --config-dir?"
+    )
 
 
 def test_a_word_of_other_frameworks_is_known_where_it_is_added_too() -> None:
@@ -386,15 +417,44 @@ def test_verify_takes_the_runs_own_configuration() -> None:
         compose(["trainer.max_epochs=1"], "verify")
 
 
-def test_a_bare_folder_of_a_run_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_a_run_is_answered_as_the_command_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a/checkpoints").mkdir(parents=True)
     Path("a/checkpoints/best.ckpt").touch()
-    answer = (
-        "^'a' stands without a key: resume=a goes on with that run, checkpoint=a/checkpoints/best.ckpt is its model$"
+    model, bare = "checkpoint=a/checkpoints/best.ckpt", "'a' stands without a key. "
+    answers = {
+        ("evaluate", "a"): f"{bare}Did you mean {model}?",
+        ("evaluate", "resume=a"): f"unknown key 'resume'. It is a key of train.py; evaluate.py takes {model}",
+        ("export", "weights=a"): f"unknown key 'weights'. Did you mean {model}?",
+        ("predict", "a/checkpoints"): "'a/checkpoints' stands without a key. Did you mean source=a/checkpoints?",
+        ("train", "a"): f"{bare}resume=a goes on with the run, weights=a/checkpoints/best.ckpt starts another from its "
+        "weights",
+        ("train", "a/checkpoints"): "'a/checkpoints' stands without a key. Did you mean data.root=a/checkpoints?",
+        ("search", "resume=a"): "unknown key 'resume'. It is a key of train.py",
+        ("search", "space={seed=[1,2]}"): "space={seed=[1,2]}: a mapping has colons, and quotes around all of it: "
+        "'space={seed: [1,2]}'",
+    }
+    for (name, slip), answer in answers.items():
+        with pytest.raises(ValueError) as raised:
+            compose([slip], name)
+        assert str(raised.value) == answer
+
+
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [
+        ("model.backbone.width", "Did you mean model.backbone.widths?"),  # a key of ResNets
+        ("model.backbone.depth", "Known: dropout, widths."),  # a word of others
+    ],
+)
+def test_a_key_of_a_plugin_is_compared_with_the_plugins_own(key: str, answer: str, tmp_path: Path) -> None:
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone" / "own.yaml").write_text(
+        "# @package model.backbone\n_target_: mine.Net\n_partial_: true\nwidths: [1]\ndropout: 0.1\n"
     )
-    with pytest.raises(ValueError, match=answer):
-        compose(["a"], "evaluate")
+    with pytest.raises(ValueError) as raised:
+        compose(["backbone=own", f"{key}=1"], config_dir=tmp_path)
+    assert str(raised.value) == f"unknown key '{key}'. {answer}"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from filelock import FileLock
 
 from maskrcnn.config import run_dir
 from maskrcnn.config.launcher import RUN_NAME
-from maskrcnn.config.run_dir import LOCK, alone, claimed, remove_start
+from maskrcnn.config.run_dir import LOCK, alone, check_resume, claimed, remove_start
+from maskrcnn.run_files import receipt_file
 
 
 def test_starts_of_the_same_second_have_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +96,13 @@ def test_what_others_wrote_stays(tmp_path: Path) -> None:
     link.symlink_to(tmp_path)
     remove_start(link, time.time() - 60, True)
     assert list(tmp_path.iterdir()) == [] and link.is_symlink()
+
+
+@pytest.mark.parametrize("file", ["a/checkpoints/last.ckpt", "a/report.html"])
+def test_a_file_of_a_run_is_answered_with_the_runs_folder(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    with pytest.raises(ValueError, match=f" is a file; name the folder of the run: resume={tmp_path}/a$"):
+        check_resume(str(tmp_path / file))
+    with pytest.raises(ValueError, match=f" is a file; name the folder of the run, such as {tmp_path}/a$"):
+        receipt_file.read(tmp_path / file)

@@ -185,7 +185,7 @@ def test_predict_writes_pictures_and_results_and_skips_what_is_broken(
         ("train.py", ["data=nuclei", "data.root=nowhere"], "nowhere/train"),
         ("evaluate.py", [], "checkpoint"),
         ("evaluate.py", ["checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
-        ("train.py", ["--seed=1"], "keys have no dashes before them. Did you mean seed=1?"),
+        ("train.py", ["--seed=1"], "keys are given as key=value, without dashes. Did you mean seed=1?"),
         ("predict.py", ["checkpoint=nowhere.ckpt", "source=none"], "source=none: no such file"),
     ],
 )
