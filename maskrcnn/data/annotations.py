@@ -25,7 +25,7 @@ from typing import Any
 from maskrcnn.data.cache import cache_folder
 from maskrcnn.data.coco_file import MEND, PIECE, check_annotations, check_head, read_json, read_pieces
 from maskrcnn.data.entries import EntryReader, Mended
-from maskrcnn.data.few import few_of
+from maskrcnn.data.few import counted, few_of
 from maskrcnn.data.listing import Listing
 from maskrcnn.data.progress import follow
 from maskrcnn.data.records import Annotations, Picture, Record, Records, join_annotations, read_content, write_records
@@ -89,7 +89,7 @@ def read_annotations(split: Split) -> CocoAnnotations:
     content = read_content(cached)
     for mended in (Mended(*values) for values in content["findings"]):
         first = few_of(mended.first, total=mended.number)
-        warnings.warn(f"{file}: {mended.number} annotations with {mended.what} (ids {first})", stacklevel=2)
+        warnings.warn(f"{file}: {counted(mended.number, 'annotation')} with {mended.what} (ids {first})", stacklevel=2)
     return CocoAnnotations(file, tuple(content["classes"]), tuple(content["category_ids"]), records)
 
 

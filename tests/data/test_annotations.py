@@ -64,7 +64,7 @@ def test_pictures_of_lvis_are_named_by_their_address(tiny: Dataset, write: Write
 
 def test_a_polygon_that_is_not_in_a_list_is_read_as_the_only_one(tiny: Dataset, write: Write) -> None:
     tiny["annotations"][0]["segmentation"] = tiny["annotations"][0]["segmentation"][0]
-    with pytest.warns(UserWarning, match=r"1 annotations with a polygon that is not in a list .* \(ids 5\)"):
+    with pytest.warns(UserWarning, match=r"1 annotation with a polygon that is not in a list .* \(ids 5\)"):
         objects = read_annotations(write(tiny)).records[0].objects
     assert coco_mask.decode({"size": [20, 30], "counts": objects.masks[0]}).sum() == 16
 
@@ -73,7 +73,7 @@ def test_a_polygon_that_is_not_in_a_list_is_read_as_the_only_one(tiny: Dataset, 
 def test_coordinates_from_0_to_1_are_no_pixels(tiny: Dataset, write: Write, far: list[float]) -> None:
     tiny["annotations"][0]["segmentation"] = [[0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]]  # would be the first pixel
     tiny["annotations"][1]["segmentation"] = [far]
-    with pytest.warns(UserWarning, match=r"1 annotations with coordinates from 0 to 1.*: left out \(ids 5\)"):
+    with pytest.warns(UserWarning, match=r"1 annotation with coordinates from 0 to 1.*: left out \(ids 5\)"):
         (record, _) = read_annotations(write(tiny)).records
     assert (len(record.objects.masks), len(record.crowds.masks)) == (0, 1)
 

@@ -420,7 +420,7 @@ def test_iscrowd_is_0_or_1(tmp_path: Path, value: Any, crowd: int) -> None:
     objects = [square(1, 1, 8, 8), square(2, 1, 30, 8, iscrowd=value)]
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES[:1], "annotations": objects}
     split = write(tmp_path, "train", dataset, a=noise(0))
-    with pytest.warns(UserWarning, match=r"1 annotations with an iscrowd that is neither 0 nor 1: .* \(ids 2\)"):
+    with pytest.warns(UserWarning, match=r"1 annotation with an iscrowd that is neither 0 nor 1: .* \(ids 2\)"):
         record = read_annotations(split).records[0]
     assert len(record.crowds.masks) == crowd and len(record.objects.masks) == 2 - crowd
     part = inspect([Splits(split, None)], ALL, "headers", LIMITS).files[0]
