@@ -98,8 +98,8 @@ def test_ground_truth_has_internal_ids(tiny: Dataset, write: Write) -> None:
 @pytest.mark.parametrize(
     "ids, warning",
     [
-        ((0, 6), "1 annotations with an id that is zero, absent or no number: all numbered anew (ids 0)"),
-        ((5, 5), "1 annotations with an id that comes twice: all numbered anew (ids 5)"),
+        ((0, 6), "1 annotation with an id that is zero, absent or no number: all numbered anew (ids 0)"),
+        ((5, 5), "1 annotation with an id that comes twice: all numbered anew (ids 5)"),
         ((None, "x"), "2 annotations with an id that is zero, absent or no number: all numbered anew (ids None, x)"),
     ],
 )
@@ -171,7 +171,7 @@ LEFT_OUT = [
 @pytest.mark.parametrize("segmentation, defect", LEFT_OUT)
 def test_a_mask_that_cannot_be_read_is_left_out(tiny: Dataset, write: Write, segmentation: Any, defect: str) -> None:
     tiny["annotations"][0] |= {"segmentation": segmentation, "bbox": None}
-    with pytest.warns(UserWarning, match=rf"annotations\.json: 1 annotations with {defect}: left out \(ids 5\)"):
+    with pytest.warns(UserWarning, match=rf"annotations\.json: 1 annotation with {defect}: left out \(ids 5\)"):
         annotations = read_annotations(write(tiny))
     assert annotations.records[0].objects.masks == []
     assert len(annotations.ground_truth()["annotations"]) == 1
@@ -197,7 +197,7 @@ def test_short_polygons_leave_the_others(tiny: Dataset, write: Write) -> None:
 )
 def test_a_bad_box_is_taken_from_the_mask(tiny: Dataset, write: Write, box: Any, kind: str) -> None:
     tiny["annotations"][0]["bbox"] = box
-    with pytest.warns(UserWarning, match=rf"1 annotations with {kind}: taken from the mask \(ids 5\)"):
+    with pytest.warns(UserWarning, match=rf"1 annotation with {kind}: taken from the mask \(ids 5\)"):
         assert read_annotations(write(tiny)).records[0].objects.boxes.tolist() == [[2, 3, 4, 4]]
 
 
@@ -422,9 +422,9 @@ def test_the_size_of_pieces_does_not_matter(tiny: Dataset, write: Write, monkeyp
             found.append((read_annotations(write(tiny)).ground_truth(), [str(warning.message) for warning in caught]))
     assert found[0] == found[1] == found[2]
     assert [message.split(": ", 1)[1] for message in found[0][1]] == [
-        "1 annotations with a box but no mask: left out, so that their objects count as background: add masks, or "
+        "1 annotation with a box but no mask: left out, so that their objects count as background: add masks, or "
         "remove their pictures (ids 7)",
-        "1 annotations with an id that comes twice: all numbered anew (ids 5)",
+        "1 annotation with an id that comes twice: all numbered anew (ids 5)",
     ]
 
 

@@ -151,7 +151,7 @@ def test_coco_to_coco_keeps_polygons_and_masks(write: Callable[..., Path], tmp_p
     assert written["annotations"][0]["bbox"] == [2, 3, 22, 4] and written["annotations"][0]["area"] == 32
     with (
         pytest.warns(UserWarning, match="some polygons of fewer than three points"),
-        pytest.warns(UserWarning, match=r"1 annotations with an id that is zero, absent or no number.*\(ids 0\)"),
+        pytest.warns(UserWarning, match=r"1 annotation with an id that is zero, absent or no number.*\(ids 0\)"),
     ):
         expected = read_annotations(Split(tmp_path / "photos", file))
     again = read_annotations(Split(tmp_path / "photos", tmp_path / "out.json"))
