@@ -162,7 +162,7 @@ def _print(console: Console, found: Inspection) -> None:
     findings = found.findings()
     for finding in findings:  # no table: columns would break names and keys that are to be copied
         level = Text(finding.level, COLOURS[finding.level])
-        console.print(level, f"in {finding.part}: {finding.number} {finding.what}", soft_wrap=True)
+        console.print(level, f"in {finding.part}: {finding.told()}", soft_wrap=True)
         first = ", ".join(map(str, finding.first)) + (", ..." if finding.number > len(finding.first) else "")
         say(console, f"    {first}\n    {finding.remedy}")
     say(console, MEANING if findings else "nothing is wrong with it")

@@ -42,7 +42,7 @@ def inspect_file(split: Split, depth: Depth, limits: Limits, findings: Findings)
     """
     mended = mend(read_json(split.annotations), split, limits.read.channels, findings)
     if not mended["images"]:
-        listed = "".join(f"\n- {one.number} {one.what}" for one in findings.all() if one.level == "error")
+        listed = "".join(f"\n- {one.told()}" for one in findings.all() if one.level == "error")
         reason = f", after leaving out{listed}" if listed else ": 'images' is empty. Is this the right annotation file?"
         raise ValueError(f"{split.annotations}: no usable picture is left{reason}")
     annotations = _read_mended(mended, split) if findings.changes else read_annotations(split)

@@ -127,7 +127,7 @@ def glance(sources: list[Splits], selection: Selection, limits: Limits) -> list[
                 check_same_files(train.records, part.records, findings)
         check_sizes(part.content, part.records.ids(), findings)
         for found in findings.all():
-            sentence = f"{where}: {found.number} {found.what} (ids {', '.join(map(str, found.first))})"
+            sentence = f"{where}: {found.told()} (ids {', '.join(map(str, found.first))})"
             if found.what == SAME:
                 said.insert(0, f"warning: {sentence}: AP tells there what was learnt by heart")
             else:

@@ -288,7 +288,7 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
         inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
-    assert "no usable picture is left, after leaving out\n- 1 pictures that are missing" in str(error.value)
+    assert "no usable picture is left, after leaving out\n- 1 case of pictures that are missing" in str(error.value)
 
 
 def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Splits) -> None:
@@ -334,7 +334,7 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
     split = write(tmp_path, "train", dataset, a=noise(0))
     splits = Splits(split, lone(tmp_path))
     assert glance([splits], ALL, LIMITS) == [
-        f"{split.annotations}: 1 pictures with objects under 2 px at the network's size (ids 7)",
+        f"{split.annotations}: 1 case of pictures with objects under 2 px at the network's size (ids 7)",
         f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
     ]
     cache = tmp_path / "cache"
@@ -367,8 +367,8 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
     assert set(same) < set(table(inspect(sets, ALL, "pixels", LIMITS))["note", "second/val", SAME])
     said = glance([Splits(planted.val, planted.val)], ALL, LIMITS)
     assert said[0] == (
-        f"warning: {planted.val.annotations} (val): 3 {SAME} (ids own.png = own.png, near.png = near.png, same.png = "
-        "same.png): AP tells there what was learnt by heart"
+        f"warning: {planted.val.annotations} (val): 3 cases of {SAME} (ids own.png = own.png, near.png = near.png, "
+        "same.png = same.png): AP tells there what was learnt by heart"
     )
 
 
@@ -477,7 +477,7 @@ def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
         (("body",), 1),
     ]
     assert found.reach is not None and found.reach.by_size["all"][0] == 2
-    assert f"{sources[0].train.annotations}: 1 {small} (ids 1)" in glance(sources, ALL, LIMITS)
+    assert f"{sources[0].train.annotations}: 1 case of {small} (ids 1)" in glance(sources, ALL, LIMITS)
     assert glance(sources, mapped, LIMITS) == []
 
 
@@ -506,7 +506,9 @@ def test_parts_are_those_that_a_fold_selects(tmp_path: Path) -> None:
         own = np.concatenate([cv2.imread(str(split.images / name))[..., ::-1] for name in learnt])
         assert found.pixels is not None
         np.testing.assert_allclose(found.pixels[0], own.mean((0, 1)))
-        said = f"{split.annotations} ({holder}): 1 pictures with objects under 2 px at the network's size (ids 4)"
+        said = (
+            f"{split.annotations} ({holder}): 1 case of pictures with objects under 2 px at the network's size (ids 4)"
+        )
         assert said in glance([Splits(split, None)], selection, LIMITS)
 
 
