@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn.config.check import SPECIAL
-from maskrcnn.config.complaint import meant
 from maskrcnn.config.groups import HEADER, groups
 from maskrcnn.config.meaning import Target, meaning, read_target
 from maskrcnn.config.nested import join
 from maskrcnn.config.provenance import CONFIG_NAME, Provenance, Setting, shown, split
+from maskrcnn.config.unknown_key import meant
 from maskrcnn.config.written import written
 
 ROOT = "maskrcnn.engine.train.train"  # whose keyword parameters are the top level

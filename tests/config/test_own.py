@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from maskrcnn.config.complaint import meant
 from maskrcnn.config.compose import compose
 from maskrcnn.config.own import searching
+from maskrcnn.config.unknown_key import meant
 
 
 def test_its_name_may_hold_an_apostrophe(tmp_path: Path) -> None:
