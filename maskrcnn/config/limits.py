@@ -21,6 +21,7 @@ LIMITS: dict[str, Limit] = {
     "model.rpn.negative_iou": SHARE,
     "model.rpn.positive_fraction": SHARE,
     "model.rpn.nms_threshold": SHARE,
+    "model.rpn.convs": AMOUNT,
     "model.rpn.batch_per_image": COUNT,
     "model.rpn.train_pre_nms": COUNT,
     "model.rpn.train_post_nms": COUNT,

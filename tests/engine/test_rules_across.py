@@ -200,6 +200,7 @@ def test_a_number_out_of_range_is_refused_with_its_key(override: str, message: s
     [
         ("model.box_head.score_threshold=1.5", "model.box_head.score_threshold is 1.5; give a number from 0 to 1"),
         ("model.rpn.positive_iou=7", "model.rpn.positive_iou is 7; give a number from 0 to 1"),
+        ("model.rpn.convs=-1", "model.rpn.convs is -1; give 0 or more"),
         ("model.sampler.mask_slots=0", "model.sampler.mask_slots is 0; give 1 or more"),
         ("loss_weights.mask=-1", "loss_weights.mask is -1; give 0 or more"),
         ("callbacks.progress.every_n_steps=0", "callbacks.progress.every_n_steps is 0; give 1 or more"),
