@@ -87,7 +87,8 @@ class Resumption(pl.Callback):
         notes: what differs, for people.
 
     Raises:
-        ValueError: with other classes or another algorithm there is nothing to go on with.
+        ValueError: with other classes or another algorithm there is nothing to go on with; trainer.max_epochs is below
+            the epochs done.
     """
 
     def __init__(
@@ -109,6 +110,12 @@ class Resumption(pl.Callback):
             raise ValueError(
                 f"resume: the run learns the classes {', '.join(content['classes'])}, but the data has "
                 f"{', '.join(classes)}: start another run, with weights=<its checkpoint> from where this one is"
+            )
+        epochs = config["trainer"].get("max_epochs")
+        if not self.over and epochs is not None and 0 <= epochs < self.position.epoch:
+            raise ValueError(
+                f"resume: {self.position.epoch} epochs of the run are done, more than trainer.max_epochs={epochs}: "
+                f"give {self.position.epoch}, which ends it here, or more"
             )
         names = [one["optimizer"]["algorithm"]["_target_"] for one in (content["config"], config)]
         if names[0] != names[1]:

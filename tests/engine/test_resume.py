@@ -255,6 +255,17 @@ def test_a_configuration_that_it_cannot_go_on_with_is_refused(
     assert end_of(whole) == before
 
 
+def test_fewer_epochs_than_are_done_are_refused_before_the_run_is_touched(fit: Fit, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        fit(run, *TWO_EPOCHS, "trainer.max_epochs=3", callback=Stop("step", 9, signal.SIGUSR1))
+    before = (run / "config.yaml").read_bytes()
+    message = "2 epochs of the run are done, more than trainer.max_epochs=1: give 2, which ends it here, or more"
+    with pytest.raises(ValueError, match=f"^resume: {message}$"):
+        fit(run, *TWO_EPOCHS, "trainer.max_epochs=1", "resume=auto")
+    assert (run / "config.yaml").read_bytes() == before  # which a further `resume` remembers
+
+
 def test_a_finished_run_is_left_alone(fit: Fit, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, told = end_of(whole), [(whole / name).read_bytes() for name in ("config.yaml", "receipt.json")]
     scores = fit(whole, *TWO_EPOCHS, "resume=auto", "data.workers=1")
