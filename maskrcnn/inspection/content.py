@@ -78,7 +78,7 @@ def check_caps(content: Content, ids: list[int | str], limits: Limits, findings:
     caps = {"data.object_slots": limits.object_slots, "model.box_head.max_detections": limits.detections}
     for key, limit in caps.items():
         for index in np.flatnonzero(content.counts > limit).tolist():
-            what = f"pictures with more objects than {key} ({limit}), up to {content.counts.max()}"
+            what = f"pictures with up to {content.counts.max()} objects, more than {key} ({limit})"
             also = " (and model.box_head.pre_nms with it)" if key.endswith("max_detections") else ""
             findings.add("note", what, f"raise {key}{also}", ids[index], ids[index])
 

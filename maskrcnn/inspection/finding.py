@@ -2,8 +2,6 @@
 
 from typing import Any, Literal, NamedTuple
 
-from maskrcnn.data.few import counted
-
 Level = Literal["error", "mended", "note"]  # training stops; training mends it for itself; worth a look
 LEVELS: tuple[Level, ...] = ("error", "mended", "note")
 MEANING = "An error stops training. What is mended, training mends for itself. A note is worth a look."
@@ -23,8 +21,8 @@ class Finding(NamedTuple):
     pictures: list[Any]  # ids of the first pictures concerned, to be shown; empty where there is nothing to see
 
     def told(self) -> str:
-        """The number and the kind, for a sentence that fits one as well: "1 case of pictures that are missing"."""
-        return f"{counted(self.number, 'case')} of {self.what}"
+        """The kind and the number, which so fit each other in the singular, too: "pictures that are missing: 1"."""
+        return f"{self.what}: {self.number}"
 
     def cells(self) -> tuple[str, ...]:
         """A row of a table."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from maskrcnn.config.compose import compose, to_plain
-from maskrcnn.data.few import counted
 from maskrcnn.engine.inspect_data import overrides
 
 
@@ -45,10 +44,10 @@ def test_a_corrected_file_is_offered_where_there_is_something_to_correct(
     done = command(*folder, cwd=tmp_path, tiny=False)  # in 80 columns, which break no key
     assert done.returncode == 0, done.stderr
     crowded = [image["id"] for image in annotations["images"] if objects[image["id"]] > 2]
-    most, cases = max(objects.values()), counted(len(crowded), "case")
+    most = max(objects.values())
     assert (
         f"""
-note in train: {cases} of pictures with more objects than model.box_head.max_detections (2), up to {most}
+note in train: pictures with up to {most} objects, more than model.box_head.max_detections (2): {len(crowded)}
     {", ".join(map(str, crowded))}
     raise model.box_head.max_detections (and model.box_head.pre_nms with it)
 """

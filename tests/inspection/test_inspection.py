@@ -184,8 +184,8 @@ PLANTED = {
     ("note", "train", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
     ("note", "train", "classes without an object"): ["dust", "Cell "],
     ("note", "train", "pictures with objects under 2 px at the network's size"): [7],
-    ("note", "train", "pictures with more objects than data.object_slots (3), up to 5"): [7, 8],
-    ("note", "train", "pictures with more objects than model.box_head.max_detections (2), up to 5"): [1, 7, 8, 9],
+    ("note", "train", "pictures with up to 5 objects, more than data.object_slots (3)"): [7, 8],
+    ("note", "train", "pictures with up to 5 objects, more than model.box_head.max_detections (2)"): [1, 7, 8, 9],
     ("note", "train", "pictures that are copies of another"): ["copy.png = plain.png"],
     ("note", "val", "class names that differ in case or blanks only"): ["'cell' 'Cell '"],
     ("note", "val", "classes without an example in val: they count for nothing in the average"): ["bubble"],
@@ -288,7 +288,7 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     dataset = {"images": [entry(1, "a.png")], "categories": CLASSES, "annotations": [square(1, 1, 8, 8)]}
     with pytest.raises(ValueError) as error:
         inspect([Splits(write(tmp_path, "train", dataset), None)], ALL, "headers", LIMITS)
-    assert "no usable picture is left, after leaving out\n- 1 case of pictures that are missing" in str(error.value)
+    assert "no usable picture is left, after leaving out\n- pictures that are missing: 1" in str(error.value)
 
 
 def test_a_run_stops_at_pictures_that_are_broken_or_of_another_size(planted: Splits) -> None:
@@ -334,7 +334,7 @@ def test_a_run_hears_of_objects_too_small_and_of_anchors_too_far(tmp_path: Path,
     split = write(tmp_path, "train", dataset, a=noise(0))
     splits = Splits(split, lone(tmp_path))
     assert glance([splits], ALL, LIMITS) == [
-        f"{split.annotations}: 1 case of pictures with objects under 2 px at the network's size (ids 7)",
+        f"{split.annotations}: pictures with objects under 2 px at the network's size: 1 (ids 7)",
         f"{split.annotations}: anchors reach 33.3% of the objects at IoU 0.5, 33.3% at 0.7",
     ]
     cache = tmp_path / "cache"
@@ -367,7 +367,7 @@ def test_mixed_sets_are_held_against_each_other(planted: Splits) -> None:
     assert set(same) < set(table(inspect(sets, ALL, "pixels", LIMITS))["note", "second/val", SAME])
     said = glance([Splits(planted.val, planted.val)], ALL, LIMITS)
     assert said[0] == (
-        f"warning: {planted.val.annotations} (val): 3 cases of {SAME} (ids own.png = own.png, near.png = near.png, "
+        f"warning: {planted.val.annotations} (val): {SAME}: 3 (ids own.png = own.png, near.png = near.png, "
         "same.png = same.png): AP tells there what was learnt by heart"
     )
 
@@ -461,7 +461,7 @@ def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
     sources = [Splits(write(tmp_path, "train", dataset, a=noise(0)), val)]
     defect = {("mended", "train", "annotations without a box"): [3]}
     small = "pictures with objects under 2 px at the network's size"
-    slots = "pictures with more objects than model.box_head.max_detections (2), up to 3"
+    slots = "pictures with up to 3 objects, more than model.box_head.max_detections (2)"
     assert table(inspect(sources, ALL, "pixels", LIMITS)) == {
         **defect,
         ("note", "train", small): [1],
@@ -477,7 +477,7 @@ def test_classes_that_a_map_drops_are_not_looked_at(tmp_path: Path) -> None:
         (("body",), 1),
     ]
     assert found.reach is not None and found.reach.by_size["all"][0] == 2
-    assert f"{sources[0].train.annotations}: 1 case of {small} (ids 1)" in glance(sources, ALL, LIMITS)
+    assert f"{sources[0].train.annotations}: {small}: 1 (ids 1)" in glance(sources, ALL, LIMITS)
     assert glance(sources, mapped, LIMITS) == []
 
 
@@ -506,9 +506,7 @@ def test_parts_are_those_that_a_fold_selects(tmp_path: Path) -> None:
         own = np.concatenate([cv2.imread(str(split.images / name))[..., ::-1] for name in learnt])
         assert found.pixels is not None
         np.testing.assert_allclose(found.pixels[0], own.mean((0, 1)))
-        said = (
-            f"{split.annotations} ({holder}): 1 case of pictures with objects under 2 px at the network's size (ids 4)"
-        )
+        said = f"{split.annotations} ({holder}): pictures with objects under 2 px at the network's size: 1 (ids 4)"
         assert said in glance([Splits(split, None)], selection, LIMITS)
 
 
