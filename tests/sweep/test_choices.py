@@ -77,9 +77,9 @@ class Neck(FPN):
 def test_a_part_of_ones_own_that_needs_what_is_not_there_yet_is_left_to_its_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "needy.py").write_text(PLUGIN)
+    (tmp_path / "of_channels.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
-    fixed = ("plugins=[needy]", "model.neck._target_=needy.Neck")
+    fixed = ("plugins=[of_channels]", "model.neck._target_=of_channels.Neck")
     made("+model.neck.error=OSError", "+model.neck.error=RuntimeError", fixed=fixed)
     with pytest.raises(ValueError, match=r"^a trial with \+model.neck.error=ValueError cannot be: no$"):
         made("+model.neck.error=RuntimeError", "+model.neck.error=ValueError", fixed=fixed)
